@@ -1,0 +1,193 @@
+"""Bulk writing: one request, many conversations, an outcome for every item."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from agentsight.server.errors import Invalid, RequestError, decode
+from agentsight.server.ingest import wire
+from agentsight.server.ingest.normalise import Normaliser
+from agentsight.server.store import times
+from agentsight.server.store.append import Appended, NewConversation, NewItem
+
+
+class _Whole(msgspec.Struct):
+    conversations: list[wire.ConversationIn]
+
+
+class _Loose(msgspec.Struct):
+    conversations: list[msgspec.Raw]
+
+
+class _LooseItems(msgspec.Struct):
+    items: list[msgspec.Raw] = []
+    feedbacks: list[msgspec.Raw] = []
+
+
+class _Name(msgspec.Struct):
+    conversation_id: Any = None
+
+
+class _Kind(msgspec.Struct):
+    id: Any = None
+    type: Any = None
+
+
+_whole = msgspec.json.Decoder(_Whole)
+_loose = msgspec.json.Decoder(_Loose)
+_loose_items = msgspec.json.Decoder(_LooseItems)
+_name = msgspec.json.Decoder(_Name)
+_kind = msgspec.json.Decoder(_Kind)
+_item = msgspec.json.Decoder(wire.ItemIn)
+_feedback = msgspec.json.Decoder(wire.FeedbackIn)
+_fields = msgspec.json.Decoder(wire.ConversationIn)
+
+
+class ItemOutcome(msgspec.Struct):
+    """What became of one item. `id` is its database id, `uuid` the id that it was sent with."""
+
+    index: int
+    id: int | None
+    uuid: str | None
+    type: str | None
+    success: bool
+    duplicate: bool = False
+    errors: dict[str, list[str]] | None = None
+
+
+class ConversationOutcome(msgspec.Struct):
+    """What became of one conversation and its items, in the order in which they were sent."""
+
+    conversation_id: str | None
+    id: int | None
+    created: bool
+    success: bool
+    errors: dict[str, list[str]] | None
+    items: list[ItemOutcome]
+
+
+class BatchOutcome(msgspec.Struct):
+    """The answer to a batch."""
+
+    conversations: list[ConversationOutcome]
+
+
+class Batch:
+    """A decoded batch: what to store, and where each outcome belongs.
+
+    Example:
+        >>> batch = Batch(Normaliser(places.lookup), body)
+        >>> appended = await writer.run(lambda c, n: append(c, n, agent_id, batch.accepted))
+        >>> answer = batch.answer(appended)
+    """
+
+    def __init__(self, normaliser: Normaliser, body: bytes) -> None:
+        self.normaliser = normaliser
+        self.now = times.now()
+        self.accepted: list[NewConversation] = []
+        self.outcomes: list[ConversationOutcome] = []
+        # For each accepted conversation: its outcome, and the outcomes of its accepted items.
+        self._waiting: list[tuple[ConversationOutcome, list[ItemOutcome]]] = []
+        try:
+            for given in _whole.decode(body).conversations:
+                self._take(given)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            # Something does not fit: go through it piece by piece, so that the rest can be stored.
+            self.accepted, self.outcomes, self._waiting = [], [], []
+            for raw in decode(body, _loose, wire.CHOICES).conversations:
+                self._take_loose(raw)
+
+    @property
+    def weight(self) -> int:
+        """How many items are to be stored, at least 1."""
+        return sum(len(each.items) for each in self.accepted) + len(self.accepted) or 1
+
+    def _take(self, given: wire.ConversationIn) -> None:
+        sent = [] if given.items is msgspec.UNSET else given.items
+        outcomes = [
+            ItemOutcome(index, None, item.id, item.__struct_config__.tag, False)  # type: ignore[arg-type]
+            for index, item in enumerate((*sent, *given.feedbacks))
+        ]
+        self._add(given, outcomes, [*zip(outcomes, (*sent, *given.feedbacks), strict=True)])
+
+    def _take_loose(self, raw: msgspec.Raw) -> None:
+        outcomes: list[ItemOutcome] = []
+        taken: list[tuple[ItemOutcome, wire.ItemIn]] = []
+        name: Any = None
+        try:
+            name = decode(raw, _name, wire.CHOICES).conversation_id
+            pieces = decode(raw, _loose_items, wire.CHOICES)
+            for decoder, piece in [
+                *((_item, each) for each in pieces.items),
+                *((_feedback, each) for each in pieces.feedbacks),
+            ]:
+                outcome = ItemOutcome(len(outcomes), None, None, None, False)
+                outcomes.append(outcome)
+                try:
+                    kind = decode(piece, _kind, wire.CHOICES)
+                    outcome.uuid = kind.id if isinstance(kind.id, str) else None
+                    outcome.type = kind.type if isinstance(kind.type, str) else None
+                    taken.append((outcome, decode(piece, decoder, wire.CHOICES)))
+                except RequestError as error:
+                    outcome.errors = _errors(error)
+            given = decode(_without_items(raw), _fields, wire.CHOICES)
+        except RequestError as error:
+            self._refuse(name if isinstance(name, str) else None, outcomes, _errors(error))
+            return
+        self._add(given, outcomes, taken)
+
+    def _add(
+        self,
+        given: wire.ConversationIn,
+        outcomes: list[ItemOutcome],
+        taken: list[tuple[ItemOutcome, wire.ItemIn]],
+    ) -> None:
+        try:
+            fields = self.normaliser.conversation(given)
+        except Invalid as error:
+            self._refuse(given.conversation_id, outcomes, error.errors)
+            return
+        fields.is_marked = given.is_marked
+        if given.deleted_at is not None:
+            fields.deleted_at = times.from_datetime(given.deleted_at)
+        outcome = ConversationOutcome(given.conversation_id, None, False, True, None, outcomes)
+        items: list[NewItem] = []
+        kept: list[ItemOutcome] = []
+        for each, item in taken:
+            try:
+                items.append(self.normaliser.item(item, self.now))
+                kept.append(each)
+            except Invalid as error:
+                each.errors = error.errors
+        fields.items = items
+        self.accepted.append(fields)
+        self.outcomes.append(outcome)
+        self._waiting.append((outcome, kept))
+
+    def _refuse(self, name: str | None, items: list[ItemOutcome], errors: dict[str, list[str]]) -> None:
+        for item in items:
+            item.errors = item.errors or {"conversation": ["was refused, see its errors"]}
+        self.outcomes.append(ConversationOutcome(name, None, False, False, errors, items))
+
+    def answer(self, appended: list[Appended]) -> BatchOutcome:
+        """The outcomes, with the database's ids."""
+        for stored, (outcome, kept) in zip(appended, self._waiting, strict=True):
+            outcome.id, outcome.created = stored.id, stored.created
+            for item, (number, duplicate) in zip(kept, stored.items, strict=True):
+                item.id, item.duplicate, item.success = number, duplicate, True
+        return BatchOutcome(self.outcomes)
+
+
+def _errors(error: RequestError) -> dict[str, list[str]]:
+    if isinstance(error, Invalid):
+        return error.errors
+    return {"detail": [str(error.body.get("detail", error.body))]}
+
+
+def _without_items(raw: msgspec.Raw) -> bytes:
+    fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    fields.pop("items", None)
+    fields.pop("feedbacks", None)
+    return msgspec.json.encode(fields)

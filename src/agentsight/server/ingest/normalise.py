@@ -1,0 +1,335 @@
+"""From any wire form to the items that the store takes: the one place where input is judged."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import mimetypes
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from agentsight.server.errors import Invalid
+from agentsight.server.ingest import wire
+from agentsight.server.store import times
+from agentsight.server.store.append import NewConversation, NewFile, NewItem
+from agentsight.server.store.schema import (
+    ACTION,
+    AGENT,
+    ATTACHMENTS,
+    BUTTON,
+    END_USER,
+    FEEDBACK,
+    MESSAGE,
+    SENDERS,
+    TOKEN_USAGE,
+)
+
+_EARLIEST = 0
+_LATEST = times.from_datetime(datetime(2200, 1, 1))
+_WHITESPACE = str.maketrans("", "", " \t\r\n")
+_SENDER_NUMBERS = {name: number for number, name in enumerate(SENDERS)}
+_encode = msgspec.json.Encoder().encode
+
+
+class PlaceLike(Protocol):
+    """Where an address is."""
+
+    @property
+    def country(self) -> str | None: ...
+    @property
+    def city(self) -> str | None: ...
+    @property
+    def timezone_name(self) -> str | None: ...
+
+
+class Pending(msgspec.Struct):
+    """Bytes that must be in the files store before the rows that name them are committed."""
+
+    sha256: str
+    data: bytes
+
+
+class Normaliser:
+    """Turns decoded input into checked items and collects the attachments' bytes on the way.
+
+    One is made for each request. Methods raise `Invalid` naming the field. `archive` is for records of what
+    has happened elsewhere: an assistant's empty turn is history there, and a mistake in a live call.
+    """
+
+    def __init__(self, locate: Callable[[str | None], PlaceLike | None], *, archive: bool = False) -> None:
+        self._locate = locate
+        self._archive = archive
+        self.files: dict[str, Pending] = {}
+
+    def conversation(self, given: wire.ConversationFields) -> NewConversation:
+        """The conversation's own fields, located, without items."""
+        fields = NewConversation(
+            conversation_id=clean("conversation_id", given.conversation_id),
+            name=_text("name", given.name),
+            customer_id=_text("customer_id", given.customer_id),
+            customer_ip_address=_text("customer_ip_address", given.customer_ip_address),
+            device=given.device,
+            source=_text("source", given.source),
+            language=_text("language", given.language),
+            environment=given.environment,
+            metadata=given.metadata,
+            is_used=given.is_used,
+        )
+        if given.metadata:
+            json_text("metadata", given.metadata)
+        began = given.started_at or given.timestamp
+        if began is not None:
+            fields.started_at = timestamp("started_at" if given.started_at else "timestamp", began)
+        place = self._locate(fields.customer_ip_address)
+        if place is not None:
+            fields.country, fields.city = place.country, place.city
+            fields.timezone_name = place.timezone_name
+        return fields
+
+    def item(self, given: wire.ItemIn, now: int) -> NewItem:
+        """One item of any type; `now` (microseconds) is its time when it names none."""
+        if isinstance(given, wire.MessageIn):
+            return self._message(given, now)
+        if isinstance(given, wire.TokenUsageIn):
+            return self._token_usage(given, now)
+        if isinstance(given, wire.ActionIn):
+            return self._action(given, now)
+        if isinstance(given, wire.ButtonIn):
+            return self._button(given, now)
+        if isinstance(given, wire.AttachmentsIn):
+            return self._attachments(given, now)
+        return self.feedback(given, now, source="customer")
+
+    def _message(self, given: wire.MessageIn, now: int) -> NewItem:
+        if not given.content.strip() and not given.attachments and not self._archive:
+            raise Invalid({"content": ["must not be blank"]})
+        return NewItem(
+            MESSAGE,
+            _when(given.timestamp, now),
+            _uuid(given.id),
+            _SENDER_NUMBERS[given.sender],
+            clean("content", given.content),
+            json_text("metadata", given.metadata),
+            None,
+            self._files(given.attachments) if given.attachments else (),
+        )
+
+    def _action(self, given: wire.ActionIn, now: int) -> NewItem:
+        if given.action_name == "token_usage":
+            return self._token_usage(_as_token_usage(given), now)
+        started = None if given.started_at is None else timestamp("started_at", given.started_at)
+        ended = None if given.ended_at is None else timestamp("ended_at", given.ended_at)
+        duration = given.duration_ms
+        if started is not None and ended is not None:
+            if ended < started:
+                raise Invalid({"ended_at": ["must not be before started_at"]})
+            if duration is None:
+                duration = (ended - started) // 1000
+        when = ended if ended is not None else started if started is not None else now
+        return NewItem(
+            ACTION,
+            _when(given.timestamp, when),
+            _uuid(given.id),
+            AGENT,
+            None,
+            json_text("metadata", given.metadata),
+            (
+                clean("action_name", given.action_name),
+                started,
+                ended,
+                duration,
+                json_text("tools_used", given.tools_used),
+                json_text("response", given.response),
+                _text("error_msg", given.error_msg),
+            ),
+        )
+
+    def _button(self, given: wire.ButtonIn, now: int) -> NewItem:
+        detail = (
+            clean("button_event", given.button_event),
+            clean("label", given.label),
+            clean("value", given.value),
+        )
+        return NewItem(
+            BUTTON,
+            _when(given.timestamp, now),
+            _uuid(given.id),
+            END_USER,
+            None,
+            json_text("metadata", given.metadata),
+            detail,
+        )
+
+    def _token_usage(self, given: wire.TokenUsageIn, now: int) -> NewItem:
+        prompt, completion = given.prompt_tokens or 0, given.completion_tokens or 0
+        total = prompt + completion if given.total_tokens is None else given.total_tokens
+        return NewItem(
+            TOKEN_USAGE,
+            _when(given.timestamp, now),
+            _uuid(given.id),
+            None,
+            None,
+            json_text("metadata", given.metadata),
+            (_text("model", given.model), prompt, completion, total, given.embedding_tokens or 0),
+        )
+
+    def _attachments(self, given: wire.AttachmentsIn, now: int) -> NewItem:
+        return NewItem(
+            ATTACHMENTS,
+            _when(given.timestamp, now),
+            _uuid(given.id),
+            _SENDER_NUMBERS[given.sender],
+            _text("message", given.message),
+            json_text("metadata", given.metadata),
+            None,
+            self._files(given.attachments),
+        )
+
+    def feedback(
+        self, given: wire.FeedbackIn, now: int, *, source: str, person_id: int | None = None
+    ) -> NewItem:
+        """Feedback; `source` counts unless the input names its own."""
+        return NewItem(
+            FEEDBACK,
+            _when(given.timestamp or given.created_at, now),
+            _uuid(given.id),
+            None,
+            None,
+            json_text("metadata", given.metadata),
+            (given.sentiment, given.source or source, _text("comment", given.comment), person_id),
+        )
+
+    def _files(self, given: Iterable[wire.FileIn]) -> tuple[NewFile, ...]:
+        return tuple(
+            self.file(f"attachments.{index}.", file.filename, file.mime_type, _from_base64(index, file.data))
+            for index, file in enumerate(given)
+        )
+
+    def file(self, field: str, filename: str, mime_type: str | None, data: bytes) -> NewFile:
+        """An attachment's row; its bytes are kept until the request is stored."""
+        if not data:
+            raise Invalid({field + "data": ["must not be empty"]})
+        name = "".join(char for char in clean(field + "filename", filename) if char.isprintable())
+        name = name.replace("\\", "/").rsplit("/", 1)[-1].strip() or "file"
+        mime = (
+            (mime_type or "").strip().lower() or mimetypes.guess_type(name)[0] or "application/octet-stream"
+        )
+        digest = hashlib.sha256(data).hexdigest()
+        self.files.setdefault(digest, Pending(digest, data))
+        return NewFile(digest, name, clean(field + "mime_type", mime), len(data))
+
+
+def _as_token_usage(given: wire.ActionIn) -> wire.TokenUsageIn:
+    counts = given.metadata or {}
+    names = ("prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens", "model")
+    try:
+        usage = msgspec.convert(
+            {name: counts[name] for name in names if counts.get(name) is not None} | {"type": "token_usage"},
+            wire.TokenUsageIn,
+        )
+    except msgspec.ValidationError:
+        raise Invalid(
+            {
+                "metadata": [
+                    "prompt_tokens, completion_tokens, total_tokens and embedding_tokens take whole numbers, at least 0"
+                ]
+            }
+        ) from None
+    usage.id, usage.timestamp = given.id, given.timestamp or given.ended_at or given.started_at
+    rest = {key: value for key, value in counts.items() if key not in names}
+    usage.metadata = rest or None
+    return usage
+
+
+def timestamp(field: str, value: datetime) -> int:
+    """Microseconds of a time that is within reason.
+
+    Raises:
+        Invalid: before 1970 or from 2200 on.
+    """
+    moment = times.from_datetime(value)
+    if not _EARLIEST <= moment < _LATEST:
+        raise Invalid({field: ["takes a time from 1970 to 2199"]})
+    return moment
+
+
+def _when(value: datetime | None, otherwise: int) -> int:
+    return otherwise if value is None else timestamp("timestamp", value)
+
+
+def _uuid(value: str | None) -> bytes | None:
+    if value is None:
+        return None
+    try:
+        parsed = bytes.fromhex(value.replace("-", ""))
+    except ValueError:
+        parsed = b""
+    if len(parsed) != 16:
+        raise Invalid({"id": ["takes a UUID such as 018f3b5e-9d2a-7c31-8a4b-2f6d1c0e9b77"]})
+    return parsed
+
+
+def clean(field: str, value: str) -> str:
+    """Refuse what a database cannot keep: the NUL character."""
+    if "\0" in value:
+        raise Invalid({field: ["must not contain the NUL character"]})
+    return value
+
+
+def _text(field: str, value: str | None) -> str | None:
+    if value is None or not value.strip():
+        return None
+    return clean(field, value)
+
+
+def json_text(field: str, value: Any) -> str | None:
+    """JSON text of a value that came as JSON; None for null.
+
+    Raises:
+        Invalid: too deep, too long, or with a NUL character.
+    """
+    if value is None:
+        return None
+    if isinstance(value, (dict, list)) and _depth_over(value, wire.JSON_DEPTH):
+        raise Invalid({field: [f"takes at most {wire.JSON_DEPTH} levels of nesting"]})
+    text = _encode(value)
+    if len(text) > wire.JSON_LENGTH:
+        raise Invalid({field: [f"takes at most {wire.JSON_LENGTH:,} bytes of JSON"]})
+    if b"\\u0000" in text and _has_nul(value):
+        raise Invalid({field: ["must not contain the NUL character"]})
+    return text.decode()
+
+
+def _depth_over(value: Any, limit: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any("\0" in key or _has_nul(each) for key, each in value.items())
+    return isinstance(value, list) and any(_has_nul(each) for each in value)
+
+
+def _from_base64(index: int, text: str) -> bytes:
+    if text.startswith("data:") and ";base64," in text[:300]:
+        text = text.partition(";base64,")[2]
+    try:
+        return base64.b64decode(text.translate(_WHITESPACE), validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid({f"attachments.{index}.data": ["takes base64"]}) from None

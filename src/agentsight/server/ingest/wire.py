@@ -1,0 +1,216 @@
+"""What callers may send, as typed structs: decoding is checking."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Union
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+# Limits, in characters; the SDK knows the same ones.
+NAME_LENGTH = 255
+CONTENT_LENGTH = 1_048_576
+LABEL_LENGTH = 2_000
+COMMENT_LENGTH = 5_000
+JSON_LENGTH = 1_048_576
+JSON_DEPTH = 64
+LARGEST_INTEGER = 2**53 - 1
+FILES_PER_ITEM = 50
+
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=r"\S")]
+OptionalName = Annotated[str, Meta(max_length=NAME_LENGTH)]
+Content = Annotated[str, Meta(min_length=1, max_length=CONTENT_LENGTH, pattern=r"\S")]
+LongText = Annotated[str, Meta(max_length=CONTENT_LENGTH)]
+Label = Annotated[str, Meta(min_length=1, max_length=LABEL_LENGTH, pattern=r"\S")]
+Comment = Annotated[str, Meta(max_length=COMMENT_LENGTH)]
+Whole = Annotated[int, Meta(ge=0, le=LARGEST_INTEGER)]
+
+Device = Literal["desktop", "mobile", "tablet"]
+Environment = Literal["production", "development"]
+Sender = Literal["end_user", "agent", "system"]
+Sentiment = Literal["positive", "neutral", "negative"]
+FeedbackSource = Literal["customer", "platform"]
+Metadata = dict[str, Any]
+
+CHOICES: dict[str, str] = {
+    "device": "desktop, mobile or tablet",
+    "environment": "production or development",
+    "sender": "end_user, agent or system",
+    "sentiment": "positive, neutral or negative",
+    "source": "customer or platform",
+    "mode": "base64 or form_data",
+    "type": "message, action, button, attachments, token_usage or feedback",
+}
+
+
+class FileIn(Struct):
+    """One attachment, its bytes as base64."""
+
+    filename: Name
+    data: str
+    mime_type: Name | None = None
+
+
+class MessageIn(Struct, tag="message", tag_field="type"):
+    """A message in bulk writing; whether it may be blank is decided when it is normalised."""
+
+    sender: Sender
+    content: LongText
+    id: str | None = None
+    timestamp: datetime | None = None
+    metadata: Metadata | None = None
+    attachments: Annotated[list[FileIn], Meta(max_length=FILES_PER_ITEM)] | None = None
+
+
+class ActionIn(Struct, tag="action", tag_field="type"):
+    """A tool call. An action named `token_usage` is token usage, not a tool."""
+
+    action_name: Name
+    id: str | None = None
+    timestamp: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_ms: Whole | None = None
+    tools_used: Any = None
+    response: Any = None
+    error_msg: LongText | None = None
+    metadata: Metadata | None = None
+
+
+class ButtonIn(Struct, tag="button", tag_field="type"):
+    """A clicked button."""
+
+    button_event: Name
+    label: Label
+    value: Label
+    id: str | None = None
+    timestamp: datetime | None = None
+    metadata: Metadata | None = None
+
+
+class AttachmentsIn(Struct, tag="attachments", tag_field="type"):
+    """Files without a message of their own, or with a caption in `message`."""
+
+    attachments: Annotated[list[FileIn], Meta(min_length=1, max_length=FILES_PER_ITEM)]
+    sender: Sender = "end_user"
+    id: str | None = None
+    timestamp: datetime | None = None
+    message: LongText | None = None
+    metadata: Metadata | None = None
+    mode: Literal["base64", "form_data"] | None = None
+
+
+class TokenUsageIn(Struct, tag="token_usage", tag_field="type"):
+    """Tokens that a model call took; `total_tokens` is prompt + completion when it is left out."""
+
+    id: str | None = None
+    timestamp: datetime | None = None
+    model: OptionalName | None = None
+    prompt_tokens: Whole | None = None
+    completion_tokens: Whole | None = None
+    total_tokens: Whole | None = None
+    embedding_tokens: Whole | None = None
+    metadata: Metadata | None = None
+
+
+class FeedbackIn(Struct, tag="feedback", tag_field="type"):
+    """What a customer thought of the conversation."""
+
+    sentiment: Sentiment
+    id: str | None = None
+    timestamp: datetime | None = None
+    created_at: datetime | None = None
+    comment: Comment | None = None
+    source: FeedbackSource | None = None
+    metadata: Metadata | None = None
+
+
+ItemIn = Union[MessageIn, ActionIn, ButtonIn, AttachmentsIn, TokenUsageIn, FeedbackIn]  # noqa: UP007
+
+
+class ConversationFields(Struct, kw_only=True):
+    """A conversation's own fields."""
+
+    conversation_id: Name
+    customer_id: OptionalName | None = None
+    customer_ip_address: OptionalName | None = None
+    device: Device | None = None
+    source: OptionalName | None = None
+    language: OptionalName | None = None
+    name: OptionalName | None = None
+    environment: Environment | None = None
+    metadata: Metadata | None = None
+    is_used: bool | None = None
+    timestamp: datetime | None = None
+    started_at: datetime | None = None
+
+
+class ConversationIn(ConversationFields, kw_only=True):
+    """A conversation in bulk writing; `items` are decoded one by one, so that a bad one fails alone."""
+
+    is_marked: bool = False
+    deleted_at: datetime | None = None
+    items: list[ItemIn] | UnsetType = UNSET
+    feedbacks: list[FeedbackIn] = []
+
+
+class Reference(Struct, kw_only=True):
+    """How single calls name the conversation: by number or by its text id."""
+
+    conversation: int | str | None = None
+    conversation_id: OptionalName | None = None
+
+
+class TrackIn(Reference, kw_only=True):
+    """A single message, or the pair form with `question` and `answer`."""
+
+    content: Content | None = None
+    sender: Sender | None = None
+    question: Content | None = None
+    answer: Content | None = None
+    timestamp: datetime | None = None
+    metadata: Metadata | None = None
+
+
+class ActionCall(Reference, kw_only=True):
+    """A single tool call."""
+
+    action_name: Name
+    timestamp: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_ms: Whole | None = None
+    tools_used: Any = None
+    response: Any = None
+    error_msg: LongText | None = None
+    metadata: Metadata | None = None
+
+
+class ButtonCall(Reference, kw_only=True):
+    """A single click."""
+
+    button_event: Name
+    label: Label
+    value: Label
+    timestamp: datetime | None = None
+    metadata: Metadata | None = None
+
+
+class AttachmentsCall(Reference, kw_only=True):
+    """Files in one call."""
+
+    attachments: Annotated[list[FileIn], Meta(min_length=1, max_length=FILES_PER_ITEM)]
+    sender: Sender = "end_user"
+    timestamp: datetime | None = None
+    message: LongText | None = None
+    metadata: Metadata | None = None
+    mode: Literal["base64", "form_data"] | None = None
+
+
+class FeedbackCall(Reference, kw_only=True):
+    """A single feedback."""
+
+    sentiment: Sentiment
+    comment: Comment | None = None
+    metadata: Metadata | None = None
+    timestamp: datetime | None = None

@@ -1,0 +1,189 @@
+"""The one place that decides who sees what: API, pages, exports and files alike.
+
+Every route names what it asks for in `opt={"access": Access…}`; a route that names nothing is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hmac
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from litestar.connection import ASGIConnection, Request
+from litestar.handlers.base import BaseRouteHandler
+
+from agentsight.server.errors import RequestError, not_found
+from agentsight.server.security import keys, sessions
+from agentsight.server.store import agents, people
+from agentsight.server.store.database import Database
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# A key's fate is looked up again after this many seconds.
+KEY_CACHE_SECONDS = 1.0
+
+
+class Access(enum.Enum):
+    """What a route asks of who calls it."""
+
+    PUBLIC = "anybody"
+    INGEST = "a key that may write items"
+    RESPOND = "a key that may write items, or a person"
+    READ = "a key that may read, or a person"
+    WRITE = "a key that may manage, or a person"
+    PERSON = "a signed-in person"
+    OWNER = "a person who runs the server"
+
+
+_KEY_ROLES = {
+    Access.INGEST: frozenset({"ingest", "write"}),
+    Access.RESPOND: frozenset({"ingest", "write"}),
+    Access.READ: frozenset({"read", "write"}),
+    Access.WRITE: frozenset({"write"}),
+}
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who is asking. `agent_ids` None: every agent (an owner)."""
+
+    agent_ids: frozenset[int] | None
+    role: str
+    agent_id: int | None = None  # a key's own agent
+    agent_name: str | None = None
+    person: people.Person | None = None
+    csrf_token: str | None = None
+
+    @property
+    def is_owner(self) -> bool:
+        """May manage keys, people and agents."""
+        return self.person is not None and self.person.role == "owner"
+
+    def sees(self, agent_id: int) -> bool:
+        """Whether the agent's rows exist for this viewer."""
+        return self.agent_ids is None or agent_id in self.agent_ids
+
+    def require_agent(self, agent_id: int) -> int:
+        """The agent's number, or a 404 as if there were none."""
+        if not self.sees(agent_id):
+            raise not_found("no such agent")
+        return agent_id
+
+
+class Gate:
+    """Finds out who is asking, and lets them in or not.
+
+    Example:
+        >>> app = Litestar(route_handlers=[...], guards=[Gate(database).guard])
+        >>> viewer = request.state.viewer
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._cache: dict[str, tuple[float, agents.KeyRow]] = {}
+
+    async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Litestar's guard for every route."""
+        access = handler.opt.get("access")
+        if not isinstance(access, Access):
+            raise RequestError(403, {"detail": "this address is open to nobody"})
+        connection.state.viewer = None
+        header = connection.headers.get("authorization")
+        cookie = connection.cookies.get(sessions.COOKIE)
+        if access is Access.PUBLIC:
+            # Public pages still know who is there, but a broken cookie or key does not close them.
+            if cookie:
+                connection.state.viewer = await self._by_cookie(cookie)
+            return
+        if header is not None:
+            connection.state.viewer = await self._by_key(header, access)
+            return
+        viewer = await self._by_cookie(cookie) if cookie else None
+        if viewer is None:
+            raise RequestError(
+                401,
+                {"detail": "sign in, or send a key: Authorization: Api-Key ags_…"},
+                {"WWW-Authenticate": "Api-Key"},
+            )
+        if connection.scope.get("method") not in SAFE_METHODS:
+            await _check_csrf(connection, viewer)
+        if access is Access.INGEST:
+            raise RequestError(403, {"detail": "this takes an API key"})
+        if access is Access.OWNER and not viewer.is_owner:
+            raise RequestError(403, {"detail": "only an owner may do this"})
+        if access is Access.WRITE and viewer.role == "viewer":
+            raise RequestError(403, {"detail": "your account may look, not change"})
+        connection.state.viewer = viewer
+
+    async def _by_key(self, header: str, access: Access) -> Viewer:
+        scheme, _, key = header.partition(" ")
+        key = key.strip()
+        if scheme.lower() not in {"api-key", "bearer"}:
+            raise _unauthorized("send the key as: Authorization: Api-Key ags_…")
+        found = await self.key(key)
+        if found is None:
+            raise _unauthorized("this key is not known, or it was revoked")
+        allowed = _KEY_ROLES.get(access)
+        if allowed is None:
+            raise RequestError(403, {"detail": "this takes a signed-in person, not a key"})
+        if found.role not in allowed:
+            raise RequestError(
+                403,
+                {
+                    "detail": f"a key with the role {found.role} may not do this; it takes {' or '.join(sorted(allowed))}"
+                },
+            )
+        return Viewer(frozenset({found.agent_id}), found.role, found.agent_id, found.agent_name)
+
+    async def key(self, key: str) -> agents.KeyRow | None:
+        """The key's row while it is in use."""
+        now = time.monotonic()
+        cached = self._cache.get(key)
+        if cached is not None and cached[0] > now:
+            return cached[1]
+        self._cache.pop(key, None)
+        if not keys.is_well_formed(key):
+            return None
+        row = await asyncio.to_thread(self._read_key, keys.hash_key(key))
+        if row is None or row.revoked_at is not None:
+            return None
+        if len(self._cache) > 10_000:
+            self._cache.clear()
+        self._cache[key] = (now + KEY_CACHE_SECONDS, row)
+        return row
+
+    def forget_keys(self) -> None:
+        """Look every key up again: one was revoked."""
+        self._cache.clear()
+
+    def _read_key(self, hashed: bytes) -> agents.KeyRow | None:
+        with self.database.read() as connection:
+            return agents.key_by_hash(connection, hashed)
+
+    async def _by_cookie(self, token: str) -> Viewer | None:
+        row = await asyncio.to_thread(self._read_session, sessions.hash_token(token))
+        if row is None:
+            return None
+        person = row.person
+        return Viewer(person.agent_ids, person.role, person=person, csrf_token=row.csrf_token)
+
+    def _read_session(self, hashed: bytes) -> people.SessionRow | None:
+        with self.database.read() as connection:
+            return people.session(connection, hashed)
+
+
+async def _check_csrf(connection: ASGIConnection[Any, Any, Any, Any], viewer: Viewer) -> None:
+    sent: Any = connection.headers.get("x-csrf-token")
+    if sent is None and isinstance(connection, Request):
+        kind = connection.headers.get("content-type", "")
+        if kind.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
+            sent = (await connection.form()).get("csrf_token")
+    foreign = connection.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
+    if foreign or not hmac.compare_digest(str(sent or "").encode(), (viewer.csrf_token or "").encode()):
+        raise RequestError(403, {"detail": "the form is out of date: reload the page and try again"})
+
+
+def _unauthorized(detail: str) -> RequestError:
+    return RequestError(401, {"detail": detail}, {"WWW-Authenticate": "Api-Key"})

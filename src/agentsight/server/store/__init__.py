@@ -1,0 +1,1 @@
+"""The store: rows of truth in SQLite or PostgreSQL. Statements live here and nowhere else."""

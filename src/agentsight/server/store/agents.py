@@ -1,0 +1,104 @@
+"""Agents, and the keys that write and read for them."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection, func, select, update
+
+from agentsight.server.store import times
+from agentsight.server.store.schema import agents, api_keys
+
+
+class AgentRow(msgspec.Struct, frozen=True):
+    """An agent."""
+
+    id: int
+    name: str
+    created_at: int
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    """An API key without its secret."""
+
+    id: int
+    agent_id: int
+    agent_name: str
+    name: str
+    role: str
+    hint: str
+    created_at: int
+    revoked_at: int | None
+
+
+def create(connection: Connection, name: str) -> int:
+    """Add an agent and return its number."""
+    return int(
+        connection.execute(
+            agents.insert().returning(agents.c.id), {"name": name, "created_at": times.now()}
+        ).scalar_one()
+    )
+
+
+def find(connection: Connection, name: str) -> int | None:
+    """The number of the agent of that name."""
+    return connection.execute(select(agents.c.id).where(agents.c.name == name)).scalar_one_or_none()
+
+
+def listing(connection: Connection, ids: frozenset[int] | None = None) -> list[AgentRow]:
+    """The agents by name; `ids` None: all of them."""
+    query = select(agents.c.id, agents.c.name, agents.c.created_at).order_by(func.lower(agents.c.name))
+    if ids is not None:
+        query = query.where(agents.c.id.in_(ids))
+    return [AgentRow(*row) for row in connection.execute(query)]
+
+
+def add_key(
+    connection: Connection, *, agent_id: int, role: str, hint: str, hashed: bytes, name: str = ""
+) -> int:
+    """Keep a key's hash; the key itself is never stored."""
+    values = {
+        "agent_id": agent_id,
+        "role": role,
+        "hint": hint,
+        "hash": hashed,
+        "name": name,
+        "created_at": times.now(),
+    }
+    return int(connection.execute(api_keys.insert().returning(api_keys.c.id), values).scalar_one())
+
+
+_keys = (
+    select(
+        api_keys.c.id,
+        api_keys.c.agent_id,
+        agents.c.name,
+        api_keys.c.name,
+        api_keys.c.role,
+        api_keys.c.hint,
+        api_keys.c.created_at,
+        api_keys.c.revoked_at,
+    )
+    .join(agents, agents.c.id == api_keys.c.agent_id)
+    .order_by(api_keys.c.id)
+)
+
+
+def keys(connection: Connection, agent_id: int | None = None) -> list[KeyRow]:
+    """Every key, or one agent's, revoked ones too."""
+    query = _keys if agent_id is None else _keys.where(api_keys.c.agent_id == agent_id)
+    return [KeyRow(*row) for row in connection.execute(query)]
+
+
+def key_by_hash(connection: Connection, hashed: bytes) -> KeyRow | None:
+    """The key with that SHA-256, revoked or not."""
+    row = connection.execute(_keys.where(api_keys.c.hash == hashed)).one_or_none()
+    return KeyRow(*row) if row else None
+
+
+def revoke_key(connection: Connection, key_id: int) -> bool:
+    """Take a key out of use for good; False when there is no such key in use."""
+    done = connection.execute(
+        update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)),
+        {"revoked_at": times.now()},
+    )
+    return done.rowcount > 0

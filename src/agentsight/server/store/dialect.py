@@ -1,0 +1,140 @@
+"""The few places where SQLite and PostgreSQL differ.
+
+A new engine is a new member of `Dialect`; the type checker then names every function below that must learn it.
+"""
+
+from __future__ import annotations
+
+import enum
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, cast, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Engine
+from sqlalchemy.sql.elements import SQLColumnExpression
+from sqlalchemy.types import Text
+from typing_extensions import assert_never
+
+
+class Dialect(enum.Enum):
+    """The database engines that the store runs on."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+def of(bind: Connection | Engine) -> Dialect:
+    """Return the dialect of a connection or engine."""
+    return Dialect(bind.dialect.name)
+
+
+def prepare_sqlite(connection: sqlite3.Connection, *, read_only: bool) -> None:
+    """Set up a new SQLite connection: durable, patient, and with functions that fold any script's case."""
+    connection.isolation_level = None  # transactions are begun explicitly, see database.py
+    connection.create_function("fold", 1, _fold, deterministic=True)
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 15000")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA temp_store = MEMORY")
+    cursor.execute("PRAGMA cache_size = -65536")
+    if read_only:
+        cursor.execute("PRAGMA query_only = ON")
+    else:
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA journal_size_limit = 67108864")
+    cursor.close()
+
+
+def _fold(value: str | None) -> str | None:
+    return None if value is None else value.casefold()
+
+
+def begin_write(dialect: Dialect) -> str | None:
+    """The statement that opens a writing transaction, or None where the driver's own is right."""
+    match dialect:
+        case Dialect.SQLITE:
+            return "BEGIN IMMEDIATE"
+        case Dialect.POSTGRESQL:
+            return None
+        case _:
+            assert_never(dialect)
+
+
+def contains(dialect: Dialect, column: SQLColumnExpression[Any], needle: str) -> ColumnElement[bool]:
+    """A condition: the column has `needle` somewhere, whatever the case, in any language."""
+    match dialect:
+        case Dialect.SQLITE:
+            return func.instr(func.fold(column), needle.casefold()) > 0
+        case Dialect.POSTGRESQL:
+            return func.strpos(func.agentsight_fold(column), func.agentsight_fold(needle)) > 0
+        case _:
+            assert_never(dialect)
+
+
+def fold_function(server_version: int) -> str:
+    """PostgreSQL's twin of Python's casefold(); the database's own collation may be "C" and know only ASCII."""
+    folded = (
+        'casefold($1 COLLATE "pg_unicode_fast")'
+        if server_version >= 180000
+        else 'lower($1 COLLATE "und-x-icu")'
+    )
+    return (
+        "CREATE OR REPLACE FUNCTION agentsight_fold(text) RETURNS text "
+        f"LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $fold$ SELECT {folded} $fold$"
+    )
+
+
+def json_text(dialect: Dialect, column: SQLColumnExpression[Any], path: Sequence[str]) -> ColumnElement[str]:
+    """The value at `path` inside a JSON text column, as text; strings without quotes, booleans as true/false."""
+    match dialect:
+        case Dialect.SQLITE:
+            where = "$" + "".join('."' + part.replace('"', '\\"') + '"' for part in path)
+            kind = func.json_type(column, where)
+            plain = cast(func.json_extract(column, where), Text)
+            return func.iif(kind.in_(["true", "false"]), kind, plain)
+        case Dialect.POSTGRESQL:
+            return func.jsonb_extract_path_text(cast(column, JSONB), *path)
+        case _:
+            assert_never(dialect)
+
+
+def allocate_item_ids(connection: Connection, count: int) -> list[int]:
+    """Reserve `count` row numbers for items, rising, inside the running transaction."""
+    dialect = of(connection)
+    match dialect:
+        case Dialect.SQLITE:
+            last = connection.exec_driver_sql(
+                "UPDATE counters SET value = value + ? WHERE name = 'item' RETURNING value", (count,)
+            ).scalar_one()
+            return list(range(last - count + 1, last + 1))
+        case Dialect.POSTGRESQL:
+            rows = connection.exec_driver_sql(
+                "SELECT nextval('items_id_seq') FROM generate_series(1, %s)", (count,)
+            ).scalars()
+            return sorted(rows)
+        case _:
+            assert_never(dialect)
+
+
+def insert_sql(dialect: Dialect, table: Table, columns: Sequence[str]) -> str:
+    """An INSERT for the driver itself: the hot path binds rows without SQLAlchemy in between."""
+    match dialect:
+        case Dialect.SQLITE:
+            mark = "?"
+        case Dialect.POSTGRESQL:
+            mark = "%s"
+        case _:
+            assert_never(dialect)
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608
+
+
+def seed(connection: Connection) -> None:
+    """Make sure that the running numbers exist."""
+    for name in ("revision", "item"):
+        connection.execute(
+            text("INSERT INTO counters (name, value) VALUES (:name, 0) ON CONFLICT DO NOTHING"),
+            {"name": name},
+        )

@@ -1,0 +1,237 @@
+"""Tables of the store.
+
+Times are whole microseconds since 1970 UTC. JSON is kept as text: what came in goes out byte for byte,
+and both engines can look inside when a filter asks.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    true,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite makes only a column of type INTEGER the row's own number.
+RowId = BigInteger().with_variant(Integer(), "sqlite")
+
+# Numbers in use; never renumber.
+ITEM_KINDS = ("message", "action", "button", "attachments", "token_usage", "feedback")
+MESSAGE, ACTION, BUTTON, ATTACHMENTS, TOKEN_USAGE, FEEDBACK = range(6)
+SENDERS = ("end_user", "agent", "system")
+END_USER, AGENT, SYSTEM = range(3)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("settings", Text, nullable=False, server_default="{}"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("agent_id", RowId, ForeignKey("agents.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("role", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("email", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+)
+
+# Which agents a person who is not an owner may see.
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("person_id", RowId, ForeignKey("people.id"), primary_key=True),
+    Column("agent_id", RowId, ForeignKey("agents.id"), primary_key=True),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("person_id", RowId, ForeignKey("people.id"), nullable=False, index=True),
+    Column("csrf_token", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+one_time_links = Table(
+    "one_time_links",
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+)
+
+# Values that belong to this installation: the signing secret.
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# Running numbers: "revision" on both engines, "item" on SQLite (PostgreSQL has sequences).
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("agent_id", RowId, ForeignKey("agents.id"), nullable=False),
+    Column("conversation_id", Text, nullable=False),
+    Column("name", Text),
+    Column("customer_id", Text),
+    Column("customer_ip_address", Text),
+    Column("device", Text),
+    Column("source", Text),
+    Column("language", Text),
+    Column("environment", Text, nullable=False),
+    Column("metadata", Text, nullable=False, server_default="{}"),
+    Column("country", Text),
+    Column("city", Text),
+    Column("timezone_name", Text),
+    Column("is_marked", Boolean, nullable=False, server_default=false()),
+    Column("is_deleted", Boolean, nullable=False, server_default=false()),
+    Column("is_used", Boolean, nullable=False, server_default=true()),
+    Column("is_offered", Boolean, nullable=False, server_default=false()),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
+    # Kept beside the items so that a list needs no look at them.
+    Column("first_question", Text),
+    Column("messages", Integer, nullable=False, server_default="0"),
+    Column("revision", BigInteger, nullable=False, index=True),
+    UniqueConstraint("agent_id", "conversation_id"),
+    Index("ix_conversations_recent", "agent_id", "started_at", "id"),
+    Index("ix_conversations_customer", "agent_id", "customer_id"),
+)
+
+# One row for everything that happened, whatever its kind; (agent, uuid) makes sending twice harmless.
+items = Table(
+    "items",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("agent_id", RowId, nullable=False),
+    Column("conversation", RowId, ForeignKey("conversations.id"), nullable=False),
+    Column("uuid", LargeBinary(16), nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("sender", SmallInteger),
+    Column("content", Text),
+    Column("metadata", Text),
+    UniqueConstraint("agent_id", "uuid"),
+    Index("ix_items_conversation", "conversation", "timestamp"),
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("item", RowId, ForeignKey("items.id"), primary_key=True),
+    Column("conversation", RowId, nullable=False, index=True),
+    Column("action_name", Text, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("duration_ms", BigInteger),
+    Column("tools_used", Text),
+    Column("response", Text),
+    Column("error_msg", Text),
+)
+
+buttons = Table(
+    "buttons",
+    metadata,
+    Column("item", RowId, ForeignKey("items.id"), primary_key=True),
+    Column("conversation", RowId, nullable=False, index=True),
+    Column("button_event", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("value", Text, nullable=False),
+)
+
+# Every label ever clicked for an event: what a transcript shows beside the clicked one.
+button_choices = Table(
+    "button_choices",
+    metadata,
+    Column("agent_id", RowId, ForeignKey("agents.id"), primary_key=True),
+    Column("button_event", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("item", RowId, ForeignKey("items.id"), nullable=False, index=True),
+    Column("conversation", RowId, nullable=False, index=True),
+    Column("sha256", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("mime_type", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+)
+
+token_usage = Table(
+    "token_usage",
+    metadata,
+    Column("item", RowId, ForeignKey("items.id"), primary_key=True),
+    Column("conversation", RowId, nullable=False, index=True),
+    Column("model", Text),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("total_tokens", BigInteger, nullable=False),
+    Column("embedding_tokens", BigInteger, nullable=False),
+)
+
+feedbacks = Table(
+    "feedbacks",
+    metadata,
+    Column("item", RowId, ForeignKey("items.id"), primary_key=True),
+    Column("conversation", RowId, nullable=False, index=True),
+    Column("sentiment", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("comment", Text),
+    Column("person_id", RowId),
+)

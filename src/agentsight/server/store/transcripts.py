@@ -1,0 +1,247 @@
+"""What was said and done in conversations, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, select
+
+from agentsight.server.store.schema import (
+    ACTION,
+    ATTACHMENTS,
+    BUTTON,
+    MESSAGE,
+    TOKEN_USAGE,
+    actions,
+    attachments,
+    button_choices,
+    buttons,
+    feedbacks,
+    items,
+    token_usage,
+)
+
+# How many conversations one query asks for at once.
+_SLICE = 500
+
+
+class ActionRow(msgspec.Struct, frozen=True):
+    """A tool call; `tools_used` and `response` are JSON text, times in microseconds."""
+
+    action_name: str
+    started_at: int | None
+    ended_at: int | None
+    duration_ms: int | None
+    tools_used: str | None
+    response: str | None
+    error_msg: str | None
+
+
+class ButtonRow(msgspec.Struct, frozen=True):
+    """A click."""
+
+    button_event: str
+    label: str
+    value: str
+
+
+class FileRow(msgspec.Struct, frozen=True):
+    """An attachment; the bytes lie in the files store under `sha256`."""
+
+    id: int
+    sha256: str
+    filename: str
+    mime_type: str
+    size_bytes: int
+
+
+class UsageRow(msgspec.Struct, frozen=True):
+    """Tokens that one model call took."""
+
+    model: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    embedding_tokens: int
+
+
+class FeedbackRow(msgspec.Struct, frozen=True):
+    """A judgement of the conversation."""
+
+    id: int
+    conversation: int
+    sentiment: str
+    source: str
+    comment: str | None
+    person_id: int | None
+    metadata: str | None
+    created_at: int
+
+
+class Entry(msgspec.Struct):
+    """One line of a transcript. `kind` and `sender` are the numbers of store.schema; `timestamp` is in
+    microseconds; `metadata` is JSON text."""
+
+    id: int
+    conversation: int
+    uuid: bytes
+    kind: int
+    timestamp: int
+    sender: int | None
+    content: str | None
+    metadata: str | None
+    action: ActionRow | None = None
+    button: ButtonRow | None = None
+    usage: UsageRow | None = None
+    files: list[FileRow] = []
+
+    @property
+    def is_line(self) -> bool:
+        """Whether it stands in the API's messages (token usage and feedback do not)."""
+        return self.kind in (MESSAGE, ACTION, BUTTON, ATTACHMENTS)
+
+
+class Transcript(msgspec.Struct):
+    """A conversation's entries in order of time, and its feedback."""
+
+    entries: list[Entry] = []
+    feedbacks: list[FeedbackRow] = []
+
+    def usage(self) -> dict[str, int]:
+        """Token counts, added up."""
+        total = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens"), 0)
+        for entry in self.entries:
+            if entry.usage is not None:
+                for name in total:
+                    total[name] += getattr(entry.usage, name)
+        return total
+
+
+_entry = select(
+    items.c.id,
+    items.c.conversation,
+    items.c.uuid,
+    items.c.kind,
+    items.c.timestamp,
+    items.c.sender,
+    items.c.content,
+    items.c.metadata,
+)
+
+
+def load(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, Transcript]:
+    """The transcripts of conversations that the caller may see, by their numbers."""
+    found = {number: Transcript([], []) for number in conversation_ids}
+    for start in range(0, len(conversation_ids), _SLICE):
+        numbers = conversation_ids[start : start + _SLICE]
+        query = _entry.where(items.c.conversation.in_(numbers)).order_by(
+            items.c.conversation, items.c.timestamp, items.c.id
+        )
+        entries = [Entry(*row) for row in connection.execute(query)]
+        for entry in _with_details(connection, entries, "conversation", numbers):
+            found[entry.conversation].entries.append(entry)
+        for row in feedback_of(connection, numbers):
+            found[row.conversation].feedbacks.append(row)
+    return found
+
+
+def entries_by_id(connection: Connection, item_ids: Sequence[int]) -> list[Entry]:
+    """Single entries, in the order of their numbers."""
+    query = _entry.where(items.c.id.in_(item_ids)).order_by(items.c.id)
+    entries = [Entry(*row) for row in connection.execute(query)]
+    return list(_with_details(connection, entries, "item", item_ids))
+
+
+def _with_details(
+    connection: Connection, entries: list[Entry], column: str, values: Sequence[int]
+) -> Iterator[Entry]:
+    by_id = {entry.id: entry for entry in entries}
+    kinds = {entry.kind for entry in entries}
+
+    def rows(query: Select[Any], table: Any) -> Iterator[Any]:
+        return iter(connection.execute(query.where(table.c[column].in_(values))))
+
+    if ACTION in kinds:
+        for item, _, *rest in rows(select(actions), actions):
+            by_id[item].action = ActionRow(*rest)
+    if BUTTON in kinds:
+        for item, _, *rest in rows(select(buttons), buttons):
+            by_id[item].button = ButtonRow(*rest)
+    if TOKEN_USAGE in kinds:
+        for item, _, *rest in rows(select(token_usage), token_usage):
+            by_id[item].usage = UsageRow(*rest)
+    if MESSAGE in kinds or ATTACHMENTS in kinds:
+        query = select(
+            attachments.c.item,
+            attachments.c.id,
+            attachments.c.sha256,
+            attachments.c.filename,
+            attachments.c.mime_type,
+            attachments.c.size_bytes,
+        ).order_by(attachments.c.id)
+        for item, *rest in rows(query, attachments):
+            entry = by_id[item]
+            entry.files = [*entry.files, FileRow(*rest)]
+    return iter(entries)
+
+
+_feedback = (
+    select(
+        feedbacks.c.item,
+        feedbacks.c.conversation,
+        feedbacks.c.sentiment,
+        feedbacks.c.source,
+        feedbacks.c.comment,
+        feedbacks.c.person_id,
+        items.c.metadata,
+        items.c.timestamp,
+    )
+    .join(items, items.c.id == feedbacks.c.item)
+    .order_by(items.c.timestamp, items.c.id)
+)
+
+
+def feedback_of(connection: Connection, conversation_ids: Sequence[int]) -> list[FeedbackRow]:
+    """Feedback on conversations that the caller may see, oldest first."""
+    query = _feedback.where(feedbacks.c.conversation.in_(conversation_ids))
+    return [FeedbackRow(*row) for row in connection.execute(query)]
+
+
+def tools_of(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, list[tuple[str, bool]]]:
+    """For each conversation the tools that it used, each once, with whether one of its runs failed."""
+    query = select(actions.c.conversation, actions.c.action_name, actions.c.error_msg).where(
+        actions.c.conversation.in_(conversation_ids)
+    )
+    found: dict[int, dict[str, bool]] = {}
+    for number, name, error in connection.execute(query.order_by(actions.c.item)):
+        tools = found.setdefault(number, {})
+        tools[name] = tools.get(name, False) or error is not None
+    return {number: list(tools.items()) for number, tools in found.items()}
+
+
+def choices(connection: Connection, agent_id: int, events: Sequence[str]) -> dict[str, list[str]]:
+    """For each button event the labels that were ever clicked."""
+    query = select(button_choices.c.button_event, button_choices.c.label).where(
+        button_choices.c.agent_id == agent_id, button_choices.c.button_event.in_(events)
+    )
+    found: dict[str, list[str]] = {}
+    for event, label in connection.execute(query.order_by(button_choices.c.label)):
+        found.setdefault(event, []).append(label)
+    return found
+
+
+def file_of(connection: Connection, attachment_id: int) -> tuple[int, FileRow] | None:
+    """The conversation that an attachment belongs to, and the attachment."""
+    row = connection.execute(
+        select(
+            attachments.c.conversation,
+            attachments.c.id,
+            attachments.c.sha256,
+            attachments.c.filename,
+            attachments.c.mime_type,
+            attachments.c.size_bytes,
+        ).where(attachments.c.id == attachment_id)
+    ).one_or_none()
+    return (row[0], FileRow(*row[1:])) if row else None

@@ -1,0 +1,174 @@
+"""The one thread that writes: many requests, one transaction.
+
+Each piece of work runs in a savepoint, so that a bad one fails alone; its answer leaves after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from agentsight.server.store.database import Database
+
+T = TypeVar("T")
+Work = Callable[[Connection, int], T]
+logger = logging.getLogger(__name__)
+
+GROUP_ITEMS = 2_000
+ATTEMPTS = 5
+
+
+class Overloaded(Exception):
+    """More is waiting to be written than the queue may hold; try again in `retry_after` seconds."""
+
+    retry_after = 1
+
+
+class Unavailable(Exception):
+    """The database did not take the write (full disk, lost connection); nothing was stored."""
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Work[Any]
+    weight: int
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Runs pieces of work one after the other and commits them in groups.
+
+    Example:
+        >>> writer = Writer(database)
+        >>> writer.start()
+        >>> await writer.run(lambda connection, attempt: agents.create(connection, "Concierge"))
+    """
+
+    def __init__(self, database: Database, *, max_waiting: int = 50_000) -> None:
+        self.database = database
+        self.max_waiting = max_waiting
+        self.waiting = 0
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="agentsight-writer", daemon=True)
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is waiting, then end the thread."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+
+    def check_room(self) -> None:
+        """Raise Overloaded when too much waits already; cheap, so it can run before a body is read."""
+        if self.waiting >= self.max_waiting:
+            raise Overloaded
+
+    async def run(self, work: Work[T], *, weight: int = 1) -> T:
+        """Run `work(connection, attempt)` in a transaction and return its result once that is on disk.
+
+        Work is called again with a higher attempt when a row that another writer made got in its way.
+        `weight` is the number of items it writes.
+
+        Raises:
+            Overloaded: too much is waiting.
+            Unavailable: the database did not take it.
+        """
+        if self._closed:
+            raise Unavailable("the server is stopping")
+        self.check_room()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self.waiting += weight
+        self._queue.put(_Job(work, weight, future, loop))
+        result: T = await future
+        return result
+
+    def _loop(self) -> None:
+        stopping = False
+        while not stopping:
+            job = self._queue.get()
+            if job is None:
+                return
+            group, weight = [job], job.weight
+            while weight < GROUP_ITEMS:
+                try:
+                    following = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    stopping = True
+                    break
+                group.append(following)
+                weight += following.weight
+            self._write(group)
+            loops = {each.loop for each in group}
+            for loop in loops:
+                # A loop that has ended has nobody left to answer.
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(self._answer, [each for each in group if each.loop is loop])
+
+    def _answer(self, group: list[_Job]) -> None:
+        for job in group:
+            self.waiting -= job.weight
+            if job.future.done():
+                continue
+            if job.error is not None:
+                job.future.set_exception(job.error)
+            else:
+                job.future.set_result(job.result)
+
+    def _write(self, group: list[_Job]) -> None:
+        try:
+            with self.database.writing.begin() as connection:
+                for job in group:
+                    _run_alone(connection, job)
+        except Exception as error:
+            logger.error("the database did not take a write: %s", _first_line(error))
+            unavailable = Unavailable("the database did not take the write; try again")
+            for job in group:
+                job.result, job.error = None, unavailable
+
+
+def _run_alone(connection: Connection, job: _Job) -> None:
+    for attempt in range(ATTEMPTS):
+        savepoint = connection.begin_nested()
+        try:
+            job.result = job.work(connection, attempt)
+            savepoint.commit()
+            job.error = None
+            return
+        except IntegrityError as error:
+            savepoint.rollback()
+            job.error = error
+        except OperationalError:
+            raise  # the engine's own trouble concerns the whole group
+        except DBAPIError as error:
+            savepoint.rollback()
+            job.error = error
+            return
+        except Exception as error:
+            savepoint.rollback()
+            job.error = error
+            return
+
+
+def _first_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    lines = str(cause).strip().splitlines()
+    return f"{type(cause).__name__}: {lines[0] if lines else ''}"
