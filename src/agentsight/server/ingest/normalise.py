@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from agentsight.server.errors import Invalid
+from agentsight.server.filetypes import clean_filename, guess_mime_type
 from agentsight.server.ingest import wire
 from agentsight.server.store import times
 from agentsight.server.store.append import NewConversation, NewFile, NewItem
@@ -213,11 +213,8 @@ class Normaliser:
         """An attachment's row; its bytes are kept until the request is stored."""
         if not data:
             raise Invalid({field + "data": ["must not be empty"]})
-        name = "".join(char for char in clean(field + "filename", filename) if char.isprintable())
-        name = name.replace("\\", "/").rsplit("/", 1)[-1].strip() or "file"
-        mime = (
-            (mime_type or "").strip().lower() or mimetypes.guess_type(name)[0] or "application/octet-stream"
-        )
+        mime = (mime_type or "").strip().lower() or guess_mime_type(filename, data)
+        name = clean_filename(clean(field + "filename", filename), mime)
         digest = hashlib.sha256(data).hexdigest()
         self.files.setdefault(digest, Pending(digest, data))
         return NewFile(digest, name, clean(field + "mime_type", mime), len(data))

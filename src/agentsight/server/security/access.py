@@ -29,6 +29,7 @@ class Access(enum.Enum):
     """What a route asks of who calls it."""
 
     PUBLIC = "anybody"
+    ANY = "any key, or a person"
     INGEST = "a key that may write items"
     RESPOND = "a key that may write items, or a person"
     READ = "a key that may read, or a person"
@@ -38,6 +39,7 @@ class Access(enum.Enum):
 
 
 _KEY_ROLES = {
+    Access.ANY: frozenset({"ingest", "read", "write"}),
     Access.INGEST: frozenset({"ingest", "write"}),
     Access.RESPOND: frozenset({"ingest", "write"}),
     Access.READ: frozenset({"read", "write"}),
@@ -132,7 +134,7 @@ class Gate:
             raise RequestError(
                 403,
                 {
-                    "detail": f"a key with the role {found.role} may not do this; it takes {' or '.join(sorted(allowed))}"
+                    "detail": f"this takes a key with the role {' or '.join(sorted(allowed))}, not {found.role}"
                 },
             )
         return Viewer(frozenset({found.agent_id}), found.role, found.agent_id, found.agent_name)

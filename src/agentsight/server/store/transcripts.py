@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from agentsight.server.store.schema import (
     ACTION,
@@ -67,6 +67,9 @@ class UsageRow(msgspec.Struct, frozen=True):
     embedding_tokens: int
 
 
+NO_USAGE = UsageRow(None, 0, 0, 0, 0)
+
+
 class FeedbackRow(msgspec.Struct, frozen=True):
     """A judgement of the conversation."""
 
@@ -108,15 +111,6 @@ class Transcript(msgspec.Struct):
 
     entries: list[Entry] = []
     feedbacks: list[FeedbackRow] = []
-
-    def usage(self) -> dict[str, int]:
-        """Token counts, added up."""
-        total = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens"), 0)
-        for entry in self.entries:
-            if entry.usage is not None:
-                for name in total:
-                    total[name] += getattr(entry.usage, name)
-        return total
 
 
 _entry = select(
@@ -207,6 +201,29 @@ def feedback_of(connection: Connection, conversation_ids: Sequence[int]) -> list
     """Feedback on conversations that the caller may see, oldest first."""
     query = _feedback.where(feedbacks.c.conversation.in_(conversation_ids))
     return [FeedbackRow(*row) for row in connection.execute(query)]
+
+
+def usage_of(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, list[UsageRow]]:
+    """For each conversation the tokens that it took, added up by model."""
+    columns = [token_usage.c[name] for name in UsageRow.__struct_fields__[1:]]
+    query = (
+        select(token_usage.c.conversation, token_usage.c.model, *(func.sum(each) for each in columns))
+        .where(token_usage.c.conversation.in_(conversation_ids))
+        .group_by(token_usage.c.conversation, token_usage.c.model)
+        .order_by(func.sum(token_usage.c.total_tokens).desc())
+    )
+    found: dict[int, list[UsageRow]] = {}
+    for number, model, *counts in connection.execute(query):
+        found.setdefault(number, []).append(UsageRow(model, *(int(each) for each in counts)))
+    return found
+
+
+def total_usage(rows: Iterable[UsageRow]) -> UsageRow:
+    """The rows added up, over all models."""
+    counts = [
+        (row.prompt_tokens, row.completion_tokens, row.total_tokens, row.embedding_tokens) for row in rows
+    ]
+    return UsageRow(None, *(sum(column) for column in zip(*counts, strict=True))) if counts else NO_USAGE
 
 
 def tools_of(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, list[tuple[str, bool]]]:

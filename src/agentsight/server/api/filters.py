@@ -1,0 +1,175 @@
+"""Query parameters of a list, checked: what is not known is refused, not ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from agentsight.server.contract.documentation import Query
+from agentsight.server.errors import Invalid
+from agentsight.server.store.conversations import ORDERINGS, Filters
+from agentsight.server.store.times import from_datetime
+
+_TEXTS = {
+    "conversation_id": "The text id, exactly",
+    "customer_id": "The customer, exactly",
+    "customer_id__icontains": "Part of the customer's id, whatever the case",
+    "name": "Part of the conversation's name, whatever the case",
+    "language": "A language; `en` also finds `en-US`",
+    "source": "The channel, exactly",
+    "country": "ISO 3166 alpha-2 code, such as `HR`",
+    "customer_ip_address": "The address, exactly",
+    "message_contains": "Part of a message, whatever the case",
+    "action_name": "A tool that was run",
+    "search": "Part of a message, name, customer or conversation id, whatever the case",
+}
+_BOOLEANS = {
+    "is_marked": "Marked or not",
+    "include_deleted": "Deleted ones too (default false)",
+    "has_messages": "With messages, or without",
+    "has_feedback": "With feedback, or without",
+}
+_TIMES = {
+    "started_at_after": "Begun at this time or later (ISO 8601)",
+    "started_at_before": "Begun at this time or earlier (ISO 8601)",
+}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "device": ("desktop", "mobile", "tablet"),
+    "environment": ("production", "development"),
+    "feedback_sentiment": ("positive", "neutral", "negative"),
+    "feedback_source": ("customer", "platform"),
+}
+_METADATA = "`key:value,key2:value2`; dots reach inside: `analysis.sentiment:positive`"
+FILTER_NAMES = frozenset({*_TEXTS, *_BOOLEANS, *_TIMES, *_CHOICES, "metadata"})
+
+FILTER_QUERIES: tuple[Query, ...] = (
+    *(Query(name, doc) for name, doc in _TEXTS.items()),
+    *(Query(name, doc, {"type": "boolean"}) for name, doc in _BOOLEANS.items()),
+    *(Query(name, doc, {"type": "string", "format": "date-time"}) for name, doc in _TIMES.items()),
+    *(Query(name, "", {"type": "string", "enum": list(of)}) for name, of in _CHOICES.items()),
+    Query("metadata", _METADATA),
+)
+LONGEST = 2_000
+
+
+def only(given: Mapping[str, Any], allowed: frozenset[str]) -> None:
+    """Refuse a parameter that is not known.
+
+    Raises:
+        Invalid: names it and what there is.
+    """
+    unknown = sorted(set(given) - allowed)
+    if unknown:
+        names = ", ".join(sorted(allowed)) or "none"
+        raise Invalid({name: [f"is no parameter of this address; there are: {names}"] for name in unknown})
+
+
+def parse_filters(given: Mapping[str, str]) -> Filters:
+    """Filters from query parameters; an empty value leaves its filter out.
+
+    Raises:
+        Invalid: a value does not fit.
+    """
+    values: dict[str, Any] = {}
+    errors: dict[str, list[str]] = {}
+    for name, text in given.items():
+        if name not in FILTER_NAMES or text == "":
+            continue
+        try:
+            values[name] = _value(name, text)
+        except ValueError as error:
+            errors[name] = [str(error)]
+    if errors:
+        raise Invalid(errors)
+    return Filters(**values)
+
+
+def _value(name: str, text: str) -> Any:
+    if "\0" in text:
+        raise ValueError("must not contain the NUL character")
+    if len(text) > LONGEST:
+        raise ValueError(f"takes at most {LONGEST:,} characters")
+    if name in _TEXTS:
+        return text
+    if name in _CHOICES:
+        if text not in _CHOICES[name]:
+            raise ValueError(f"takes {' or '.join(_CHOICES[name])}")
+        return text
+    if name in _TIMES:
+        return moment(text)
+    if name == "metadata":
+        return _metadata(text)
+    return boolean(text)
+
+
+def boolean(text: str) -> bool:
+    """`true` or `false`, also `1` and `0`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in known:
+        raise ValueError("takes true or false")
+    return known[text.lower()]
+
+
+def moment(text: str) -> int:
+    """Microseconds of an ISO 8601 time; a plain date is its midnight, without a zone it is UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        # "+" in an address is a space unless it was encoded.
+        value = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
+    except ValueError:
+        try:
+            value = msgspec.convert(text, datetime)
+        except msgspec.ValidationError:
+            raise ValueError("takes an ISO 8601 time such as 2026-01-31T12:00:00Z") from None
+    return from_datetime(value)
+
+
+def _metadata(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for part in text.split(","):
+        key, colon, value = part.partition(":")
+        if not colon or not key.strip():
+            raise ValueError("takes key:value,key2:value2")
+        pairs.append((key.strip(), value.strip()))
+    return tuple(pairs)
+
+
+def integer(given: Mapping[str, str], name: str, default: int, *, least: int, most: int) -> int:
+    """A whole number among the parameters.
+
+    Raises:
+        Invalid: it is none, or out of range.
+    """
+    text = given.get(name, "")
+    if text == "":
+        return default
+    number = int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < 19 else None
+    if number is None or not least <= number <= most:
+        raise Invalid({name: [f"takes a whole number from {least} to {most:,}"]})
+    return number
+
+
+def ordering(given: Mapping[str, str]) -> str:
+    """The order of a list: a column, with `-` for falling.
+
+    Raises:
+        Invalid: there is no such order.
+    """
+    text = given.get("ordering") or "-started_at"
+    if text.removeprefix("-") not in ORDERINGS:
+        raise Invalid({"ordering": [f"takes {_either(ORDERINGS)}, with - before it for falling"]})
+    return text
+
+
+def _either(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " or " + names[-1]

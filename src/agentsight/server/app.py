@@ -1,0 +1,131 @@
+"""Assembly: settings in, a running application out. Nothing is decided here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from agentsight.server.api import conversations, files, me
+from agentsight.server.contract.documentation import Doc
+from agentsight.server.errors import RequestError
+from agentsight.server.files import FileStore
+from agentsight.server.geo import Places
+from agentsight.server.ingest import routes
+from agentsight.server.requests import AnyRequest
+from agentsight.server.security.access import Gate
+from agentsight.server.security.sessions import Brake
+from agentsight.server.security.signing import Signer
+from agentsight.server.services import Services
+from agentsight.server.settings import Settings
+from agentsight.server.store.database import Database
+from agentsight.server.store.writer import Overloaded, Unavailable, Writer
+
+logger = logging.getLogger("agentsight.server")
+
+
+def open_services(settings: Settings) -> Services:
+    """Open the store and everything beside it; the writer is not started yet.
+
+    Raises:
+        StoreError, FilesError: the data folder or database cannot be used.
+    """
+    database = Database(settings.sqlalchemy_url)
+    if settings.migrate:
+        database.migrate()
+    else:
+        database.check_current()
+    with database.write() as connection:
+        signer = Signer.of_installation(connection)
+    return Services(
+        settings=settings,
+        database=database,
+        writer=Writer(database, max_waiting=settings.queue_items),
+        files=FileStore(settings.files_url or settings.data_dir / "files"),
+        places=Places(settings.geo_database),
+        gate=Gate(database),
+        signer=signer,
+        brake=Brake(),
+    )
+
+
+def create_app(settings: Settings, services: Services | None = None) -> Litestar:
+    """The ASGI application.
+
+    Example:
+        >>> app = create_app(Settings.load())
+    """
+    services = services or open_services(settings)
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        services.writer.start()
+        try:
+            yield
+        finally:
+            services.writer.stop()
+            services.database.close()
+
+    rooms: list[Any] = [*routes.handlers, *conversations.handlers, *me.handlers, *files.handlers]
+    try:
+        from agentsight.server import dashboard
+
+        rooms.extend(dashboard.handlers)
+    except (ImportError, AttributeError):
+        pass
+    documented = [
+        each for each in rooms if isinstance(each, HTTPRouteHandler) and isinstance(each.opt.get("doc"), Doc)
+    ]
+    return Litestar(
+        route_handlers=rooms,
+        guards=[services.gate.guard],
+        lifespan=[running],
+        state=State({"services": services, "documented": documented}),
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=settings.max_body_bytes,
+        exception_handlers={
+            RequestError: _refused,
+            Overloaded: _overloaded,
+            Unavailable: _unavailable,
+            HTTPException: _http,
+            Exception: _failed,
+        },
+    )
+
+
+def _answer(status: int, body: Any, headers: dict[str, str] | None = None) -> Response[bytes]:
+    return Response(
+        msgspec.json.encode(body), status_code=status, media_type="application/json", headers=headers or {}
+    )
+
+
+def _refused(_: AnyRequest, error: RequestError) -> Response[bytes]:
+    return _answer(error.status, error.body, error.headers)
+
+
+def _overloaded(_: AnyRequest, error: Overloaded) -> Response[bytes]:
+    wait = str(error.retry_after)
+    return _answer(429, {"detail": f"too much is waiting; try again in {wait} s"}, {"Retry-After": wait})
+
+
+def _unavailable(_: AnyRequest, error: Unavailable) -> Response[bytes]:
+    return _answer(503, {"detail": str(error)}, {"Retry-After": "2"})
+
+
+def _http(_: AnyRequest, error: HTTPException) -> Response[bytes]:
+    details = {404: "there is nothing at this address", 413: "the body is too large"}
+    detail = details.get(error.status_code) or error.detail or "the request was refused"
+    return _answer(error.status_code, {"detail": detail}, dict(error.headers or {}))
+
+
+def _failed(request: AnyRequest, error: Exception) -> Response[bytes]:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _answer(500, {"detail": "something went wrong here; the log says more"})

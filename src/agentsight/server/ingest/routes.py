@@ -1,0 +1,327 @@
+"""The writing half of the REST API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Response, post
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+
+from agentsight.server.contract import shapes
+from agentsight.server.contract.documentation import Doc
+from agentsight.server.contract.links import file_links
+from agentsight.server.errors import Invalid, decode, not_found
+from agentsight.server.ingest import single, wire
+from agentsight.server.ingest.batch import Batch, BatchOutcome
+from agentsight.server.ingest.normalise import Normaliser, Pending
+from agentsight.server.requests import AnyRequest, json_body
+from agentsight.server.security.access import Access
+from agentsight.server.services import Services, services_of, viewer_of
+from agentsight.server.store import append, conversations, times, transcripts
+from agentsight.server.store.append import NewConversation
+
+T = TypeVar("T")
+_INGEST: dict[str, Any] = {"access": Access.INGEST}
+
+
+class _Decoders:
+    conversation = msgspec.json.Decoder(wire.ConversationFields)
+    track = msgspec.json.Decoder(wire.TrackIn)
+    action = msgspec.json.Decoder(wire.ActionCall)
+    button = msgspec.json.Decoder(wire.ButtonCall)
+    attachments = msgspec.json.Decoder(wire.AttachmentsCall)
+    feedback = msgspec.json.Decoder(wire.FeedbackCall)
+
+
+class BatchIn(msgspec.Struct):
+    """Many conversations with their items; each is judged on its own."""
+
+    conversations: list[wire.ConversationIn]
+
+
+@post(
+    "/api/ingest/batch",
+    status_code=HTTP_200_OK,
+    opt=_INGEST | {"doc": Doc("Write many conversations", "Writing", BatchIn, {200: BatchOutcome})},
+)
+async def write_batch(request: AnyRequest) -> Response[bytes]:
+    """Store conversations and items in one transaction and say what became of each.
+
+    Send each item with an `id` (a UUID): sent again, it answers `"duplicate": true` and stores nothing.
+    Valid items are stored even when others are refused.
+    """
+    services = services_of(request)
+    services.writer.check_room()
+    body = await json_body(request, services.settings.max_body_bytes)
+    batch = Batch(Normaliser(services.places.lookup), body)
+    await _keep_files(services, batch.normaliser)
+    agent_id = _agent(request)
+    appended = await services.write(
+        lambda connection, attempt: append.append(connection, attempt, agent_id, batch.accepted),
+        weight=batch.weight,
+    )
+    return _json(batch.answer(appended))
+
+
+@post(
+    "/api/conversations",
+    opt=_INGEST
+    | {
+        "doc": Doc(
+            "Begin a conversation",
+            "Writing",
+            wire.ConversationFields,
+            {201: shapes.Conversation, 200: shapes.Conversation},
+        )
+    },
+)
+async def create_conversation(request: AnyRequest) -> Response[bytes]:
+    """201 for a new conversation, 200 for one that is there already.
+
+    What an existing one has is never overwritten: empty fields are filled, new metadata keys are added,
+    and `is_used` turns true and stays true.
+    """
+    services, given = await _read(request, _Decoders.conversation)
+    if given.is_used is None:
+        given.is_used = True
+    fields = Normaliser(services.places.lookup).conversation(given)
+    written = await _store(services, _agent(request), fields)
+    links = file_links(request)
+    row = written.conversation
+    usage = await services.read(lambda c: transcripts.usage_of(c, [row.id]).get(row.id, []))
+    answer = shapes.conversation(row, transcripts.total_usage(usage), None, links)
+    return _json(answer, HTTP_201_CREATED if written.created else HTTP_200_OK)
+
+
+class TrackedMessage(shapes.Message):
+    """The stored message. The pair form answers with the last one, and with both in `messages`."""
+
+    conversation: int
+    conversation_id: str
+    messages: list[shapes.Message]
+
+
+@post(
+    "/api/track",
+    opt=_INGEST | {"doc": Doc("Write a message", "Writing", wire.TrackIn, {201: TrackedMessage})},
+)
+async def track(request: AnyRequest) -> Response[bytes]:
+    """A message with `content` and `sender`, or a `question` and its `answer` in one call."""
+    services, given = await _read(request, _Decoders.track)
+    fields = single.reference(given)
+    fields.items = single.tracked(given, Normaliser(services.places.lookup))
+    written = await _store(services, _agent(request), fields)
+    links = file_links(request)
+    messages = [shapes.message(entry, links) for entry in written.entries]
+    answer = TrackedMessage(
+        *(getattr(messages[-1], name) for name in shapes.Message.__struct_fields__),
+        written.conversation.id,
+        written.conversation.conversation_id,
+        messages,
+    )
+    return _json(answer, HTTP_201_CREATED)
+
+
+class StoredAction(shapes.ActionLog):
+    """The stored tool call, or token usage."""
+
+    conversation: int
+    conversation_id: str
+    action_name: str
+    timestamp: str
+
+
+@post(
+    "/api/action_logs",
+    opt=_INGEST | {"doc": Doc("Write a tool call", "Writing", wire.ActionCall, {201: StoredAction})},
+)
+async def write_action(request: AnyRequest) -> Response[bytes]:
+    """A tool call. One named `token_usage` whose metadata has token counts is token usage, not a tool."""
+    services, given = await _read(request, _Decoders.action)
+    item = wire.ActionIn(
+        given.action_name,
+        None,
+        given.timestamp,
+        given.started_at,
+        given.ended_at,
+        given.duration_ms,
+        given.tools_used,
+        given.response,
+        given.error_msg,
+        given.metadata,
+    )
+    written = await _store_item(request, services, given, item)
+    entry = written.entries[0]
+    if entry.action is not None:
+        log = shapes.action_log(entry)
+    else:
+        log = shapes.ActionLog(entry.id, None, None, None, None, None, None, given.metadata or {})
+    answer = StoredAction(
+        *(getattr(log, name) for name in shapes.ActionLog.__struct_fields__),
+        written.conversation.id,
+        written.conversation.conversation_id,
+        given.action_name,
+        times.to_text(entry.timestamp),
+    )
+    return _json(answer, HTTP_201_CREATED)
+
+
+class StoredButton(shapes.Button):
+    """The stored click."""
+
+    conversation: int
+    conversation_id: str
+    timestamp: str
+
+
+@post(
+    "/api/buttons",
+    opt=_INGEST | {"doc": Doc("Write a click", "Writing", wire.ButtonCall, {201: StoredButton})},
+)
+async def write_button(request: AnyRequest) -> Response[bytes]:
+    """A button that the customer clicked."""
+    services, given = await _read(request, _Decoders.button)
+    item = wire.ButtonIn(given.button_event, given.label, given.value, None, given.timestamp, given.metadata)
+    written = await _store_item(request, services, given, item)
+    entry = written.entries[0]
+    button = shapes.message(entry, file_links(request)).button
+    assert button is not None
+    answer = StoredButton(
+        *(getattr(button, name) for name in shapes.Button.__struct_fields__),
+        written.conversation.id,
+        written.conversation.conversation_id,
+        times.to_text(entry.timestamp),
+    )
+    return _json(answer, HTTP_201_CREATED)
+
+
+class StoredAttachments(msgspec.Struct):
+    """The stored files and the line of the transcript that they stand in."""
+
+    conversation: int
+    conversation_id: str
+    message_id: int
+    sender: str
+    timestamp: str
+    attachments: list[shapes.Attachment]
+
+
+@post(
+    "/api/attachments",
+    opt=_INGEST
+    | {"doc": Doc("Write files", "Writing", wire.AttachmentsCall, {201: StoredAttachments}, multipart=True)},
+)
+async def write_attachments(request: AnyRequest) -> Response[bytes]:
+    """Files as base64 in JSON, or as a multipart form with files `attachment_0`, `attachment_1`…"""
+    services = services_of(request)
+    normaliser = Normaliser(services.places.lookup)
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        services.writer.check_room()
+        fields, new = await single.multipart_attachments(request, normaliser)
+    else:
+        services, given = await _read(request, _Decoders.attachments)
+        fields = single.reference(given)
+        item = wire.AttachmentsIn(
+            given.attachments, given.sender, None, given.timestamp, given.message, given.metadata
+        )
+        new = normaliser.item(item, times.now())
+    fields.items = [new]
+    await _keep_files(services, normaliser)
+    written = await _store(services, _agent(request), fields)
+    message = shapes.message(written.entries[0], file_links(request))
+    row = written.conversation
+    answer = StoredAttachments(
+        row.id, row.conversation_id, message.id, message.sender, message.timestamp, message.attachments
+    )
+    return _json(answer, HTTP_201_CREATED)
+
+
+@post(
+    "/api/conversation-feedbacks",
+    opt={
+        "access": Access.RESPOND,
+        "doc": Doc("Write feedback", "Writing", wire.FeedbackCall, {201: shapes.Feedback}),
+    },
+)
+async def write_feedback(request: AnyRequest) -> Response[bytes]:
+    """What somebody thought of a conversation; `source` is `customer` for a key, `platform` for a person."""
+    services, given = await _read(request, _Decoders.feedback)
+    viewer = viewer_of(request)
+    fields = single.reference(given)
+    agent_id = viewer.agent_id
+    if agent_id is None:
+        number = fields.row
+        if number is None:
+            raise Invalid({"conversation": ["is required: the integer id"]})
+        found = await services.read(lambda c: conversations.get(c, viewer.agent_ids, number))
+        if found is None:
+            raise not_found("no such conversation")
+        agent_id = found.agent_id
+    item = wire.FeedbackIn(given.sentiment, None, given.timestamp, None, given.comment, None, given.metadata)
+    person = viewer.person
+    fields.items = [
+        Normaliser(services.places.lookup).feedback(
+            item,
+            times.now(),
+            source="platform" if person else "customer",
+            person_id=person.id if person else None,
+        )
+    ]
+    written = await _store(services, agent_id, fields)
+    return _json(shapes.feedback(written.feedbacks[0]), HTTP_201_CREATED)
+
+
+async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[Services, T]:
+    services = services_of(request)
+    services.writer.check_room()
+    body = await json_body(request, services.settings.max_body_bytes)
+    return services, decode(body, decoder, wire.CHOICES)
+
+
+async def _store_item(
+    request: AnyRequest, services: Services, given: wire.Reference, item: wire.ItemIn
+) -> single.Written:
+    fields = single.reference(given)
+    fields.items = [Normaliser(services.places.lookup).item(item, times.now())]
+    return await _store(services, _agent(request), fields)
+
+
+async def _store(services: Services, agent_id: int, fields: NewConversation) -> single.Written:
+    return await services.write(
+        lambda connection, attempt: single.write(connection, attempt, agent_id, fields)
+    )
+
+
+async def _keep_files(services: Services, normaliser: Normaliser) -> None:
+    """Bytes first, rows after: a row whose bytes are missing cannot come to be."""
+    if normaliser.files:
+        await asyncio.to_thread(_put_all, services, list(normaliser.files.values()))
+
+
+def _put_all(services: Services, files: Sequence[Pending]) -> None:
+    for file in files:
+        services.files.put(file.data)
+
+
+def _agent(request: AnyRequest) -> int:
+    agent_id = viewer_of(request).agent_id
+    assert agent_id is not None, "only keys write items, and a key has an agent"
+    return agent_id
+
+
+def _json(answer: Any, status: int = HTTP_200_OK) -> Response[bytes]:
+    return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json")
+
+
+handlers = [
+    write_batch,
+    create_conversation,
+    track,
+    write_action,
+    write_button,
+    write_attachments,
+    write_feedback,
+]

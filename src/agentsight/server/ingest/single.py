@@ -1,0 +1,184 @@
+"""Writing one thing at a time: the calls that programs in any language make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from agentsight.server.errors import Invalid, not_found
+from agentsight.server.ingest import wire
+from agentsight.server.ingest.normalise import Normaliser, json_text, timestamp
+from agentsight.server.requests import AnyRequest
+from agentsight.server.store import append, conversations, times, transcripts
+from agentsight.server.store.append import Appended, NewConversation, NewItem
+from agentsight.server.store.conversations import ConversationRow
+from agentsight.server.store.schema import ATTACHMENTS
+
+T = TypeVar("T")
+_json_object = msgspec.json.Decoder(dict[str, Any])
+
+
+def reference(given: wire.Reference) -> NewConversation:
+    """The conversation that a call names.
+
+    Raises:
+        Invalid: it names none, or not as a number.
+    """
+    number = given.conversation
+    if isinstance(number, str):
+        text = number.strip()
+        if text in {"", "None", "null"}:
+            number = None
+        elif text.isascii() and text.isdigit() and len(text) < 19:
+            number = int(text)
+        else:
+            raise Invalid({"conversation": ["takes the integer id; put a text id into conversation_id"]})
+    if number is not None:
+        if not 0 < number < 2**63:
+            raise not_found("no such conversation")
+        return NewConversation(row=number)
+    name = given.conversation_id
+    if name is None or not name.strip():
+        raise Invalid({"conversation_id": ["is required, or conversation with the integer id"]})
+    if "\0" in name:
+        raise Invalid({"conversation_id": ["must not contain the NUL character"]})
+    return NewConversation(conversation_id=name)
+
+
+class Written(msgspec.Struct):
+    """A single call's outcome, read back in the transaction that stored it."""
+
+    conversation: ConversationRow
+    created: bool
+    entries: list[transcripts.Entry]
+    feedbacks: list[transcripts.FeedbackRow]
+
+
+def write(connection: Connection, attempt: int, agent_id: int, given: NewConversation) -> Written:
+    """Store one conversation's items and read them back.
+
+    Raises:
+        RequestError: 404, the number names no conversation of the agent.
+    """
+    stored: Appended = append.append(connection, attempt, agent_id, [given])[0]
+    row = conversations.get(connection, {agent_id}, stored.id) if stored.id is not None else None
+    if row is None:
+        raise not_found("no such conversation")
+    numbers = [number for number, _ in stored.items]
+    entries = transcripts.entries_by_id(connection, numbers) if numbers else []
+    feedbacks = [each for each in transcripts.feedback_of(connection, [row.id]) if each.id in numbers]
+    return Written(row, stored.created, entries, feedbacks)
+
+
+def tracked(given: wire.TrackIn, normaliser: Normaliser) -> list[NewItem]:
+    """A message, or a question and its answer."""
+    now = times.now()
+    if given.question is not None or given.answer is not None:
+        if given.content is not None:
+            raise Invalid({"content": ["goes without question and answer"]})
+        pairs: Iterable[tuple[str, wire.Sender, str | None]] = (
+            ("question", "end_user", given.question),
+            ("answer", "agent", given.answer),
+        )
+        items = []
+        for field, sender, text in pairs:
+            if text is not None:
+                message = wire.MessageIn(sender, text, None, given.timestamp, given.metadata)
+                items.append(_named(normaliser, message, now, field))
+        return items
+    if given.content is None:
+        raise Invalid({"content": ["is required"]})
+    if given.sender is None:
+        raise Invalid({"sender": ["is required: end_user, agent or system"]})
+    message = wire.MessageIn(given.sender, given.content, None, given.timestamp, given.metadata)
+    return [normaliser.item(message, now)]
+
+
+def _named(normaliser: Normaliser, message: wire.MessageIn, now: int, field: str) -> NewItem:
+    try:
+        return normaliser.item(message, now)
+    except Invalid as error:
+        raise Invalid(
+            {field if name == "content" else name: say for name, say in error.errors.items()}
+        ) from None
+
+
+async def multipart_attachments(
+    request: AnyRequest, normaliser: Normaliser
+) -> tuple[NewConversation, NewItem]:
+    """The multipart form of attachments: files `attachment_0`, `attachment_1`… beside plain fields."""
+    form = await request.form()
+    fields: dict[str, Any] = {}
+    files = []
+    for name, value in sorted(form.multi_items(), key=_position):
+        if isinstance(value, (str, bytes)):
+            if len(files) + len(fields) > wire.FILES_PER_ITEM + 20:
+                raise Invalid({"detail": ["too many form fields"]})
+            fields[name] = value if isinstance(value, str) else value.decode("utf-8", "replace")
+        else:
+            data = await value.read()
+            place = f"{name}."
+            kind = None if value.content_type == "application/octet-stream" else value.content_type
+            files.append(normaliser.file(place, value.filename or name, kind, data))
+    if not files:
+        raise Invalid({"attachment_0": ["is required: at least one file"]})
+    if len(files) > wire.FILES_PER_ITEM:
+        raise Invalid({"attachments": [f"takes at most {wire.FILES_PER_ITEM} files"]})
+    named = reference(
+        wire.Reference(conversation=fields.get("conversation"), conversation_id=fields.get("conversation_id"))
+    )
+    sender = fields.get("sender") or "end_user"
+    if sender not in ("end_user", "agent", "system"):
+        raise Invalid({"sender": [f"takes {wire.CHOICES['sender']}"]})
+    mode = fields.get("mode")
+    if mode not in (None, "", "base64", "form_data"):
+        raise Invalid({"mode": [f"takes {wire.CHOICES['mode']}"]})
+    item = NewItem(
+        ATTACHMENTS,
+        _form_time(fields.get("timestamp")),
+        None,
+        ("end_user", "agent", "system").index(sender),
+        _caption(fields.get("message")),
+        _form_metadata(fields.get("metadata")),
+        None,
+        tuple(files),
+    )
+    return named, item
+
+
+def _position(part: tuple[str, Any]) -> tuple[int, str]:
+    """Files in the order of their numbers: attachment_2 before attachment_10."""
+    digits = part[0].rpartition("_")[2]
+    return (int(digits) if digits.isascii() and digits.isdigit() else 0, part[0])
+
+
+def _form_time(text: str | None) -> int:
+    if not text:
+        return times.now()
+    try:
+        return timestamp("timestamp", msgspec.convert(text, wire.datetime))
+    except msgspec.ValidationError:
+        raise Invalid({"timestamp": ["takes an ISO 8601 time such as 2026-01-31T12:00:00Z"]}) from None
+
+
+def _form_metadata(text: str | None) -> str | None:
+    if not text or text == "null":
+        return None
+    try:
+        value = _json_object.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        raise Invalid({"metadata": ["takes a JSON object as text"]}) from None
+    return json_text("metadata", value)
+
+
+def _caption(text: str | None) -> str | None:
+    if text is None or not text.strip():
+        return None
+    if "\0" in text:
+        raise Invalid({"message": ["must not contain the NUL character"]})
+    if len(text) > wire.CONTENT_LENGTH:
+        raise Invalid({"message": [f"takes at most {wire.CONTENT_LENGTH:,} characters"]})
+    return text

@@ -1,0 +1,87 @@
+"""Reading request bodies: size, encoding and type are checked before anything is decoded."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from litestar.connection import Request
+from litestar.exceptions import ClientException
+
+from agentsight.server.errors import RequestError, malformed
+
+AnyRequest = Request[Any, Any, Any]
+
+
+async def json_body(request: AnyRequest, limit: int) -> bytes:
+    """The request's JSON text, inflated.
+
+    Args:
+        limit: bytes that it may have, before and after decompression.
+
+    Raises:
+        RequestError: 413 too large, 415 not JSON or an unknown encoding, 400 broken compression.
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise RequestError(415, {"detail": f"send application/json, not {kind[:100]}"})
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"gzip", "x-gzip", "identity", ""}:
+        raise RequestError(
+            415,
+            {"detail": f"Content-Encoding takes gzip or nothing, not {encoding[:100]}"},
+            {"Accept-Encoding": "gzip"},
+        )
+    body = await raw_body(request, limit)
+    return inflate(body, limit) if encoding in {"gzip", "x-gzip"} else body
+
+
+async def raw_body(request: AnyRequest, limit: int) -> bytes:
+    """The request's bytes as they came.
+
+    Raises:
+        RequestError: 413 too large, also when the length is only claimed; 400 when they end early.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise too_large(limit)
+    chunks: list[bytes] = []
+    total = 0
+    try:
+        async for chunk in request.stream():
+            total += len(chunk)
+            if total > limit:
+                raise too_large(limit)
+            chunks.append(chunk)
+    except ClientException as error:
+        raise RequestError(error.status_code, {"detail": error.detail}) from None
+    return b"".join(chunks)
+
+
+def too_large(limit: int) -> RequestError:
+    """413 that says what the limit is."""
+    return RequestError(413, {"detail": f"the body may have at most {limit:,} bytes, also when decompressed"})
+
+
+def inflate(body: bytes, limit: int) -> bytes:
+    """Decompress gzip, never making more than `limit` bytes.
+
+    Raises:
+        RequestError: 413 over the limit, 400 when it is not gzip or is cut off.
+    """
+    parts: list[bytes] = []
+    room = limit + 1
+    try:
+        while body:
+            stream = zlib.decompressobj(31)
+            part = stream.decompress(body, room)
+            room -= len(part)
+            if room <= 0:
+                raise too_large(limit)
+            if not stream.eof:
+                raise malformed("the gzip body is cut off")
+            parts.append(part)
+            body = stream.unused_data
+    except zlib.error:
+        raise malformed("the body is not gzip, as Content-Encoding says") from None
+    return b"".join(parts)

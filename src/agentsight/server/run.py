@@ -1,0 +1,94 @@
+"""Running the server: one process, one address."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import uvicorn
+
+from agentsight.server.app import create_app, open_services
+from agentsight.server.files import FilesError
+from agentsight.server.security import sessions
+from agentsight.server.services import Services
+from agentsight.server.settings import Settings, SettingsError
+from agentsight.server.store.database import StoreError
+
+
+class StartError(Exception):
+    """The server cannot start; the text is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a person needs to know when the server is up."""
+
+    address: str
+    services: Services
+    first_account_link: str | None
+
+
+def run(settings: Settings, announce: Callable[[Started], None]) -> None:
+    """Serve until a signal says stop; `announce` is called once the server answers.
+
+    Raises:
+        StartError: the port is taken, the data folder cannot be used, or the database is newer.
+    """
+    listener = _listen(settings)
+    try:
+        services = open_services(settings)
+    except (StoreError, FilesError, SettingsError) as error:
+        listener.close()
+        raise StartError(str(error)) from None
+    config = uvicorn.Config(
+        create_app(settings, services),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        proxy_headers=settings.behind_proxy,
+        forwarded_allow_ips="*" if settings.behind_proxy else None,
+        server_header=False,
+        timeout_graceful_shutdown=20,
+    )
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    server = _Server(config, lambda: announce(_started(settings, services, listener)))
+    server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
+            "stop what uses it, or choose another with --port"
+        ) from None
+    return listener
+
+
+def _started(settings: Settings, services: Services, listener: socket.socket) -> Started:
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    address = settings.public_url.rstrip("/") if settings.public_url else f"http://{shown}:{port}"
+    with services.database.write() as connection:
+        token = sessions.first_account_token(connection)
+    return Started(address, services, f"{address}/welcome/{token}" if token else None)

@@ -1,0 +1,64 @@
+"""What the rooms of the server share while it runs: made once by app.py, reached through `request.app.state`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from agentsight.server.files import FileStore
+from agentsight.server.geo import Places
+from agentsight.server.requests import AnyRequest
+from agentsight.server.security.access import Gate, Viewer
+from agentsight.server.security.sessions import Brake
+from agentsight.server.security.signing import Signer
+from agentsight.server.settings import Settings
+from agentsight.server.store.database import Database
+from agentsight.server.store.writer import Work, Writer
+
+T = TypeVar("T")
+
+
+@dataclass
+class Services:
+    """The running server's parts."""
+
+    settings: Settings
+    database: Database
+    writer: Writer
+    files: FileStore
+    places: Places
+    gate: Gate
+    signer: Signer
+    brake: Brake
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run a query on a reading connection, in a thread.
+
+        Example:
+            >>> rows = await services.read(lambda connection: agents.listing(connection))
+        """
+        return await asyncio.to_thread(self._read, query)
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        with self.database.read() as connection:
+            return query(connection)
+
+    async def write(self, work: Work[T], *, weight: int = 1) -> T:
+        """Run work in the writer's next transaction; it is on disk when this returns."""
+        return await self.writer.run(work, weight=weight)
+
+
+def services_of(request: AnyRequest) -> Services:
+    """The server's parts, from a request."""
+    found: Services = request.app.state.services
+    return found
+
+
+def viewer_of(request: AnyRequest) -> Viewer:
+    """Who is asking; the gate has let them in."""
+    found: Viewer = request.state.viewer
+    return found
