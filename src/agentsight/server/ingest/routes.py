@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from litestar import Response, post
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+from msgspec.structs import asdict
 
 from agentsight.server.contract import shapes
 from agentsight.server.contract.documentation import Doc
@@ -117,10 +118,10 @@ async def track(request: AnyRequest) -> Response[bytes]:
     links = file_links(request)
     messages = [shapes.message(entry, links) for entry in written.entries]
     answer = TrackedMessage(
-        *(getattr(messages[-1], name) for name in shapes.Message.__struct_fields__),
-        written.conversation.id,
-        written.conversation.conversation_id,
-        messages,
+        **asdict(messages[-1]),
+        conversation=written.conversation.id,
+        conversation_id=written.conversation.conversation_id,
+        messages=messages,
     )
     return _json(answer, HTTP_201_CREATED)
 
@@ -160,11 +161,11 @@ async def write_action(request: AnyRequest) -> Response[bytes]:
     else:
         log = shapes.ActionLog(entry.id, None, None, None, None, None, None, given.metadata or {})
     answer = StoredAction(
-        *(getattr(log, name) for name in shapes.ActionLog.__struct_fields__),
-        written.conversation.id,
-        written.conversation.conversation_id,
-        given.action_name,
-        times.to_text(entry.timestamp),
+        **asdict(log),
+        conversation=written.conversation.id,
+        conversation_id=written.conversation.conversation_id,
+        action_name=given.action_name,
+        timestamp=times.to_text(entry.timestamp),
     )
     return _json(answer, HTTP_201_CREATED)
 
@@ -190,10 +191,10 @@ async def write_button(request: AnyRequest) -> Response[bytes]:
     button = shapes.message(entry, file_links(request)).button
     assert button is not None
     answer = StoredButton(
-        *(getattr(button, name) for name in shapes.Button.__struct_fields__),
-        written.conversation.id,
-        written.conversation.conversation_id,
-        times.to_text(entry.timestamp),
+        **asdict(button),
+        conversation=written.conversation.id,
+        conversation_id=written.conversation.conversation_id,
+        timestamp=times.to_text(entry.timestamp),
     )
     return _json(answer, HTTP_201_CREATED)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -17,7 +18,6 @@ from agentsight.server.store.append import Appended, NewConversation, NewItem
 from agentsight.server.store.conversations import ConversationRow
 from agentsight.server.store.schema import ATTACHMENTS
 
-T = TypeVar("T")
 _json_object = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -159,7 +159,7 @@ def _form_time(text: str | None) -> int:
     if not text:
         return times.now()
     try:
-        return timestamp("timestamp", msgspec.convert(text, wire.datetime))
+        return timestamp("timestamp", msgspec.convert(text, datetime))
     except msgspec.ValidationError:
         raise Invalid({"timestamp": ["takes an ISO 8601 time such as 2026-01-31T12:00:00Z"]}) from None
 
