@@ -1,0 +1,117 @@
+"""Conversation, the handle of one conversation, and the `send_tracked_data` that knows where it was looked up."""
+
+from __future__ import annotations
+
+from agentsight.exceptions import InvalidConversationDataException
+from agentsight.tracking import Tracking
+from agentsight.validation import conversation_id as check_conversation_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any, TypeVar
+
+    from agentsight.outbox import Lane
+    from agentsight.tracker import ConversationTracker
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+__all__ = ["Conversation", "Sending", "remembering"]
+
+
+class Conversation(Tracking):
+    """The handle of one conversation: what it tracks goes there, whatever is current.
+
+    Made by `get_or_create_conversation`. In a `with` block the conversation is current until the block ends;
+    then the one around it is current again. Nothing is sent by leaving the block.
+
+    Example:
+        >>> with conversation_tracker.get_or_create_conversation("conv_1") as conversation:  # doctest: +SKIP
+        ...     conversation.track_human_message("Hello")
+        ...     conversation.send_tracked_data()
+    """
+
+    __slots__ = ("_its_lane", "_tracker")
+
+    def __init__(self, tracker: ConversationTracker, lane: Lane) -> None:
+        self._tracker = tracker
+        self._its_lane = lane
+
+    @property
+    def conversation_id(self) -> str:
+        """The conversation's text id."""
+        return self._its_lane.conversation_id
+
+    def _lane(self, conversation_id: str | None) -> Lane:
+        if conversation_id is not None and conversation_id != self._its_lane.conversation_id:
+            raise InvalidConversationDataException(
+                f"conversation_id: this is the handle of {self._its_lane.conversation_id!r}; "
+                "track other conversations through the tracker"
+            )
+        return self._its_lane
+
+    def send_tracked_data(self) -> dict[str, Any]:
+        """Send what is pending in this conversation, as `ConversationTracker.send_tracked_data`."""
+        return self._tracker._send([self._its_lane])
+
+    def __enter__(self) -> Conversation:
+        self._tracker._current.enter(self._its_lane)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tracker._current.leave(self._its_lane)
+        self._its_lane.left = True
+
+    def __repr__(self) -> str:
+        return f"Conversation({self._its_lane.conversation_id!r})"
+
+
+class Sending:
+    """`tracker.send_tracked_data`, which remembers in which conversation it was looked up.
+
+    A web framework that runs a handler in a worker thread throws the thread's context away, and then runs the
+    background task `tracker.send_tracked_data` in another. The lookup happened in the handler, so this is where
+    the task can learn what it was meant to send.
+    """
+
+    __slots__ = ("__wrapped__", "_lane", "_owed", "_tracker")
+    __name__ = "send_tracked_data"
+
+    def __init__(self, function: Callable[..., Any], tracker: ConversationTracker) -> None:
+        place = tracker._current.place()
+        self.__wrapped__ = function
+        self._tracker = tracker
+        self._lane = place.lane if place is not None else None
+        # Something was pending at the lookup. If somebody else sends it before this is called, then nothing
+        # is wrong; without this, requests that share a conversation would now and then raise in the background.
+        self._owed = tracker._has_pending(self._lane)
+
+    def __call__(self, conversation_id: str | None = None) -> dict[str, Any]:
+        tracker = self._tracker
+        owed, self._owed = self._owed, False
+        if conversation_id is not None:
+            return tracker._send([tracker._outbox.lane(check_conversation_id(conversation_id))])
+        place = tracker._current.place()
+        if place is not None:
+            return tracker._send([place.lane], owed and place.lane is self._lane)
+        if self._lane is not None and (owed or tracker._has_pending(self._lane)):
+            return tracker._send([self._lane], owed)
+        return tracker._send(None, owed)
+
+
+class _Remembering:
+    """Descriptor that makes a `Sending` of a method at each lookup."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, tracker: ConversationTracker | None, owner: type) -> Callable[..., Any]:
+        return self._function if tracker is None else Sending(self._function, tracker)
+
+
+def remembering(function: F) -> F:
+    return _Remembering(function)  # type: ignore[return-value]

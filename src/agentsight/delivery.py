@@ -1,0 +1,255 @@
+"""Sends parcels as batches, and tells item by item what became of them."""
+
+from __future__ import annotations
+
+import time
+
+from agentsight.exceptions import ConversationApiException, ConversationNetworkException
+from agentsight.sender import describe, raise_for
+from agentsight.wire import encode_json, iso, kind_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from agentsight.outbox import Outbox, Parcel
+    from agentsight.sender import Answer, Transport
+    from agentsight.wire import Prepared
+
+__all__ = ["Delivery", "empty_report"]
+
+PATH = "/api/ingest/batch/"
+LARGEST_BODY = 16 * 1024 * 1024  # bytes before compression; the server takes twice that
+LARGEST_BATCH = 10_000  # items
+SEARCHES = 40  # requests spent on finding what in a refused batch is wrong
+COUNTED = ("questions", "answers", "actions", "buttons", "attachments")
+
+
+class _Piece:
+    """Part of a parcel within one request."""
+
+    __slots__ = ("announced", "items", "parcel")
+
+    def __init__(self, parcel: Parcel, announced: bool, items: list[Prepared]) -> None:
+        self.parcel = parcel
+        self.announced = announced
+        self.items = items
+
+
+class Delivery:
+    """One flight: parcels out, outcomes back.
+
+    What is not settled at the end (`Outbox.settle`) was not accepted, and goes back to its lane.
+
+    Args:
+        environment: of conversations that name none.
+        deadline: `time.monotonic()` by which to give up.
+        pause: sleeps between attempts.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        transport: Transport,
+        environment: str,
+        deadline: float,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.outbox = outbox
+        self.transport = transport
+        self.environment = environment
+        self.deadline = deadline
+        self.pause = pause
+        self.blocked: str | None = None  # why the rest stays
+        self.refused = 0
+        self._searches = SEARCHES
+        self._rows: list[tuple[str, int, str]] = []  # (key, kind or -1, time)
+        self._outcomes: dict[str, tuple[bool, Any]] = {}
+
+    def run(self, parcels: list[Parcel]) -> None:
+        """Send all parcels, in as few requests as their size allows.
+
+        Raises:
+            UnauthorizedException, ForbiddenException: the key is wrong; nothing is settled by that.
+        """
+        pieces = []
+        for parcel in parcels:
+            if parcel.announced:
+                self._rows.append((_key(parcel), -1, iso(parcel.lane.opened_ns)))
+            self._rows.extend((each.id, each.kind, iso(each.ns)) for each in parcel.items)
+            pieces.append(_Piece(parcel, parcel.announced, parcel.items))
+        self._send(pieces)
+
+    def _send(self, pieces: list[_Piece]) -> None:
+        if self.blocked is not None:
+            return
+        size = sum(len(item.text) for piece in pieces for item in piece.items)
+        if size > LARGEST_BODY or sum(len(piece.items) for piece in pieces) > LARGEST_BATCH:
+            halves = _split(pieces)
+            if halves is not None:
+                self._send(halves[0])
+                self._send(halves[1])
+                return
+        body = self._encode(pieces)
+        try:
+            answer = self._post(body)
+        except ConversationNetworkException as problem:
+            self.blocked = str(problem)
+            return
+        if answer.status == 200:
+            self._read(pieces, answer)
+        elif answer.status in (400, 413, 422):
+            self._search(pieces, answer)
+        else:
+            try:
+                raise_for(answer)
+            except ConversationApiException as problem:
+                if problem.status_code in (401, 403):
+                    raise
+                self.blocked = str(problem)
+
+    def _post(self, body: bytes) -> Answer:
+        answer = self.transport.exchange("POST", PATH, body, deadline=self.deadline, pause=self.pause)
+        if answer.status == 415 and self.transport.gzip:
+            # Something between here and the server does not take compressed bodies.
+            self.transport.gzip = False
+            answer = self.transport.exchange("POST", PATH, body, deadline=self.deadline, pause=self.pause)
+        return answer
+
+    def _search(self, pieces: list[_Piece], answer: Answer) -> None:
+        """A request was refused as a whole: find what is wrong with it by halving it."""
+        halves = _split(pieces)
+        if halves is not None and (answer.status == 413 or self._searches > 0):
+            self._searches -= 1
+            self._send(halves[0])
+            self._send(halves[1])
+            return
+        try:
+            said = describe(answer.json())
+        except ConversationApiException:
+            said = ""
+        for piece in pieces:
+            self._refuse(piece, f"{answer.status}: {said or 'refused by the server'}")
+
+    def _refuse(self, piece: _Piece, error: str) -> None:
+        if piece.announced:
+            self._outcomes[_key(piece.parcel)] = (False, error)
+        for item in piece.items:
+            self._outcomes[item.id] = (False, error)
+        self.refused += len(piece.items) + piece.announced
+        self.outbox.settle(piece.parcel, piece.items, piece.announced)
+
+    def _encode(self, pieces: list[_Piece]) -> bytes:
+        conversations = []
+        for piece in pieces:
+            lane = piece.parcel.lane
+            fields = {
+                "conversation_id": lane.conversation_id,
+                "environment": lane.known.get("environment") or self.environment,
+                "timestamp": iso(min(lane.opened_ns, piece.items[0].ns) if piece.items else lane.opened_ns),
+            }
+            if piece.announced:
+                fields = {**piece.parcel.fields, **fields}
+            head = encode_json(fields)[:-1]
+            conversations.append(head + ',"items":[' + ",".join(item.text for item in piece.items) + "]}")
+        return ('{"conversations":[' + ",".join(conversations) + "]}").encode()
+
+    def _read(self, pieces: list[_Piece], answer: Answer) -> None:
+        try:
+            told = answer.json()["conversations"]
+            if len(told) != len(pieces):
+                raise ValueError("not as many conversations as were sent")
+            for piece, conversation in zip(pieces, told, strict=True):
+                self._read_one(piece, conversation)
+        except (ConversationApiException, AttributeError, KeyError, TypeError, ValueError) as problem:
+            self.blocked = f"the answer is not what an AgentSight server says: {problem}"
+
+    def _read_one(self, piece: _Piece, told: dict[str, Any]) -> None:
+        parcel = piece.parcel
+        if not told["success"]:
+            self._refuse(piece, describe(told.get("errors")) or "refused by the server")
+            return
+        outcomes = {each.get("uuid") or piece.items[each["index"]].id: each for each in told["items"]}
+        settled = []
+        for item in piece.items:
+            outcome = outcomes.get(item.id)
+            if outcome is None:
+                continue
+            settled.append(item)
+            if outcome["success"]:
+                self._outcomes[item.id] = (
+                    True,
+                    {
+                        "id": outcome.get("id"),
+                        "uuid": item.id,
+                        "duplicate": bool(outcome.get("duplicate")),
+                        "conversation": told.get("id"),
+                        "conversation_id": parcel.lane.conversation_id,
+                    },
+                )
+            else:
+                self.refused += 1
+                self._outcomes[item.id] = (
+                    False,
+                    describe(outcome.get("errors")) or "refused by the server",
+                )
+        if piece.announced:
+            self._outcomes[_key(parcel)] = (
+                True,
+                {
+                    "id": told.get("id"),
+                    "conversation_id": parcel.lane.conversation_id,
+                    "created": bool(told.get("created")),
+                },
+            )
+        self.outbox.settle(parcel, settled, piece.announced)
+
+    def report(self) -> dict[str, Any]:
+        """Outcomes in the order in which things were tracked, and counts of what was accepted."""
+        report = empty_report()
+        summary = report["summary"]
+        for index, (key, kind, timestamp) in enumerate(self._rows):
+            row: dict[str, Any] = {
+                "index": index,
+                "type": "conversation" if kind < 0 else kind_names[kind],
+                "timestamp": timestamp,
+            }
+            success, told = self._outcomes.get(
+                key, (False, f"{self.blocked or 'the server did not mention it'}; stays pending")
+            )
+            row["success"] = success
+            row["response" if success else "error"] = told
+            report["items"].append(row)
+            if not success:
+                summary["errors"] += 1
+            elif 0 <= kind < len(COUNTED):
+                summary[COUNTED[kind]] += 1
+        return report
+
+
+def empty_report() -> dict[str, Any]:
+    """What `send_tracked_data` answers when there was nothing left to do."""
+    return {"items": [], "summary": {**dict.fromkeys(COUNTED, 0), "errors": 0}}
+
+
+def _key(parcel: Parcel) -> str:
+    return f"conversation {id(parcel)}"
+
+
+def _split(pieces: list[_Piece]) -> tuple[list[_Piece], list[_Piece]] | None:
+    """The same in two halves, or None when there is nothing to split."""
+    if len(pieces) > 1:
+        middle = len(pieces) // 2
+        return pieces[:middle], pieces[middle:]
+    piece = pieces[0]
+    if len(piece.items) > 1:
+        middle = len(piece.items) // 2
+    elif piece.items and piece.announced:
+        middle = 0
+    else:
+        return None
+    return (
+        [_Piece(piece.parcel, piece.announced, piece.items[:middle])],
+        [_Piece(piece.parcel, False, piece.items[middle:])],
+    )

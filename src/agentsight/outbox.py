@@ -1,0 +1,373 @@
+"""What waits to be sent.
+
+One lane for each conversation. Tracking appends to its lane without a lock; whoever sends takes lanes whole,
+sends without holding anything, and lands them again: what was accepted is gone, the rest waits in its place.
+The outbox is bounded by count and bytes, and every item that it gives up is counted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+import weakref
+from collections import OrderedDict, deque
+
+from agentsight.config import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from agentsight.wire import Prepared
+
+__all__ = ["Lane", "Outbox", "Parcel"]
+
+BATCH = 100  # items that go at once when the outbox is full, and that wake the background sender
+COMPLAIN_EVERY = 60.0  # seconds between two log lines about losses
+
+_every: weakref.WeakSet[Outbox] = weakref.WeakSet()
+
+
+class Lane:
+    """What is known and what waits of one conversation."""
+
+    __slots__ = (
+        "__weakref__",
+        "announced",
+        "backlog",
+        "conversation_id",
+        "fields",
+        "flights",
+        "items",
+        "known",
+        "left",
+        "opened_ns",
+        "outbox",
+        "places",
+        "queued",
+        "tokens",
+    )
+
+    def __init__(self, outbox: Outbox, conversation_id: str) -> None:
+        self.outbox = outbox
+        self.conversation_id = conversation_id
+        self.items: deque[tuple[Any, ...]] = deque()  # tracked, in order
+        self.backlog: list[Prepared] = []  # older than items: was on its way and came back
+        self.known: dict[str, Any] = {}  # the conversation's fields, as far as they were told
+        self.fields: dict[str, Any] = {}  # those of them that the server has not acknowledged
+        self.announced = False  # the conversation itself waits to be sent
+        self.queued = False  # stands in outbox.waiting
+        self.flights = 0  # senders that have items of this lane under way
+        self.left = False  # its `with` block has ended
+        self.opened_ns = time.time_ns()
+        self.places: weakref.WeakSet[Any] = weakref.WeakSet()  # contexts where it is current
+        self.tokens = [0, 0, 0, 0]
+
+    def put(self, item: tuple[Any, ...]) -> None:
+        """Add an item: (kind, time in ns, weight in bytes or 0 when light, ...)."""
+        outbox = self.outbox
+        if outbox.spool is not None:
+            outbox.spool.put(self, item)
+            return
+        if item[2]:
+            outbox.weigh(item[2])
+        # First append, then look: a sender clears `queued` before it empties the lane, so whichever way the two
+        # meet, the item is either taken with the rest or the lane is queued again.
+        self.items.append(item)
+        if not self.queued:
+            outbox.enqueue(self)
+        number = next(outbox.tick)
+        if number >= outbox.mark:
+            outbox.reached(number)
+
+    def announce(self, fields: dict[str, Any]) -> None:
+        """Let the conversation itself be sent. Fields given earlier stay, empty ones are filled."""
+        outbox = self.outbox
+        with outbox.lock:
+            news = {name: value for name, value in fields.items() if name not in self.known}
+            if "metadata" in fields and "metadata" in self.known:
+                known = self.known["metadata"]
+                added = {key: value for key, value in fields["metadata"].items() if key not in known}
+                if added:
+                    news["metadata"] = added
+            self.known = _merge(self.known, news)
+            self.fields = _merge(self.fields, news)
+            self.left = False
+            first = not self.announced
+            self.announced = True
+        if outbox.spool is not None:
+            outbox.spool.announce(self, news)
+        outbox.enqueue(self)
+        if first:
+            number = next(outbox.tick)
+            if number >= outbox.mark:
+                outbox.reached(number)
+
+    @property
+    def is_open(self) -> bool:
+        """Current somewhere, or unsent and its `with` block, if there was one, has not ended."""
+        return len(self.places) > 0 or (not self.left and (self.queued or self.flights > 0))
+
+
+def _merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Both, the first winning; metadata key by key."""
+    merged = {**second, **first}
+    if "metadata" in first and "metadata" in second:
+        merged["metadata"] = {**second["metadata"], **first["metadata"]}
+    return merged
+
+
+class Parcel:
+    """What one sender took from one lane."""
+
+    __slots__ = ("announced", "fields", "items", "lane", "raw", "settled")
+
+    def __init__(self, lane: Lane, announced: bool, fields: dict[str, Any], items: list[Prepared]) -> None:
+        self.lane = lane
+        self.announced = announced  # still to be acknowledged
+        self.fields = fields
+        self.items = items  # still to be acknowledged, once `raw` is prepared
+        self.raw: list[tuple[Any, ...]] = []
+        self.settled: list[Prepared] = []
+
+
+class Outbox:
+    """All lanes of one tracker.
+
+    Args:
+        max_items: items that may wait.
+        max_bytes: bytes of heavy items (long texts, metadata, files) that may wait.
+        wake: called without a lock when something waits (False) and when a whole batch does (True).
+    """
+
+    def __init__(self, max_items: int, max_bytes: int, wake: Callable[[bool], None] | None = None) -> None:
+        self.max_items = max_items
+        self.max_bytes = max_bytes
+        self.wake = wake
+        self.spool: Any = None
+        self.lanes: weakref.WeakValueDictionary[str, Lane] = weakref.WeakValueDictionary()
+        self._complained = float("-inf")
+        self._reset()
+        _every.add(self)
+
+    def _reset(self) -> None:
+        # Reentrant, because a signal handler that tracks may interrupt its own thread in here.
+        self.lock = threading.RLock()
+        self.landed = threading.Condition(self.lock)
+        self.waiting: OrderedDict[str, Lane] = OrderedDict()  # the longest waiting first
+        self.tick = itertools.count()  # how many were ever put; next() is atomic
+        self.gone = 0  # how many of those were accepted, refused or lost
+        self.bytes = 0
+        self.flying = 0  # parcels under way
+        self.aloft = 0  # items in them
+        self.lost: dict[str, int] = {}
+        self.mark = 0
+        self._set_mark(0)
+
+    def _set_mark(self, number: int) -> None:
+        self.mark = self.gone + self.max_items
+        if self.wake is not None:
+            self.mark = min(self.mark, number + BATCH)
+
+    def lane(self, conversation_id: str) -> Lane:
+        """The one lane of a conversation."""
+        lane = self.lanes.get(conversation_id)
+        if lane is None:
+            with self.lock:
+                lane = self.lanes.get(conversation_id)
+                if lane is None:
+                    lane = self.lanes[conversation_id] = Lane(self, conversation_id)
+        return lane
+
+    def the_open_one(self) -> Lane | None:
+        """The conversation that is open, if exactly one is."""
+        found: Lane | None = None
+        with self.lock:
+            for lane in list(self.lanes.values()):
+                if lane.is_open:
+                    if found is not None:
+                        return None
+                    found = lane
+        return found
+
+    def enqueue(self, lane: Lane) -> None:
+        """Note that a lane has something to send."""
+        with self.lock:
+            lane.queued = True
+            self.waiting.setdefault(lane.conversation_id, lane)
+        if self.wake is not None:
+            self.wake(False)
+
+    def weigh(self, weight: int) -> None:
+        """Count the bytes of a heavy item before it is put."""
+        with self.lock:
+            self.bytes += weight
+            over = self.bytes > self.max_bytes
+        if over:
+            self._shed()
+
+    def reached(self, number: int) -> None:
+        """The count went over the mark: make room, or wake the background sender."""
+        with self.lock:
+            over = number + 1 - self.gone > self.max_items
+        if over:
+            self._shed(number)
+        with self.lock:
+            self._set_mark(number)
+        if self.wake is not None:
+            self.wake(True)
+
+    def _shed(self, number: int | None = None) -> None:
+        """Give up the oldest batch, and more of them until what waits fits. What is under way stays."""
+        lost = 0
+        with self.lock:
+            while self.waiting and (
+                self.bytes > self.max_bytes
+                or (number is not None and number + 1 - self.gone > self.max_items)
+            ):
+                lost += self._drop(next(iter(self.waiting.values())))
+        if lost:
+            self.lose("the outbox was full", lost)
+
+    def _drop(self, lane: Lane) -> int:
+        dropped: list[str] = []
+        while len(dropped) < BATCH:
+            if lane.backlog:
+                prepared = lane.backlog.pop(0)
+                self.bytes -= prepared.weight
+                dropped.append(prepared.id)
+            elif lane.items:
+                self.bytes -= lane.items.popleft()[2]
+                dropped.append("")
+            else:
+                break
+        count = len(dropped)
+        if not lane.backlog and not lane.items:
+            if not dropped and lane.announced:
+                lane.announced = False
+                count = 1
+            if not lane.announced:
+                lane.queued = False
+                self.waiting.pop(lane.conversation_id, None)
+                if lane.items:  # tracked meanwhile, by somebody who still saw `queued`
+                    lane.queued = True
+                    self.waiting[lane.conversation_id] = lane
+        self.gone += count
+        if self.spool is not None:
+            self.spool.forget(dropped)
+        return count
+
+    def lose(self, why: str, count: int) -> None:
+        """Count a loss; say so in the log, at most once a minute."""
+        with self.lock:
+            self.lost[why] = self.lost.get(why, 0) + count
+            now = time.monotonic()
+            quiet = now - self._complained < COMPLAIN_EVERY
+            if not quiet:
+                self._complained = now
+            total = dict(self.lost)
+        if not quiet:
+            log().warning("lost: %s", ", ".join(f"{number} ({reason})" for reason, number in total.items()))
+
+    def report_losses(self) -> dict[str, int]:
+        """Losses by reason since the last report."""
+        with self.lock:
+            lost, self.lost = self.lost, {}
+        return lost
+
+    def take(self, lanes: Iterable[Lane] | None) -> list[Parcel]:
+        """Take what waits in these lanes (None: in all) to send it. Each parcel must be landed."""
+        parcels = []
+        with self.lock:
+            for lane in list(self.waiting.values()) if lanes is None else lanes:
+                if not lane.queued:
+                    continue
+                lane.queued = False
+                self.waiting.pop(lane.conversation_id, None)
+                parcel = Parcel(lane, lane.announced, lane.fields, lane.backlog)
+                lane.announced, lane.fields, lane.backlog = False, {}, []
+                for _ in range(len(lane.items)):
+                    parcel.raw.append(lane.items.popleft())
+                if lane.items:
+                    lane.queued = True
+                    self.waiting[lane.conversation_id] = lane
+                if parcel.announced or parcel.items or parcel.raw:
+                    lane.flights += 1
+                    self.flying += 1
+                    self.aloft += len(parcel.items) + len(parcel.raw)
+                    parcels.append(parcel)
+        return parcels
+
+    def land(self, parcel: Parcel) -> None:
+        """Let what was settled go, and put the rest back where it was."""
+        lane = parcel.lane
+        with self.lock:
+            lane.flights -= 1
+            self.flying -= 1
+            self.aloft -= len(parcel.settled) + len(parcel.items) + len(parcel.raw)
+            self.gone += len(parcel.settled)
+            self.bytes -= sum(each.weight for each in parcel.settled)
+            self.mark = max(self.mark, self.gone + self.max_items) if self.wake is None else self.mark
+            if parcel.items:
+                lane.backlog = sorted([*parcel.items, *lane.backlog], key=_age)
+            lane.items.extendleft(reversed(parcel.raw))
+            if parcel.announced:
+                lane.announced = True
+                lane.fields = _merge(parcel.fields, lane.fields)
+            if parcel.items or parcel.raw or parcel.announced:
+                lane.queued = True
+                self.waiting[lane.conversation_id] = lane
+                self.waiting.move_to_end(lane.conversation_id, last=False)
+            self.landed.notify_all()
+        if self.spool is not None:
+            self.spool.forget([each.id for each in parcel.settled])
+
+    def settle(self, parcel: Parcel, accepted: Iterable[Prepared], announced: bool) -> None:
+        """Note within a parcel what the server has accepted or refused for good."""
+        settled = {each.id for each in accepted}
+        parcel.settled.extend(each for each in parcel.items if each.id in settled)
+        parcel.items = [each for each in parcel.items if each.id not in settled]
+        if announced and parcel.announced:
+            parcel.announced = False
+            with self.lock:
+                self.gone += 1
+
+    def wait_landed(self, lanes: Iterable[Lane] | None, seconds: float) -> bool:
+        """Wait until nothing of these lanes (None: of all) is under way; False if it still is."""
+        watched = None if lanes is None else list(lanes)
+        with self.landed:
+            return self.landed.wait_for(lambda: not self.is_flying(watched), seconds)
+
+    def is_flying(self, lanes: Iterable[Lane] | None) -> bool:
+        """Whether something of these lanes (None: of any) is under way."""
+        return self.flying > 0 if lanes is None else any(lane.flights for lane in lanes)
+
+    def count(self) -> int:
+        """How many items wait or are under way."""
+        with self.lock:
+            waiting = sum(len(lane.items) + len(lane.backlog) for lane in self.waiting.values())
+            return waiting + self.aloft
+
+    def forget(self) -> None:
+        """After a fork, in the child: what waits belongs to the parent, which will send it."""
+        self._reset()
+        for lane in list(self.lanes.values()):
+            lane.items.clear()
+            lane.backlog, lane.fields, lane.tokens = [], {}, [0, 0, 0, 0]
+            lane.announced, lane.queued, lane.flights = False, False, 0
+
+
+def _age(prepared: Prepared) -> int:
+    return prepared.ns
+
+
+def _after_fork() -> None:
+    for outbox in list(_every):
+        outbox.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,361 @@
+"""HTTP: one request with retries, `Retry-After` and a deadline, and the errors that answers stand for."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import weakref
+
+from agentsight._version import __version__
+from agentsight.exceptions import (
+    ConversationApiException,
+    ConversationNetworkException,
+    ForbiddenException,
+    NotFoundException,
+    UnauthorizedException,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, NoReturn
+
+    import urllib3
+
+    from agentsight.config import Config
+
+__all__ = ["Answer", "Transport", "raise_for"]
+
+ATTEMPTS = 3
+BACKOFF = 0.2  # seconds before the second attempt, doubled for each further one, and jittered
+CONNECT_SECONDS = 3.05  # just over TCP's first resend of a lost packet
+QUICK_CONNECT_SECONDS = 1.0
+AWAY_SECONDS = 5.0  # after a failure, how long calls make one quick attempt instead of all
+GZIP_FROM = 1024  # bytes
+LARGEST_ANSWER = 256 * 1024 * 1024  # bytes
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+
+_every: weakref.WeakSet[Transport] = weakref.WeakSet()
+
+
+class Answer:
+    """What the server said: status, headers (lower case) and body."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def json(self) -> Any:
+        """The decoded body.
+
+        Raises:
+            ConversationApiException: the body is not JSON.
+        """
+        import json
+
+        try:
+            return json.loads(self.body) if self.body else None
+        except ValueError:
+            raise ConversationApiException(
+                f"the answer is not JSON ({self.status}); is AGENTSIGHT_API_ENDPOINT the server's address?",
+                self.status,
+                self.body[:1000].decode("utf-8", "replace"),
+            ) from None
+
+
+class Transport:
+    """Sends requests to the configured server, over connections that are kept open.
+
+    Safe to use from many threads; in a forked child it opens connections of its own.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._pool: urllib3.PoolManager | None = None
+        self._pool_key: tuple[str, ...] | None = None
+        self._lock = threading.Lock()
+        self._away_until = 0.0
+        self.gzip = True
+        _every.add(self)
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        params: Mapping[str, str] | None = None,
+        *,
+        again: bool = True,
+        deadline: float | None = None,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> Answer:
+        """One request, tried again while that makes sense and the deadline allows it.
+
+        Args:
+            path: path below the endpoint, with a leading slash.
+            body: JSON text as bytes; compressed here when that is worth it.
+            params: query parameters.
+            again: whether the request may arrive twice without harm; if not, it is tried again only when it
+                cannot have arrived.
+            deadline: `time.monotonic()` by which to give up; default: the timeout option from now.
+            pause: sleeps between attempts; the background sender can be woken from its pauses.
+
+        Raises:
+            NoApiKeyException: there is no key.
+            ConversationNetworkException: the server could not be reached.
+        """
+        key = self.config.require_api_key()
+        endpoint = self.config.endpoint
+        url = endpoint + path
+        if params:
+            from urllib.parse import urlencode
+
+            url += "?" + urlencode(params)
+        if deadline is None:
+            deadline = time.monotonic() + self.config.timeout
+        headers = {
+            "Authorization": f"Api-Key {key}",
+            "User-Agent": f"agentsight-python/{__version__}",
+            "Accept": "application/json",
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            if self.gzip and len(body) > GZIP_FROM:
+                body = _compress(body)
+                headers["Content-Encoding"] = "gzip"
+        away = time.monotonic() < self._away_until
+        attempts = 1 if away else ATTEMPTS
+        for attempt in range(1, attempts + 1):
+            problem: Exception | None = None
+            answer: Answer | None = None
+            wait = BACKOFF * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+            try:
+                answer = self._once(method, url, body, headers, deadline, away)
+                if answer.status not in RETRIED:
+                    self._away_until = 0.0
+                    return answer
+                wait = max(wait, _retry_after(answer.headers.get("retry-after")))
+                again_now = again
+            except _Unreachable as unreachable:
+                problem = unreachable.cause
+                again_now = again or not unreachable.sent
+            if not again_now or attempt == attempts or time.monotonic() + wait >= deadline:
+                break
+            pause(wait)
+        if answer is not None:
+            if answer.status >= 500:
+                self._away_until = time.monotonic() + AWAY_SECONDS
+            return answer
+        self._away_until = time.monotonic() + AWAY_SECONDS
+        raise ConversationNetworkException(f"{endpoint} cannot be reached: {_plain(problem)}") from problem
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        deadline: float,
+        away: bool,
+    ) -> Answer:
+        import urllib3
+
+        left = max(deadline - time.monotonic(), 0.05)
+        connect = QUICK_CONNECT_SECONDS if away else CONNECT_SECONDS
+        try:
+            response = self._connections(url).request(
+                method,
+                url,
+                body=body,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=min(connect, left), read=left),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+            raise _Unreachable(error, sent=False) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _Unreachable(error, sent=True) from error
+        try:
+            chunks, size = [], 0
+            # In pieces, because a read timeout starts anew with every byte that drips in.
+            while chunk := response.read(65_536):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > LARGEST_ANSWER:
+                    raise _Unreachable(OSError("the answer is too large"), sent=True)
+                if time.monotonic() > deadline:
+                    raise _Unreachable(TimeoutError("the answer took too long"), sent=True)
+            response.release_conn()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _Unreachable(error, sent=True) from error
+        finally:
+            if not response.closed:
+                response.close()
+        return Answer(
+            response.status,
+            {name.lower(): value for name, value in response.headers.items()},
+            b"".join(chunks),
+        )
+
+    def _connections(self, url: str) -> urllib3.PoolManager:
+        key = tuple(url.split("/", 3)[:3])
+        pool = self._pool
+        if pool is None or self._pool_key != key:
+            with self._lock:
+                if self._pool is None or self._pool_key != key:
+                    self._pool, self._pool_key = _new_pool(url), key
+                pool = self._pool
+        return pool
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.clear()
+
+    def forget(self) -> None:
+        """After a fork, in the child: the connections are the parent's."""
+        self._lock = threading.Lock()
+        self._pool = None
+        self._away_until = 0.0
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        payload: object = None,
+        params: Mapping[str, str] | None = None,
+        *,
+        again: bool = True,
+    ) -> Any:
+        """A request whose answer is JSON.
+
+        Raises:
+            ConversationNetworkException: the server could not be reached.
+            UnauthorizedException, ForbiddenException, NotFoundException: 401, 403, 404.
+            ConversationApiException: any other error.
+        """
+        body = None
+        if payload is not None:
+            from agentsight.wire import encode_json
+
+            body = encode_json(payload).encode()
+        answer = self.exchange(method, path, body, params, again=again)
+        if not 200 <= answer.status < 300:
+            raise_for(answer)
+        return answer.json()
+
+
+class _Unreachable(Exception):
+    def __init__(self, cause: Exception, *, sent: bool) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.sent = sent  # the request may have arrived
+
+
+def raise_for(answer: Answer) -> NoReturn:
+    """Raise what an answer that is no success stands for."""
+    try:
+        data = answer.json()
+    except ConversationApiException as problem:
+        data = problem.response_data
+    said = describe(data) or f"HTTP {answer.status}"
+    if answer.status == 401:
+        raise UnauthorizedException(f"401: {said}", data)
+    if answer.status == 403:
+        raise ForbiddenException(f"403: {said}", data)
+    if answer.status == 404:
+        raise NotFoundException(f"404: {said}", data)
+    if 300 <= answer.status < 400:
+        target = answer.headers.get("location", "another address")
+        raise ConversationApiException(
+            f"{answer.status}: the server moved to {target}; set AGENTSIGHT_API_ENDPOINT", answer.status, data
+        )
+    raise ConversationApiException(f"{answer.status}: {said}", answer.status, data)
+
+
+def describe(data: object) -> str:
+    """The server's words for an error as one line."""
+    if isinstance(data, str):
+        return " ".join(data.split())[:200]
+    if isinstance(data, dict):
+        if set(data) == {"detail"}:
+            return describe(data["detail"])
+        return "; ".join(f"{name}: {describe(value)}" for name, value in data.items())
+    if isinstance(data, list):
+        return ", ".join(describe(each) for each in data)
+    return "" if data is None else str(data)
+
+
+def _compress(body: bytes) -> bytes:
+    import zlib
+
+    packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+    return packer.compress(body) + packer.flush()
+
+
+def _retry_after(value: str | None) -> float:
+    """Seconds that `Retry-After` asks for: a number or a date; 0 where it makes no sense."""
+    if not value:
+        return 0.0
+    try:
+        seconds = float(value)
+    except ValueError:
+        from email.utils import parsedate_to_datetime
+
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError):
+            return 0.0
+    return seconds if 0 < seconds < float("inf") else 0.0
+
+
+def _new_pool(url: str) -> urllib3.PoolManager:
+    import urllib3
+
+    proxy = _proxy_for(url)
+    if proxy:
+        return urllib3.ProxyManager(proxy, num_pools=2, maxsize=8)
+    return urllib3.PoolManager(num_pools=2, maxsize=8)
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for an address."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    proxies = getproxies_environment()
+    if proxy_bypass_environment(host, proxies):
+        return None
+    proxy = proxies.get(scheme) or proxies.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def _plain(problem: BaseException | None) -> str:
+    """The cause without the library's wrapping."""
+    while problem is not None and (problem.__cause__ or getattr(problem, "reason", None)):
+        inner = problem.__cause__ or getattr(problem, "reason", None)
+        if not isinstance(inner, BaseException):
+            break
+        problem = inner
+    return f"{problem}" or type(problem).__name__
+
+
+def _after_fork() -> None:
+    for transport in list(_every):
+        transport.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

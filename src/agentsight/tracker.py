@@ -1,0 +1,418 @@
+"""ConversationTracker, which bots call."""
+
+from __future__ import annotations
+
+import time
+
+from agentsight.config import Config, log, set_log_level
+from agentsight.conversation import Conversation, Sending, remembering
+from agentsight.current import Current
+from agentsight.exceptions import AgentSightError, NoDataToSendException
+from agentsight.outbox import Outbox
+from agentsight.sender import Transport
+from agentsight.tracking import Tracking
+from agentsight.validation import (
+    NAME_LENGTH,
+    choice,
+    metadata_text,
+    optional_name,
+    optional_text,
+)
+from agentsight.validation import (
+    conversation_id as check_conversation_id,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agentsight.enums import Environment, LogLevel
+    from agentsight.outbox import Lane
+
+__all__ = ["Conversation", "ConversationTracker"]
+
+DEVICES = ("desktop", "mobile", "tablet")
+ENVIRONMENTS = ("production", "development")
+TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens")
+
+
+class ConversationTracker(Tracking):
+    """Tracks conversations: everything is remembered, and sent by `send_tracked_data`.
+
+    Each tracker has its own settings, conversations and connections, and may be used from any number of threads
+    and tasks. Nothing needs a key until something is sent.
+
+    Args:
+        api_key: `ags_…`; default AGENTSIGHT_API_KEY.
+        conversation_id: conversation used where none is chosen; default AGENTSIGHT_CONVERSATION_ID.
+        endpoint: base address of the server; default AGENTSIGHT_API_ENDPOINT.
+        environment: `production` or `development`; default AGENTSIGHT_ENVIRONMENT.
+        log_level: of the `agentsight` logger; default AGENTSIGHT_LOG_LEVEL.
+        config: a `Config` to start from; it is copied.
+        options: any other option of `Config`, such as `timeout` or `auto_send`.
+
+    Raises:
+        InvalidApiKeyException: the key given is none.
+        ConfigurationException: another option has a value that it cannot take.
+
+    Example:
+        >>> tracker = ConversationTracker(environment="production")
+        >>> conversation = tracker.get_or_create_conversation("conv_1", device="mobile")
+        >>> tracker.track_human_message("What's the weather like?")
+        >>> tracker.track_agent_message("Sunny.")
+        >>> tracker.send_tracked_data()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        conversation_id: str | None = None,
+        endpoint: str | None = None,
+        environment: Environment | str | None = None,
+        log_level: LogLevel | str | None = None,
+        config: Config | None = None,
+        **options: Any,
+    ) -> None:
+        self.config = Config() if config is None else config.copy()
+        self.config.configure(
+            api_key=api_key,
+            conversation_id=conversation_id,
+            endpoint=endpoint,
+            environment=environment,
+            log_level=log_level,
+            **options,
+        )
+        self._current = Current()
+        self._outbox = Outbox(self.config.max_pending_items, self.config.max_pending_bytes)
+        self._transport = Transport(self.config)
+        if self.config.given("log_level") is not None:
+            set_log_level(self.config.log_level)
+        chosen = self.config.given("conversation_id")
+        if chosen is not None:
+            self._current.set(self._outbox.lane(chosen))
+
+    def configure(
+        self,
+        *,
+        api_key: str | None = None,
+        conversation_id: str | None = None,
+        endpoint: str | None = None,
+        environment: Environment | str | None = None,
+        log_level: LogLevel | str | None = None,
+        config: Config | None = None,
+        **options: Any,
+    ) -> None:
+        """Change settings; what is left out stays as it is. What is pending stays pending.
+
+        Args:
+            conversation_id: becomes current in the running context, and in no other.
+
+        Raises:
+            InvalidApiKeyException, ConfigurationException, MissingConversationIdException: as the constructor;
+                nothing is changed then.
+        """
+        chosen = None if conversation_id is None else check_conversation_id(conversation_id)
+        if config is not None:
+            options = {**config.options(), **options}
+        given = {
+            "api_key": api_key,
+            "endpoint": endpoint,
+            "environment": environment,
+            "log_level": log_level,
+        }
+        self.config.configure(
+            **{**options, **{name: value for name, value in given.items() if value is not None}}
+        )
+        self._outbox.max_items = self.config.max_pending_items
+        self._outbox.max_bytes = self.config.max_pending_bytes
+        if log_level is not None:
+            set_log_level(self.config.log_level)
+        if chosen is not None:
+            # The setting is now a matter of contexts: a default for all of them would catch the messages of
+            # threads that belong to another one.
+            self.config.forget("conversation_id")
+            self._choose(self._outbox.lane(chosen))
+
+    def get_or_create_conversation(
+        self,
+        conversation_id: str,
+        customer_id: str | int | None = None,
+        customer_ip_address: str | None = None,
+        device: str | None = None,
+        source: str | None = None,
+        language: str | None = None,
+        name: str | None = None,
+        environment: Environment | str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> Conversation:
+        """Make a conversation current in the running context (thread, asyncio task). Sent with what is tracked.
+
+        Called again for the same conversation, fields given earlier stay, empty ones are filled, and new metadata
+        keys are added.
+
+        Args:
+            conversation_id: the conversation's text id, at most 255 characters.
+            customer_id: whom the agent talks to.
+            customer_ip_address: for country, city and time zone.
+            device: `desktop`, `mobile` or `tablet`.
+            source: the channel, such as `web` or `whatsapp`.
+            language: such as `en` or `en-US`.
+            name: a title.
+            environment: `production` or `development`; wins over every setting.
+            metadata: a dict of anything that fits JSON.
+
+        Returns:
+            The conversation's handle, with the same `track_*` methods; usable in a `with` block.
+
+        Raises:
+            MissingConversationIdException: the id is None or blank.
+            InvalidConversationDataException: another argument is wrong, or longer than 255 characters.
+
+        Example:
+            >>> conversation_tracker.get_or_create_conversation("conv_1", device="mobile")  # doctest: +SKIP
+            Conversation('conv_1')
+        """
+        chosen = check_conversation_id(conversation_id)
+        fields = _fields(
+            customer_id, customer_ip_address, device, source, language, name, environment, metadata
+        )
+        if "environment" not in fields:
+            self.config.get("environment")  # a wrong variable is better found here than when sending
+        lane = self._outbox.lane(chosen)
+        lane.announce(fields)
+        self._choose(lane)
+        return Conversation(self, lane)
+
+    def initialize_conversation(
+        self,
+        conversation_id: str,
+        customer_id: str | int | None = None,
+        customer_ip_address: str | None = None,
+        device: str | None = None,
+        source: str | None = None,
+        language: str | None = None,
+        name: str | None = None,
+        environment: Environment | str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Create a conversation on the server at once: offered to a customer, not used yet.
+
+        It counts as used as soon as something is tracked in it. It becomes current only in a context that has no
+        current conversation. Arguments as in `get_or_create_conversation`.
+
+        Returns:
+            The conversation as the server has it, with its integer `id`.
+
+        Raises:
+            NoApiKeyException: there is no key.
+            ConversationNetworkException: the server could not be reached.
+            ConversationApiException: the server answered with an error.
+        """
+        chosen = check_conversation_id(conversation_id)
+        fields = _fields(
+            customer_id, customer_ip_address, device, source, language, name, environment, metadata
+        )
+        from agentsight.wire import iso
+
+        answer = self._transport.call(
+            "POST",
+            "/api/conversations/",
+            {
+                **fields,
+                "conversation_id": chosen,
+                "environment": fields.get("environment") or self.config.environment,
+                "timestamp": iso(time.time_ns()),
+                "is_used": False,
+            },
+        )
+        if self._current.place() is None:
+            self._choose(self._outbox.lane(chosen))
+        return answer if isinstance(answer, dict) else {}
+
+    def get_token_usage(self) -> dict[str, int]:
+        """Tokens tracked in the current conversation since it was last sent; where none is current, in all."""
+        lane = self._known_lane()
+        lanes = [lane] if lane is not None else list(self._outbox.lanes.values())
+        sums = [each.tokens for each in lanes]
+        return {name: sum(each[index] for each in sums) for index, name in enumerate(TOKENS)}
+
+    def get_tracked_data_summary(self) -> dict[str, Any]:
+        """What is pending in the current conversation; where none is current, in all.
+
+        Returns:
+            `conversation_id` (None where none is current), `items` in order, each with `index`, `type`,
+            `timestamp` and `data` (of files: name, type and size), and `summary`, the counts by type and `total`.
+        """
+        from agentsight.summary import summarise
+
+        lane = self._known_lane()
+        lanes = [lane] if lane is not None else list(self._outbox.waiting.values())
+        return summarise(lane.conversation_id if lane is not None else None, lanes)
+
+    @remembering
+    def send_tracked_data(self, conversation_id: str | None = None) -> dict[str, Any]:
+        """Send the current conversation; in a context that has none, all that is pending. One request.
+
+        What could not be sent because the server was away or busy stays pending, and goes with the next call;
+        what the server refuses as invalid is reported and not sent again. Token counters go back to 0.
+
+        Args:
+            conversation_id: send this conversation instead.
+
+        Returns:
+            `items`: `[{"index", "type", "timestamp", "success", "response" or "error"}]`, and `summary`: how many
+            questions, answers, actions, buttons and attachments were accepted, and how many `errors` there
+            were. If items were lost since the last call (the outbox was full), also `lost`, their number.
+
+        Raises:
+            NoDataToSendException: nothing is pending.
+            NoApiKeyException, InvalidApiKeyException: there is no key that could be used; all stays pending.
+            UnauthorizedException, ForbiddenException: the server refuses the key; all stays pending.
+        """
+        return Sending(type(self).send_tracked_data, self)(conversation_id)
+
+    def _send(
+        self, lanes: list[Lane] | None, owed: bool = False, timeout: float | None = None
+    ) -> dict[str, Any]:
+        from agentsight.delivery import Delivery, empty_report
+        from agentsight.wire import prepare
+
+        outbox = self._outbox
+        self.config.require_api_key()
+        environment = self.config.environment
+        deadline = time.monotonic() + (self.config.timeout if timeout is None else timeout)
+        while not (parcels := outbox.take(lanes)):
+            if not outbox.is_flying(lanes):
+                if owed:
+                    return empty_report()
+                raise NoDataToSendException
+            # Somebody else is just sending it. Wait for the outcome: what fails comes back, and is tried here.
+            if not outbox.wait_landed(lanes, deadline - time.monotonic()):
+                return empty_report()
+            owed = True
+        delivery = Delivery(outbox, self._transport, environment, deadline)
+        try:
+            for parcel in parcels:
+                parcel.lane.tokens = [0, 0, 0, 0]
+                parcel.items = [*parcel.items, *prepare(parcel.lane, parcel.raw)]
+                parcel.raw = []
+            delivery.run(parcels)
+        finally:
+            for parcel in reversed(parcels):
+                outbox.land(parcel)
+        report = delivery.report()
+        lost = sum(outbox.report_losses().values())
+        if lost:
+            report["lost"] = lost
+        return report
+
+    def close(self, timeout: float = 2.0) -> dict[str, int]:
+        """Send what is pending and close the connections. Tracking again afterwards is allowed.
+
+        Args:
+            timeout: seconds that this may take.
+
+        Returns:
+            `sent`, `unsent` (still pending) and `lost`: numbers of items. Errors are logged, not raised.
+        """
+        before = self._outbox.count()
+        problem = ""
+        try:
+            report = self._send(None, timeout=timeout)
+            problem = next((row["error"] for row in report["items"] if not row["success"]), "")
+        except NoDataToSendException:
+            pass
+        except AgentSightError as error:
+            problem = str(error)
+        finally:
+            self._transport.close()
+        unsent = self._outbox.count()
+        if unsent:
+            log().warning("closed with %d items unsent: %s", unsent, problem)
+        return {
+            "sent": before - unsent,
+            "unsent": unsent,
+            "lost": sum(self._outbox.report_losses().values()),
+        }
+
+    def _lane(self, conversation_id: str | None) -> Lane:
+        if conversation_id is None:
+            place = self._current.place()
+            if place is not None:
+                return place.lane
+        return self._find(conversation_id)
+
+    def _find(self, conversation_id: str | None) -> Lane:
+        """The lane of a call that names its conversation, or whose context has none."""
+        if conversation_id is not None:
+            return self._outbox.lane(check_conversation_id(conversation_id))
+        lane = self._known_lane()
+        if lane is None:
+            from agentsight.helpers import generate_conversation_id
+
+            lane = self._outbox.lane(generate_conversation_id())
+            self._choose(lane)
+            log().warning(
+                "no conversation is current here (%s): tracking into the new conversation %s; "
+                "call get_or_create_conversation first, or pass conversation_id",
+                _here(),
+                lane.conversation_id,
+            )
+        return lane
+
+    def _known_lane(self) -> Lane | None:
+        """The current conversation, or the configured one, or the only one that is open."""
+        place = self._current.place()
+        if place is not None:
+            return place.lane
+        default = self.config.get("conversation_id")
+        if default is not None:
+            return self._outbox.lane(default)
+        return self._outbox.the_open_one()
+
+    def _choose(self, lane: Lane) -> None:
+        lane.left = False
+        self._current.set(lane)
+
+    def _has_pending(self, lane: Lane | None) -> bool:
+        if lane is None:
+            return bool(self._outbox.waiting) or self._outbox.flying > 0
+        return lane.queued or lane.flights > 0
+
+    def __repr__(self) -> str:
+        return f"ConversationTracker({self.config!r})"
+
+
+def _fields(
+    customer_id: object,
+    customer_ip_address: object,
+    device: object,
+    source: object,
+    language: object,
+    name: object,
+    environment: object,
+    metadata: object,
+) -> dict[str, Any]:
+    """The checked fields of a conversation that were given."""
+    fields: dict[str, Any] = {
+        "customer_id": optional_name("customer_id", customer_id),
+        "customer_ip_address": optional_text("customer_ip_address", customer_ip_address, NAME_LENGTH),
+        "device": None if device is None or device == "" else choice("device", device, DEVICES),
+        "source": optional_text("source", source, NAME_LENGTH),
+        "language": optional_text("language", language, NAME_LENGTH),
+        "name": optional_text("name", name, NAME_LENGTH),
+        "environment": None if environment is None else choice("environment", environment, ENVIRONMENTS),
+    }
+    extra = metadata_text("metadata", metadata)
+    if extra is not None:
+        from json import loads
+
+        fields["metadata"] = loads(extra)
+    return {field: value for field, value in fields.items() if value is not None}
+
+
+def _here() -> str:
+    import threading
+
+    return f"thread {threading.current_thread().name}"

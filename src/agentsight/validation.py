@@ -1,0 +1,261 @@
+"""Checks at the call: a wrong value raises here, naming the argument, never in a batch later.
+
+The limits are the server's. What passes here is what the server takes.
+"""
+
+from __future__ import annotations
+
+from agentsight.exceptions import InvalidConversationDataException, MissingConversationIdException
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from typing import Any
+
+__all__ = [
+    "COMMENT_LENGTH",
+    "CONTENT_LENGTH",
+    "JSON_DEPTH",
+    "JSON_LENGTH",
+    "LABEL_LENGTH",
+    "LARGEST_INTEGER",
+    "NAME_LENGTH",
+    "choice",
+    "conversation_id",
+    "json_text",
+    "metadata_text",
+    "optional_name",
+    "optional_text",
+    "text",
+    "timestamp",
+    "utc_text",
+    "whole",
+]
+
+NAME_LENGTH = 255  # characters
+CONTENT_LENGTH = 1_048_576  # characters
+LABEL_LENGTH = 2_000  # characters
+COMMENT_LENGTH = 5_000  # characters
+JSON_LENGTH = 1_048_576  # bytes
+JSON_DEPTH = 64  # levels
+LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exact
+
+Wrong = InvalidConversationDataException
+
+
+def text(name: str, value: object, limit: int, error: type[Exception] = Wrong) -> str:
+    """Required text that is not blank, as a plain `str`.
+
+    Raises:
+        error: not text, blank, longer than `limit` characters, or with characters that cannot be stored.
+    """
+    if type(value) is not str:
+        if not isinstance(value, str):
+            raise error(f"{name} takes text, not {_kind(value)}")
+        value = str.__str__(value)  # a subclass may carry state that changes later
+    if not value or value.isspace():
+        raise error(f"{name} takes text that is not blank")
+    if len(value) > limit:
+        raise error(f"{name} takes at most {limit:,} characters, not {len(value):,}")
+    if "\0" in value:
+        raise error(f"{name} must not contain the NUL character")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as problem:
+            raise error(f"{name} must not contain half a surrogate pair (at {problem.start})") from None
+    return value
+
+
+def optional_text(name: str, value: object, limit: int, error: type[Exception] = Wrong) -> str | None:
+    """Text, or None; blank text counts as none."""
+    if value is None or (isinstance(value, str) and (not value or value.isspace())):
+        return None
+    return text(name, value, limit, error)
+
+
+def optional_name(name: str, value: object) -> str | None:
+    """Short text, or None. Whole numbers are taken too: a customer's number is often one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return optional_text(name, value, NAME_LENGTH)
+
+
+def conversation_id(value: object) -> str:
+    """A conversation's text id.
+
+    Raises:
+        MissingConversationIdException: None or blank.
+        InvalidConversationDataException: not text, or longer than 255 characters.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise MissingConversationIdException
+    if isinstance(value, int):
+        raise Wrong(
+            "conversation_id takes the text id; a number is a database id, "
+            "which only ConversationManager and AgentSightAPI take"
+        )
+    return text("conversation_id", value, NAME_LENGTH)
+
+
+def choice(name: str, value: object, names: tuple[str, ...], error: type[Exception] = Wrong) -> str:
+    """One of `names`, given as text or as a member of an enum."""
+    plain = getattr(value, "value", value)
+    if isinstance(plain, str) and plain in names:
+        return str(plain)
+    raise error(f"{name} takes {_listed(names)}, not {_short(value)}")
+
+
+def whole(name: str, value: object) -> int:
+    """A whole number from 0 to 2^53 - 1; `True`, `2.5` and `"2"` are none."""
+    if type(value) is int:
+        number = value
+    else:
+        index = None if isinstance(value, bool) else getattr(type(value), "__index__", None)
+        if index is None:
+            raise Wrong(f"{name} takes a whole number, 0 or more, not {_short(value)}")
+        number = index(value)
+    if not 0 <= number <= LARGEST_INTEGER:
+        raise Wrong(f"{name} takes a whole number from 0 to {LARGEST_INTEGER}, not {_short(number)}")
+    return number
+
+
+def timestamp(name: str, value: object) -> datetime:
+    """A time in UTC from ISO 8601 text or an aware `datetime`; text without an offset is read as UTC.
+
+    Raises:
+        InvalidConversationDataException: neither, or not between 1970 and 2199.
+    """
+    from datetime import datetime, timezone
+
+    takes = f"{name} takes ISO 8601 text such as 2026-08-10T08:34:58Z or an aware datetime"
+    if isinstance(value, datetime):
+        if value.tzinfo is None or value.utcoffset() is None:
+            raise Wrong(f"{takes}; this datetime has no time zone (datetime.now(timezone.utc) has one)")
+        moment = value
+    elif isinstance(value, str):
+        try:
+            moment = _from_iso(value)
+        except ValueError:
+            raise Wrong(f"{takes}, not {_short(value)}") from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+    else:
+        raise Wrong(f"{takes}, not {_kind(value)}")
+    try:
+        moment = moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise Wrong(f"{name} takes a time from 1970 to 2199") from None
+    if not 1970 <= moment.year < 2200:
+        raise Wrong(f"{name} takes a time from 1970 to 2199, not {_short(value)}")
+    return moment
+
+
+def utc_text(moment: datetime) -> str:
+    """ISO 8601 text with `Z` of a time in UTC."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _from_iso(value: str) -> datetime:
+    from datetime import datetime
+
+    given = value.strip()
+    if len(given) < 15 or (given[:8].isdigit() is False and given[10:11] not in ("T", "t", " ")):
+        raise ValueError(value)  # a day alone is no point in time
+    if given[-1] in "zZ":
+        given = given[:-1] + "+00:00"
+    head, point, tail = given.partition(".")
+    if point:
+        # Python 3.10 takes three or six decimals and nothing else.
+        digits = len(tail) - len(tail.lstrip("0123456789"))
+        given = f"{head}.{tail[:digits][:6]:0<6}{tail[digits:]}"
+    return datetime.fromisoformat(given)
+
+
+def metadata_text(name: str, value: object, error: type[Exception] = Wrong) -> str | None:
+    """A dict as JSON text; None for None and for an empty dict.
+
+    The text is made at the call: later changes of the dict do not change what was tracked.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        try:
+            value = dict(value)  # type: ignore[call-overload]
+        except (TypeError, ValueError):
+            raise error(f"{name} takes a dict, not {_kind(value)}") from None
+    return json_text(name, value, error) if value else None
+
+
+def json_text(name: str, value: object, error: type[Exception] = Wrong) -> str:
+    """Any value as JSON text.
+
+    Beside what JSON has: datetimes, dates and times become ISO 8601 text; Decimal, UUID and paths text; enum
+    members their values; tuples, sets and arrays lists; dataclasses, named mappings and Pydantic models objects.
+
+    Raises:
+        error: anything else, NaN and infinity, NUL characters, halves of surrogate pairs, circles,
+            more than 64 levels, or more than 1,048,576 bytes.
+    """
+    from agentsight.wire import encode_json
+
+    try:
+        encoded = encode_json(value)
+    except RecursionError:
+        raise error(f"{name} takes at most {JSON_DEPTH} levels of nesting") from None
+    except (TypeError, ValueError) as problem:
+        raise error(f"{name} takes values that fit JSON: {problem}") from None
+    size = len(encoded)
+    if not encoded.isascii():
+        try:
+            size = len(encoded.encode())
+        except UnicodeEncodeError:
+            raise error(f"{name} must not contain half a surrogate pair") from None
+    if size > JSON_LENGTH:
+        raise error(f"{name} takes at most {JSON_LENGTH:,} bytes of JSON, not {size:,}")
+    # Both looks are cheap, and say "perhaps"; the walk that is sure is rarely needed.
+    if "\\u0000" in encoded or encoded.count("{") + encoded.count("[") > JSON_DEPTH:
+        from json import loads
+
+        _walk(name, loads(encoded), error)
+    return encoded
+
+
+def _walk(name: str, value: Any, error: type[Exception]) -> None:
+    level: list[Any] = [value]
+    depth = 0
+    while level:
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, str):
+                if "\0" in each:
+                    raise error(f"{name} must not contain the NUL character")
+            elif isinstance(each, dict):
+                below.extend(each)
+                below.extend(each.values())
+            elif isinstance(each, list):
+                below.extend(each)
+        if any(isinstance(each, (dict, list)) for each in level):
+            depth += 1
+            if depth > JSON_DEPTH:
+                raise error(f"{name} takes at most {JSON_DEPTH} levels of nesting")
+        level = below
+
+
+def given_fields(fields: Mapping[str, object]) -> dict[str, Any]:
+    """Those fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."

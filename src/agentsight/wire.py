@@ -1,0 +1,158 @@
+"""What is tracked, and its form on the wire: `POST /api/ingest/batch/`.
+
+While an item waits it is a plain tuple, because a `track_*` call has no time for more; ids, ISO text and JSON
+are made when sending.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from json.encoder import encode_basestring as _plain_quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from agentsight.outbox import Lane
+
+__all__ = ["Prepared", "encode_json", "iso", "kind_names", "prepare"]
+
+# The kinds of items; a waiting item is (kind, time in ns, weight in bytes, *what the kind needs).
+QUESTION, ANSWER, ACTION, BUTTON, ATTACHMENTS, TOKEN_USAGE = range(6)
+kind_names = ("question", "answer", "action", "button", "attachments", "token_usage")
+
+_SECOND = 1_000_000_000  # ns
+
+
+def _default(value: Any) -> Any:
+    """What JSON has no form for and users track all the same."""
+    if hasattr(value, "isoformat"):  # datetime, date, time, pandas and pendulum times
+        return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=repr)
+    if hasattr(value, "model_dump"):  # Pydantic
+        return value.model_dump(mode="json")
+    if hasattr(value, "tolist"):  # NumPy's scalars and arrays
+        return value.tolist()
+    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    if hasattr(value, "keys") and hasattr(value, "__getitem__"):  # other mappings
+        return {key: value[key] for key in value.keys()}  # noqa: SIM118 - not every mapping iterates over keys
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    kind = type(value)
+    if (kind.__module__, kind.__name__) in (("decimal", "Decimal"), ("uuid", "UUID")):
+        if not getattr(value, "is_finite", bool)():
+            raise ValueError(f"{value} is not a number that JSON has")
+        return str(value)
+    if hasattr(value, "value") and hasattr(kind, "__members__"):  # enum members
+        return value.value
+    raise TypeError(f"{kind.__name__} does not fit JSON")
+
+
+encode_json = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_default
+).encode
+quote = _plain_quote
+
+
+class Prepared:
+    """An item ready to be sent, and to be sent again under the same id."""
+
+    __slots__ = ("id", "kind", "lane", "ns", "text", "weight")
+
+    def __init__(self, lane: Lane, kind: int, ns: int, weight: int, id: str, text: str) -> None:
+        self.lane = lane
+        self.kind = kind
+        self.ns = ns
+        self.weight = weight
+        self.id = id
+        self.text = text
+
+
+def iso(ns: int) -> str:
+    """Nanoseconds since the epoch as ISO 8601 text in UTC, to the microsecond."""
+    seconds, rest = divmod(ns, _SECOND)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06d}Z"
+
+
+def _uuid7(ns: int, chance: int) -> str:
+    """A UUIDv7 whose 12 bits below the millisecond keep the order of what was tracked within it."""
+    ms, rest = divmod(ns, 1_000_000)
+    value = ms << 80 | 7 << 76 | (rest * 4096 // 1_000_000) << 64 | 2 << 62 | chance & (1 << 62) - 1
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def prepare(lane: Lane, items: Iterable[tuple[Any, ...]]) -> list[Prepared]:
+    """Give items their ids and JSON text.
+
+    Times rise strictly within a conversation: two calls within a microsecond, or a clock that was set back by
+    less than a second, do not change the order of a transcript.
+    """
+    waiting = list(items)
+    chances = os.urandom(8 * len(waiting))
+    ready = []
+    last = 0
+    for index, item in enumerate(waiting):
+        ns = item[1]
+        if last // 1000 - ns // 1000 >= 0 and last - ns < _SECOND:
+            ns = (last // 1000 + 1) * 1000
+        last = ns
+        id = _uuid7(ns, int.from_bytes(chances[8 * index : 8 * index + 8], "big"))
+        head = f'{{"id":"{id}","timestamp":"{iso(ns)}",'
+        ready.append(Prepared(lane, item[0], ns, item[2], id, head + _body(item) + "}"))
+    return ready
+
+
+def _body(item: tuple[Any, ...]) -> str:
+    kind = item[0]
+    if kind in (QUESTION, ANSWER):
+        _, _, _, content, metadata, files = item
+        sender = "end_user" if kind == QUESTION else "agent"
+        body = f'"type":"message","sender":"{sender}","content":{quote(content)}'
+        if files:
+            body += f',"attachments":{_files(files)}'
+    elif kind == ACTION:
+        _, _, _, name, started, ended, duration, tools, response, problem, metadata = item
+        body = f'"type":"action","action_name":{quote(name)}'
+        if started is not None:
+            body += f',"started_at":"{started}"'
+        if ended is not None:
+            body += f',"ended_at":"{ended}"'
+        if duration is not None:
+            body += f',"duration_ms":{duration}'
+        if tools is not None:
+            body += f',"tools_used":{tools}'
+        if response is not None:
+            body += f',"response":{response}'
+        if problem is not None:
+            body += f',"error_msg":{quote(problem)}'
+    elif kind == BUTTON:
+        _, _, _, event, label, value, metadata = item
+        body = f'"type":"button","button_event":{quote(event)},"label":{quote(label)},"value":{quote(value)}'
+    elif kind == ATTACHMENTS:
+        _, _, _, sender, files, metadata = item
+        body = f'"type":"attachments","sender":"{sender}","attachments":{_files(files)}'
+    else:
+        _, _, _, prompt, completion, total, embedding, model, metadata = item
+        body = (
+            f'"type":"token_usage","prompt_tokens":{prompt},"completion_tokens":{completion},'
+            f'"total_tokens":{total},"embedding_tokens":{embedding}'
+        )
+        if model is not None:
+            body += f',"model":{quote(model)}'
+    return body if metadata is None else f'{body},"metadata":{metadata}'
+
+
+def _files(files: Iterable[tuple[str, str, str | bytes]]) -> str:
+    return "[" + ",".join(_file(*each) for each in files) + "]"
+
+
+def _file(filename: str, mime_type: str, data: str | bytes) -> str:
+    coded = data if isinstance(data, str) else base64.b64encode(data).decode("ascii")
+    return f'{{"filename":{quote(filename)},"mime_type":{quote(mime_type)},"data":"{coded}"}}'
