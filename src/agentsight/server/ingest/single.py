@@ -112,7 +112,7 @@ async def multipart_attachments(
     """The multipart form of attachments: files `attachment_0`, `attachment_1`… beside plain fields."""
     form = await request.form()
     fields: dict[str, Any] = {}
-    files = []
+    files: list[append.NewFile] = []
     for name, value in sorted(form.multi_items(), key=_position):
         if isinstance(value, (str, bytes)):
             if len(files) + len(fields) > wire.FILES_PER_ITEM + 20:

@@ -45,22 +45,28 @@ class Database:
         self.reading = self._engine(read_only=True, size=readers)
 
     def _engine(self, *, read_only: bool, size: int) -> Engine:
-        if self.dialect is dialect.Dialect.SQLITE:
-            engine = create_engine(self.url, poolclass=QueuePool, pool_size=size, max_overflow=32)
+        options: dict[str, Any] = {"poolclass": QueuePool, "pool_size": size, "max_overflow": 32}
+        if self.dialect is dialect.Dialect.POSTGRESQL:
+            options |= {"paramstyle": "format", "pool_pre_ping": True}
+            if read_only:
+                options["execution_options"] = {
+                    "postgresql_readonly": True,
+                    "isolation_level": "REPEATABLE READ",
+                }
+        engine = create_engine(self.url, **options)
+        first = dialect.begin(self.dialect, read_only=read_only)
 
-            @event.listens_for(engine, "connect")
-            def connect(connection: sqlite3.Connection, _: Any) -> None:
+        @event.listens_for(engine, "connect")
+        def connect(connection: Any, _: Any) -> None:
+            if isinstance(connection, sqlite3.Connection):
                 dialect.prepare_sqlite(connection, read_only=read_only)
 
-            @event.listens_for(engine, "begin")
-            def begin(connection: Connection) -> None:
-                connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            if first is not None:
+                connection.exec_driver_sql(first)
 
-            return engine
-        options: dict[str, Any] = {"paramstyle": "format", "pool_pre_ping": True}
-        if read_only:
-            options["execution_options"] = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
-        return create_engine(self.url, pool_size=size, max_overflow=32, **options)
+        return engine
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -10,12 +10,15 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, cast, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Engine
 from sqlalchemy.sql.elements import SQLColumnExpression
 from sqlalchemy.types import Text
 from typing_extensions import assert_never
+
+_WRITERS_LOCK = 0x4147_5349_4748_5401  # any number that is ours alone in the database
 
 
 class Dialect(enum.Enum):
@@ -34,6 +37,7 @@ def prepare_sqlite(connection: sqlite3.Connection, *, read_only: bool) -> None:
     """Set up a new SQLite connection: durable, patient, and with functions that fold any script's case."""
     connection.isolation_level = None  # transactions are begun explicitly, see database.py
     connection.create_function("fold", 1, _fold, deterministic=True)
+    connection.create_function("json_at", 2, _json_at, deterministic=True)
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 15000")
     cursor.execute("PRAGMA foreign_keys = ON")
@@ -52,13 +56,26 @@ def _fold(value: str | None) -> str | None:
     return None if value is None else value.casefold()
 
 
-def begin_write(dialect: Dialect) -> str | None:
-    """The statement that opens a writing transaction, or None where the driver's own is right."""
+def _json_at(document: str, path: str) -> str | None:
+    value = msgspec.json.decode(document)
+    for part in msgspec.json.decode(path, type=list[str]):
+        if not isinstance(value, dict) or part not in value:
+            return None
+        value = value[part]
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def begin(dialect: Dialect, *, read_only: bool) -> str | None:
+    """The statement that opens a transaction, or runs first in it.
+
+    Writers take turns on both engines: the revision's row would make them wait for each other anyway, and
+    in turn they cannot run into each other's locks.
+    """
     match dialect:
         case Dialect.SQLITE:
-            return "BEGIN IMMEDIATE"
+            return "BEGIN" if read_only else "BEGIN IMMEDIATE"
         case Dialect.POSTGRESQL:
-            return None
+            return None if read_only else f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})"
         case _:
             assert_never(dialect)
 
@@ -90,8 +107,11 @@ def fold_function(server_version: int) -> str:
 def json_text(dialect: Dialect, column: SQLColumnExpression[Any], path: Sequence[str]) -> ColumnElement[str]:
     """The value at `path` inside a JSON text column, as text; strings without quotes, booleans as true/false."""
     match dialect:
+        case Dialect.SQLITE if any('"' in part for part in path):
+            # SQLite's paths cannot name a key with a quotation mark in it.
+            return func.json_at(column, msgspec.json.encode(path).decode())
         case Dialect.SQLITE:
-            where = "$" + "".join('."' + part.replace('"', '\\"') + '"' for part in path)
+            where = "$" + "".join(f'."{part}"' for part in path)
             kind = func.json_type(column, where)
             plain = cast(func.json_extract(column, where), Text)
             return func.iif(kind.in_(["true", "false"]), kind, plain)

@@ -1,0 +1,73 @@
+"""Fixtures that many suites share: real databases, real servers."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serving import ServerProcess
+
+ENGINES = ("sqlite", "postgresql")
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a real PostgreSQL cluster of this test run, without a database's name."""
+    with tempfile.TemporaryDirectory(prefix="agentsight-pg-", ignore_cleanup_errors=True) as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)  # where the package keeps its lock
+        import pgserver
+
+        os.chmod(folder, 0o755)  # as root, PostgreSQL runs as a user of its own
+        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri("{}")
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture
+def new_postgres(postgres: str):
+    """Makes empty databases: call it for the address of a new one."""
+    return lambda: _create(postgres)
+
+
+def _create(postgres: str) -> str:
+    import psycopg
+
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(postgres.format("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres.format(name)
+
+
+@pytest.fixture(params=ENGINES)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty store, on each engine in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'agentsight.db'}"
+    return _create(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """A running server on each engine in turn, shared by the tests: make your own agent in it."""
+    database_url = None
+    if request.param == "postgresql":
+        database_url = _create(request.getfixturevalue("postgres"))
+    with ServerProcess(tmp_path_factory.mktemp("server"), database_url=database_url) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A running server on SQLite, for what does not depend on the engine."""
+    with ServerProcess(tmp_path_factory.mktemp("server")) as process:
+        yield process
