@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from agentsight.exceptions import InvalidConversationDataException
 from agentsight.tracking import Tracking
-from agentsight.validation import conversation_id as check_conversation_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,47 +69,35 @@ class Conversation(Tracking):
 
 
 class Sending:
-    """`tracker.send_tracked_data`, which remembers in which conversation it was looked up.
+    """`tracker.send_tracked_data`, which remembers whether something was pending when it was looked up.
 
-    A web framework that runs a handler in a worker thread throws the thread's context away, and then runs the
-    background task `tracker.send_tracked_data` in another. The lookup happened in the handler, so this is where
-    the task can learn what it was meant to send.
+    A handler hands `tracker.send_tracked_data` to a background task. When the task runs, another request may
+    have sent the same items already: in a context without a conversation all that is pending is sent, and two
+    requests may share a conversation. Then nothing is pending, and nothing is wrong; without this, bots would
+    now and then log an exception from the background.
     """
 
-    __slots__ = ("__wrapped__", "_lane", "_owed", "_tracker")
+    __slots__ = ("_owed", "_tracker")
     __name__ = "send_tracked_data"
 
-    def __init__(self, function: Callable[..., Any], tracker: ConversationTracker) -> None:
-        place = tracker._current.place()
-        self.__wrapped__ = function
+    def __init__(self, tracker: ConversationTracker) -> None:
         self._tracker = tracker
-        self._lane = place.lane if place is not None else None
-        # Something was pending at the lookup. If somebody else sends it before this is called, then nothing
-        # is wrong; without this, requests that share a conversation would now and then raise in the background.
-        self._owed = tracker._has_pending(self._lane)
+        self._owed = tracker._has_pending()
 
     def __call__(self, conversation_id: str | None = None) -> dict[str, Any]:
-        tracker = self._tracker
         owed, self._owed = self._owed, False
-        if conversation_id is not None:
-            return tracker._send([tracker._outbox.lane(check_conversation_id(conversation_id))])
-        place = tracker._current.place()
-        if place is not None:
-            return tracker._send([place.lane], owed and place.lane is self._lane)
-        if self._lane is not None and (owed or tracker._has_pending(self._lane)):
-            return tracker._send([self._lane], owed)
-        return tracker._send(None, owed)
+        return self._tracker._send(self._tracker._chosen(conversation_id), owed)
 
 
 class _Remembering:
-    """Descriptor that makes a `Sending` of a method at each lookup."""
+    """Descriptor that makes a `Sending` of `send_tracked_data` at each lookup."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self.__doc__ = function.__doc__
 
     def __get__(self, tracker: ConversationTracker | None, owner: type) -> Callable[..., Any]:
-        return self._function if tracker is None else Sending(self._function, tracker)
+        return self._function if tracker is None else Sending(tracker)
 
 
 def remembering(function: F) -> F:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from agentsight.config import Config, log, set_log_level
-from agentsight.conversation import Conversation, Sending, remembering
+from agentsight.conversation import Conversation, remembering
 from agentsight.current import Current
 from agentsight.exceptions import AgentSightError, NoDataToSendException
 from agentsight.outbox import Outbox
@@ -270,7 +270,7 @@ class ConversationTracker(Tracking):
             NoApiKeyException, InvalidApiKeyException: there is no key that could be used; all stays pending.
             UnauthorizedException, ForbiddenException: the server refuses the key; all stays pending.
         """
-        return Sending(type(self).send_tracked_data, self)(conversation_id)
+        return self._send(self._chosen(conversation_id))
 
     def _send(
         self, lanes: list[Lane] | None, owed: bool = False, timeout: float | None = None
@@ -375,10 +375,19 @@ class ConversationTracker(Tracking):
         lane.left = False
         self._current.set(lane)
 
-    def _has_pending(self, lane: Lane | None) -> bool:
-        if lane is None:
+    def _chosen(self, conversation_id: str | None) -> list[Lane] | None:
+        """What `send_tracked_data` sends: the conversation named, or the current one, or all (None)."""
+        if conversation_id is not None:
+            return [self._outbox.lane(check_conversation_id(conversation_id))]
+        place = self._current.place()
+        return None if place is None else [place.lane]
+
+    def _has_pending(self) -> bool:
+        """Whether there is something that `send_tracked_data` would send here and now."""
+        place = self._current.place()
+        if place is None:
             return bool(self._outbox.waiting) or self._outbox.flying > 0
-        return lane.queued or lane.flights > 0
+        return place.lane.queued or place.lane.flights > 0
 
     def __repr__(self) -> str:
         return f"ConversationTracker({self.config!r})"
