@@ -1,0 +1,5 @@
+"""`python -m agentsight` is the `agentsight` command."""
+
+from agentsight.cli import main
+
+main()
