@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, transform } from "esbuild";
+import { build } from "esbuild";
 import { PurgeCSS } from "purgecss";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -35,7 +35,7 @@ async function collectIcons(sources) {
   const names = new Set();
   for (const path of sources) {
     const text = await readFile(path, "utf8");
-    for (const match of text.matchAll(/\b[iI]con\(\s*["']([a-z0-9-]+)["']/g)) names.add(match[1]);
+    for (const match of text.matchAll(/\b[iI]con(?:_use)?\(\s*["']([a-z0-9-]+)["']/g)) names.add(match[1]);
   }
   const icons = {};
   for (const name of [...names].sort()) {
@@ -53,6 +53,22 @@ async function collectIcons(sources) {
 
 const templates = await filesUnder(dashboard, [".html", ".py"]);
 const scripts = await filesUnder(join(here, "src"), [".ts"]);
+/** Of Tabler, only what the pages use: whole, it is eight times the rest of the style. */
+const purgeTabler = {
+  name: "purge-tabler",
+  setup(esbuild) {
+    esbuild.onLoad({ filter: /@tabler[\\/]core[\\/].*\.css$/ }, async ({ path }) => {
+      const [purged] = await new PurgeCSS().purge({
+        css: [{ raw: await readFile(path, "utf8") }],
+        content: [...templates, ...scripts],
+        variables: true,
+        safelist: { greedy: [/data-bs-theme/] },
+      });
+      return { contents: purged.css, loader: "css" };
+    });
+  },
+};
+
 const bundle = await build({
   absWorkingDir: here,
   entryPoints: { app: "src/app.ts", dashboard: "src/styles/app.css" },
@@ -65,24 +81,14 @@ const bundle = await build({
   legalComments: "none",
   loader: { ".woff2": "file" },
   assetNames: "fonts/[name]-[hash]",
+  plugins: [purgeTabler],
 });
 
 const manifest = {};
 const outputs = [];
 for (const file of bundle.outputFiles) {
   const name = relative(out, file.path);
-  if (name === "dashboard.css") {
-    // Tabler is whole in the source and only what is used in the result.
-    const [purged] = await new PurgeCSS().purge({
-      css: [{ raw: file.text }],
-      content: [...templates, ...scripts],
-      variables: true,
-      safelist: { standard: [/^htmx-/], greedy: [/data-bs-theme/] },
-    });
-    const { code } = await transform(purged.css, { loader: "css", minify: true, target: targets });
-    manifest[name] = hashed(name, code);
-    outputs.push([manifest[name], code]);
-  } else if (name.startsWith("fonts/")) {
+  if (name.startsWith("fonts/")) {
     outputs.push([name, file.contents]);
     const plain = name.replace(/-[A-Z0-9]{8}(?=\.)/, "");
     manifest[plain] = name;
@@ -90,6 +96,11 @@ for (const file of bundle.outputFiles) {
     manifest[name] = hashed(name, file.contents);
     outputs.push([manifest[name], file.contents]);
   }
+}
+for (const path of await filesUnder(join(here, "src", "assets"), [".svg", ".png"])) {
+  const contents = await readFile(path);
+  manifest[basename(path)] = hashed(basename(path), contents);
+  outputs.push([manifest[basename(path)], contents]);
 }
 const icons = await collectIcons(templates);
 

@@ -1,1 +1,19 @@
-import "htmx.org/dist/htmx.esm.js";
+// What makes the pages livelier than plain HTML. Every page works without this file.
+import { startClipboard } from "./islands/clipboard";
+import { startForms } from "./islands/forms";
+import { startInbox } from "./islands/inbox";
+import { startMenus } from "./islands/menus";
+import { startPolling } from "./islands/polling";
+import { startRequests } from "./islands/requests";
+import { startTheme } from "./islands/theme";
+import { startTimes } from "./islands/times";
+
+document.documentElement.dataset.js = "";
+startRequests();
+startTheme();
+startTimes();
+startMenus();
+startForms();
+startClipboard();
+startPolling();
+startInbox();

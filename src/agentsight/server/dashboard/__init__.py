@@ -1,0 +1,30 @@
+"""The pages that people see: server-rendered, every view a plain address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Router
+from litestar.exceptions import HTTPException
+
+from agentsight.server.dashboard.pages import assets, connect, conversations, overview, session
+from agentsight.server.dashboard.pages.page import is_page, trouble
+from agentsight.server.errors import RequestError
+from agentsight.server.store.writer import Overloaded, Unavailable
+
+__all__ = ["handlers", "is_page", "trouble"]
+
+_pages = Router(
+    path="/",
+    route_handlers=[
+        *session.handlers,
+        *overview.handlers,
+        *conversations.handlers,
+        *connect.handlers,
+    ],
+    # Named one by one: the application's handlers for these answer programs, with JSON.
+    exception_handlers=dict.fromkeys(
+        (RequestError, HTTPException, Overloaded, Unavailable, Exception), trouble
+    ),
+)
+handlers: list[Any] = [_pages, *assets.handlers]

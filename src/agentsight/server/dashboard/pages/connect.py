@@ -1,0 +1,117 @@
+"""Connecting an agent: a key, a few lines of code, and a light that turns green."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get, post
+from sqlalchemy import Connection
+
+from agentsight.server.contract.links import base_url
+from agentsight.server.dashboard.pages.page import html, inside
+from agentsight.server.errors import RequestError
+from agentsight.server.requests import AnyRequest
+from agentsight.server.security import keys
+from agentsight.server.security.access import Access
+from agentsight.server.services import services_of, viewer_of
+from agentsight.server.store import agents, conversations
+from agentsight.server.store.conversations import Filters
+
+_PERSON: dict[str, Any] = {"access": Access.PERSON}
+_YOUR_KEY = "ags_…your key…"
+
+
+@get("/agents/{agent_id:int}/connect", opt=_PERSON)
+async def connect(request: AnyRequest, agent_id: int) -> Response[str]:
+    """The three steps."""
+    return await _page(request, agent_id, None)
+
+
+@post("/agents/{agent_id:int}/connect", opt={"access": Access.OWNER})
+async def new_key(request: AnyRequest, agent_id: int) -> Response[str]:
+    """Make a key and show it, this once."""
+    viewer_of(request).require_agent(agent_id)
+    form = await request.form()
+    role = str(form.get("role", "write"))
+    if role not in keys.ROLES:
+        raise RequestError(400, {"detail": f"a key's role is {', '.join(keys.ROLES)}"})
+    key = keys.new_key()
+
+    def work(connection: Connection, _: int) -> None:
+        inside(request, connection, "connect", agent_id)  # a 404 where there is no such agent
+        agents.add_key(
+            connection, agent_id=agent_id, role=role, hint=keys.hint(key), hashed=keys.hash_key(key)
+        )
+
+    await services_of(request).write(work)
+    return await _page(request, agent_id, key)
+
+
+@get("/agents/{agent_id:int}/connect/status", opt=_PERSON)
+async def status(request: AnyRequest, agent_id: int) -> Response[str]:
+    """Whether conversations arrive, for the page that waits for the first."""
+
+    def answer(connection: Connection) -> Response[str]:
+        context = inside(request, connection, "connect", agent_id)
+        return html("pages/connect_status.html", context | _arrived(connection, agent_id))
+
+    return await services_of(request).read(answer)
+
+
+async def _page(request: AnyRequest, agent_id: int, key: str | None) -> Response[str]:
+    def answer(connection: Connection) -> Response[str]:
+        context = inside(request, connection, "connect", agent_id)
+        context |= {
+            "new_key": key,
+            "keys": [each for each in agents.keys(connection, agent_id) if each.revoked_at is None],
+            "snippets": snippets(base_url(request), key or _YOUR_KEY),
+        }
+        return html("pages/connect.html", context | _arrived(connection, agent_id))
+
+    return await services_of(request).read(answer)
+
+
+def _arrived(connection: Connection, agent_id: int) -> dict[str, Any]:
+    """The latest conversation, and how many there are (counted up to a hundred)."""
+    found = conversations.page(connection, {agent_id}, Filters(), limit=1)
+    total = conversations.count(connection, {agent_id}, Filters()) if found else 0
+    return {"first": found[0] if found else None, "total": total}
+
+
+def snippets(address: str, key: str) -> dict[str, str]:
+    """The lines to put into a bot, by language; they run as they stand."""
+    return {
+        "python": f'''\
+import agentsight
+from agentsight import conversation_tracker as tracker
+
+tracker.configure(api_key="{key}", endpoint="{address}")
+
+tracker.get_or_create_conversation("conv_1", customer_id="ana", source="web")
+tracker.track_human_message("Do you deliver on Sundays?")
+tracker.track_agent_message("Yes, from 9 to 17.")
+tracker.send_tracked_data()''',
+        "curl": f"""\
+curl {address}/api/track/ \\
+  -H "Authorization: Api-Key {key}" \\
+  -H "Content-Type: application/json" \\
+  -d '{{"conversation_id": "conv_1",
+       "question": "Do you deliver on Sundays?",
+       "answer": "Yes, from 9 to 17."}}\'""",
+        "javascript": f'''\
+await fetch("{address}/api/track/", {{
+  method: "POST",
+  headers: {{
+    "Authorization": "Api-Key {key}",
+    "Content-Type": "application/json",
+  }},
+  body: JSON.stringify({{
+    conversation_id: "conv_1",
+    question: "Do you deliver on Sundays?",
+    answer: "Yes, from 9 to 17.",
+  }}),
+}});''',
+    }
+
+
+handlers = [connect, new_key, status]

@@ -1,0 +1,298 @@
+"""An agent's conversations: the list, one of them beside it, and what the page asks for while it is open."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
+
+from litestar import Response, get, post
+from sqlalchemy import Connection
+
+from agentsight.server import geo
+from agentsight.server.dashboard import detail, inbox, names
+from agentsight.server.dashboard.inbox import Chosen, Cursor
+from agentsight.server.dashboard.names import Icon
+from agentsight.server.dashboard.pages.page import go_to, html, inside
+from agentsight.server.dashboard.transcript import Reader
+from agentsight.server.errors import not_found
+from agentsight.server.files import FileMissing
+from agentsight.server.requests import AnyRequest
+from agentsight.server.security.access import Access
+from agentsight.server.services import Services, services_of, viewer_of
+from agentsight.server.store import conversations, overview, transcripts
+from agentsight.server.store.conversations import ConversationRow
+from agentsight.server.store.database import Database
+from agentsight.server.store.schema import BUTTON
+from agentsight.server.store.transcripts import FileRow
+
+_PERSON: dict[str, Any] = {"access": Access.PERSON}
+_SNIPPET_BYTES = 1_500
+_OPTIONS_SECONDS = 60.0
+# One answer of the live list; more than this in a few seconds means: load the list again.
+_LIVE_ROWS = 50
+
+# Drawings that a transcript repeats.
+SYMBOLS = (
+    Icon("settings"),
+    Icon("headset"),
+    Icon("download"),
+    Icon("photo"),
+    Icon("movie"),
+    Icon("volume"),
+    Icon("file"),
+    Icon("file-text"),
+    Icon("file-type-pdf"),
+    Icon("file-description"),
+)
+_options: WeakKeyDictionary[Database, dict[int, tuple[float, dict[str, Any]]]] = WeakKeyDictionary()
+
+
+@get("/agents/{agent_id:int}", opt=_PERSON)
+async def agent_home(request: AnyRequest, agent_id: int) -> Response[str]:
+    """An agent's first page is its conversations."""
+    return go_to(f"/agents/{agent_id}/conversations/", request)
+
+
+@get("/agents/{agent_id:int}/conversations", opt=_PERSON)
+async def conversation_list(request: AnyRequest, agent_id: int) -> Response[str]:
+    """The list, filtered by the address; further rows and the empty reader for htmx."""
+    target = request.headers.get("hx-target", "")
+
+    def answer(connection: Connection) -> Response[str]:
+        context = _context(request, connection, agent_id)
+        if target == "section#reader":
+            return html("pages/reader_none.html", context)
+        cursor = inbox.read_cursor(request.query_params.get("before"))
+        context |= _list(connection, context, cursor)
+        if target == "li#older":
+            return html("pages/older.html", context)
+        return html("pages/conversations.html", context | _frame_of_list(request, connection, context))
+
+    return await services_of(request).read(answer)
+
+
+@get("/agents/{agent_id:int}/conversations/live", opt=_PERSON)
+async def live(request: AnyRequest, agent_id: int) -> Response[str]:
+    """Rows that changed since a revision, for the page that is open."""
+    query = request.query_params
+
+    def answer(connection: Connection) -> Response[str]:
+        context = _context(request, connection, agent_id)
+        chosen: Chosen = context["chosen"]
+        since = conversations.latest_revision(connection)
+        found = conversations.after_revision(
+            connection, {agent_id}, chosen.filters, _number(query.get("since"), since), limit=_LIVE_ROWS
+        )
+        reading = _number(query.get("reading"), 0)
+        open_row = conversations.get(connection, {agent_id}, reading) if reading else None
+        return html(
+            "pages/live.html",
+            context
+            | {
+                "list": _rows(connection, found, chosen),
+                "since": since,
+                "overflow": len(found) == _LIVE_ROWS,
+                "reading": open_row.revision if open_row and not open_row.is_deleted else "",
+            },
+        )
+
+    return await services_of(request).read(answer)
+
+
+@get("/agents/{agent_id:int}/conversations/{number:int}", opt=_PERSON)
+async def conversation(request: AnyRequest, agent_id: int, number: int) -> Response[str]:
+    """One conversation beside the list; alone for htmx."""
+    target = request.headers.get("hx-target", "")
+
+    def answer(connection: Connection) -> Response[str]:
+        context = _context(request, connection, agent_id)
+        row = _row(connection, agent_id, number)
+        context["it"] = _detail(services_of(request), connection, row, context)
+        if target == "section#reader":
+            return html("pages/reader.html", context)
+        context |= _list(connection, context, None)
+        last = context["rows_found"][-1] if context["rows_found"] else None
+        if last is not None and (row.started_at, row.id) < (last.started_at, last.id):
+            # Far down: the list begins where the conversation stands.
+            context |= _list(connection, context, (row.started_at, row.id + 1))
+        return html("pages/conversations.html", context | _frame_of_list(request, connection, context))
+
+    return await services_of(request).read(answer)
+
+
+@get("/agents/{agent_id:int}/conversations/{number:int}/print", opt=_PERSON)
+async def printable(request: AnyRequest, agent_id: int, number: int) -> Response[str]:
+    """One conversation as a sheet of paper."""
+
+    def answer(connection: Connection) -> Response[str]:
+        context = _context(request, connection, agent_id)
+        row = _row(connection, agent_id, number)
+        context["it"] = _detail(services_of(request), connection, row, context)
+        return html("pages/print.html", context)
+
+    return await services_of(request).read(answer)
+
+
+@post("/agents/{agent_id:int}/conversations/{number:int}/mark", opt={"access": Access.PERSON})
+async def mark(request: AnyRequest, agent_id: int, number: int) -> Response[str]:
+    """Mark a conversation, or take the mark off."""
+    services, viewer = services_of(request), viewer_of(request)
+    viewer.require_agent(agent_id)
+    form = await request.form()
+    wanted = form.get("is_marked") == "true"
+    changed = await services.write(
+        lambda connection, _: conversations.change(connection, {agent_id}, number, {"is_marked": wanted})
+    )
+    if changed is None:
+        raise not_found("There is no such conversation.")
+    if not request.headers.get("hx-request"):
+        query = request.scope.get("query_string", b"").decode("latin-1")
+        return go_to(f"/agents/{agent_id}/conversations/{number}/" + (f"?{query}" if query else ""), request)
+
+    def answer(connection: Connection) -> Response[str]:
+        context = _context(request, connection, agent_id)
+        row = _row(connection, agent_id, number)
+        context["it"] = _detail(services, connection, row, context)
+        return html("pages/reader.html", context)
+
+    return await services.read(answer)
+
+
+def _context(request: AnyRequest, connection: Connection, agent_id: int) -> dict[str, Any]:
+    context = inside(request, connection, "conversations", agent_id)
+    chosen = inbox.read_filters(request.query_params, context["tz"])
+    return context | {
+        "chosen": chosen,
+        "it": None,
+        "symbols": SYMBOLS,
+        "list_path": f"/agents/{agent_id}/conversations/",
+        "can_change": viewer_of(request).role != "viewer",
+        "credit": geo.ATTRIBUTION,
+        "credit_url": geo.ATTRIBUTION_URL,
+    }
+
+
+def _list(connection: Connection, context: dict[str, Any], cursor: Cursor | None) -> dict[str, Any]:
+    """A page of the list, and the addresses of its neighbours."""
+    chosen: Chosen = context["chosen"]
+    agent_id = context["agent"].id
+    found = conversations.before(connection, {agent_id}, chosen.filters, cursor=cursor, limit=inbox.PAGE + 1)
+    found, more = found[: inbox.PAGE], len(found) > inbox.PAGE
+    older = None
+    if more:
+        last = found[-1]
+        older = context["list_path"] + chosen.query(before=inbox.cursor_text((last.started_at, last.id)))
+    return {
+        "rows_found": found,
+        "list": _rows(connection, found, chosen),
+        "older": older,
+        "newest": context["list_path"] + chosen.query() if cursor is not None else None,
+    }
+
+
+def _rows(connection: Connection, found: list[ConversationRow], chosen: Chosen) -> list[inbox.Row]:
+    numbers = conversations.ids(found)
+    if not numbers:
+        return []
+    tools = transcripts.tools_of(connection, numbers)
+    return inbox.rows(found, tools, transcripts.feedback_of(connection, numbers), chosen.query())
+
+
+def _frame_of_list(request: AnyRequest, connection: Connection, context: dict[str, Any]) -> dict[str, Any]:
+    """What stands around the rows: count, chips, the filter sheet, where news come from."""
+    chosen: Chosen = context["chosen"]
+    chips = inbox.chips(chosen)
+    return {
+        "chips": chips,
+        "filtered": bool(chips),
+        "form": {name: chosen.values.get(name, "") for name in inbox.FIELDS},
+        "options": _choices(services_of(request).database, connection, context["agent"].id),
+        "count": _count(connection, context["agent"].id, chosen),
+        "live": context["list_path"] + "live/" + chosen.query(),
+        "since": conversations.latest_revision(connection),
+    }
+
+
+def _count(connection: Connection, agent_id: int, chosen: Chosen) -> str:
+    """How many match, in words; nothing where counting would mean reading every message."""
+    if chosen.filters.search or chosen.filters.message_contains:
+        return ""
+    beyond = conversations.page(connection, {agent_id}, chosen.filters, offset=inbox.COUNT_UP_TO, limit=1)
+    if beyond:
+        return f"{inbox.COUNT_UP_TO:,}+"
+    return f"{conversations.count(connection, {agent_id}, chosen.filters):,}"
+
+
+def _choices(database: Database, connection: Connection, agent_id: int) -> dict[str, Any]:
+    """What the filter sheet offers; kept for a minute."""
+    kept = _options.setdefault(database, {})
+    known = kept.get(agent_id)
+    if known is not None and known[0] > time.monotonic():
+        return known[1]
+    values = overview.recent_values(connection, agent_id)
+    made = {
+        "sources": [(value, names.channel_name(value)) for value in values["source"]],
+        "devices": [(value, names.device_name(value)) for value in values["device"]],
+        "languages": [(value, names.language_name(value)) for value in values["language"]],
+        "countries": sorted(
+            ((value, names.country_name(value)) for value in values["country"]), key=lambda pair: pair[1]
+        ),
+        "tools": [(value, value) for value in values["action_name"]],
+    }
+    kept[agent_id] = (time.monotonic() + _OPTIONS_SECONDS, made)
+    return made
+
+
+def _row(connection: Connection, agent_id: int, number: int) -> ConversationRow:
+    row = conversations.get(connection, {agent_id}, number)
+    if row is None:
+        raise not_found("There is no such conversation.")
+    if row.is_deleted:
+        raise not_found("This conversation was deleted.")
+    return row
+
+
+def _detail(
+    services: Services, connection: Connection, row: ConversationRow, context: dict[str, Any]
+) -> detail.Detail:
+    transcript = transcripts.load(connection, [row.id])[row.id]
+    events = {
+        entry.button.button_event
+        for entry in transcript.entries
+        if entry.kind == BUTTON and entry.button is not None
+    }
+    reader = Reader(
+        tz=context["tz"],
+        choices=transcripts.choices(connection, row.agent_id, sorted(events)) if events else {},
+        link=_file_address,
+        peek=lambda sha: _beginning(services, sha),
+    )
+    return detail.detail(
+        row,
+        reader.read(transcript),
+        transcript.feedbacks,
+        conversations.of_customer(connection, {row.agent_id}, row, limit=detail.OTHERS + 1),
+        context["chosen"],
+        context["tz"],
+    )
+
+
+def _file_address(file: FileRow) -> str:
+    # Signed in, no signature is needed, and the address stays the same: browsers keep what they fetched.
+    return f"/files/{file.id}/{quote(file.filename, safe='')}"
+
+
+def _beginning(services: Services, sha: str) -> bytes:
+    try:
+        return b"".join(services.files.stream(sha, 0, _SNIPPET_BYTES))
+    except (FileMissing, OSError):
+        return b""
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else otherwise
+
+
+handlers = [agent_home, conversation_list, live, conversation, printable, mark]
