@@ -11,12 +11,50 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeVar
 
+    from agentsight.dispatch import Dispatch
     from agentsight.outbox import Lane
     from agentsight.tracker import ConversationTracker
 
     F = TypeVar("F", bound=Callable[..., Any])
 
 __all__ = ["Conversation", "Sending", "remembering"]
+
+
+class Sending:
+    """`send_tracked_data`, which remembers whether something was pending when it was looked up.
+
+    A handler hands `tracker.send_tracked_data` to a background task. When the task runs, another request may
+    have sent the same items already: in a context without a conversation all that is pending is sent, and two
+    requests may share a conversation. Then nothing is pending, and nothing is wrong; without this, bots would
+    now and then log an exception from the background.
+    """
+
+    __slots__ = ("_owed", "_owner")
+    __name__ = "send_tracked_data"
+
+    def __init__(self, owner: Conversation | ConversationTracker) -> None:
+        self._owner = owner
+        self._owed = owner._has_pending()
+
+    def __call__(self, conversation_id: str | None = None) -> dict[str, Any]:
+        owed, self._owed = self._owed, False
+        return self._owner._dispatch.send(self._owner._chosen(conversation_id), owed=owed)
+
+
+class _Remembering:
+    """Descriptor that makes a `Sending` at each lookup."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, owner: Conversation | ConversationTracker | None, kind: type) -> Callable[..., Any]:
+        return self._function if owner is None else Sending(owner)
+
+
+def remembering(function: F) -> F:
+    """Decorator for `send_tracked_data`; the class shows the function, its instances a `Sending`."""
+    return _Remembering(function)  # type: ignore[return-value]
 
 
 class Conversation(Tracking):
@@ -50,9 +88,20 @@ class Conversation(Tracking):
             )
         return self._its_lane
 
-    def send_tracked_data(self) -> dict[str, Any]:
+    @remembering
+    def send_tracked_data(self, conversation_id: str | None = None) -> dict[str, Any]:
         """Send what is pending in this conversation, as `ConversationTracker.send_tracked_data`."""
-        return self._tracker._send([self._its_lane])
+        return self._dispatch.send(self._chosen(conversation_id))
+
+    @property
+    def _dispatch(self) -> Dispatch:
+        return self._tracker._dispatch
+
+    def _chosen(self, conversation_id: str | None) -> list[Lane]:
+        return [self._lane(conversation_id)]
+
+    def _has_pending(self) -> bool:
+        return self._its_lane.queued or self._its_lane.flights > 0
 
     def __enter__(self) -> Conversation:
         self._tracker._current.enter(self._its_lane)
@@ -66,39 +115,3 @@ class Conversation(Tracking):
 
     def __repr__(self) -> str:
         return f"Conversation({self._its_lane.conversation_id!r})"
-
-
-class Sending:
-    """`tracker.send_tracked_data`, which remembers whether something was pending when it was looked up.
-
-    A handler hands `tracker.send_tracked_data` to a background task. When the task runs, another request may
-    have sent the same items already: in a context without a conversation all that is pending is sent, and two
-    requests may share a conversation. Then nothing is pending, and nothing is wrong; without this, bots would
-    now and then log an exception from the background.
-    """
-
-    __slots__ = ("_owed", "_tracker")
-    __name__ = "send_tracked_data"
-
-    def __init__(self, tracker: ConversationTracker) -> None:
-        self._tracker = tracker
-        self._owed = tracker._has_pending()
-
-    def __call__(self, conversation_id: str | None = None) -> dict[str, Any]:
-        owed, self._owed = self._owed, False
-        return self._tracker._send(self._tracker._chosen(conversation_id), owed)
-
-
-class _Remembering:
-    """Descriptor that makes a `Sending` of `send_tracked_data` at each lookup."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self.__doc__ = function.__doc__
-
-    def __get__(self, tracker: ConversationTracker | None, owner: type) -> Callable[..., Any]:
-        return self._function if tracker is None else Sending(tracker)
-
-
-def remembering(function: F) -> F:
-    return _Remembering(function)  # type: ignore[return-value]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentsight.sender import Answer, Transport
     from agentsight.wire import Prepared
 
-__all__ = ["Delivery", "empty_report"]
+__all__ = ["Delivery", "add_counts", "empty_report"]
 
 PATH = "/api/ingest/batch/"
 LARGEST_BODY = 16 * 1024 * 1024  # bytes before compression; the server takes twice that
@@ -205,6 +205,16 @@ class Delivery:
             )
         self.outbox.settle(parcel, settled, piece.announced)
 
+    def counts(self, parcel: Parcel) -> dict[str, int]:
+        """How much of a parcel was accepted, by kind, and how much was refused."""
+        counts: dict[str, int] = {}
+        for item in parcel.settled:
+            accepted = self._outcomes[item.id][0]
+            name = COUNTED[item.kind] if accepted and item.kind < len(COUNTED) else "errors"
+            if not accepted or item.kind < len(COUNTED):
+                counts[name] = counts.get(name, 0) + 1
+        return counts
+
     def report(self) -> dict[str, Any]:
         """Outcomes in the order in which things were tracked, and counts of what was accepted."""
         report = empty_report()
@@ -231,6 +241,11 @@ class Delivery:
 def empty_report() -> dict[str, Any]:
     """What `send_tracked_data` answers when there was nothing left to do."""
     return {"items": [], "summary": {**dict.fromkeys(COUNTED, 0), "errors": 0}}
+
+
+def add_counts(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
+    """Both, name by name."""
+    return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
 
 
 def _key(parcel: Parcel) -> str:

@@ -48,6 +48,7 @@ class Lane:
         "outbox",
         "places",
         "queued",
+        "swept",
         "tokens",
     )
 
@@ -64,6 +65,7 @@ class Lane:
         self.left = False  # its `with` block has ended
         self.opened_ns = time.time_ns()
         self.places: weakref.WeakSet[Any] = weakref.WeakSet()  # contexts where it is current
+        self.swept: dict[str, int] = {}  # what others sent of it since it was last sent by name
         self.tokens = [0, 0, 0, 0]
 
     def put(self, item: tuple[Any, ...]) -> None:

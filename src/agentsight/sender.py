@@ -33,6 +33,7 @@ BACKOFF = 0.2  # seconds before the second attempt, doubled for each further one
 CONNECT_SECONDS = 3.05  # just over TCP's first resend of a lost packet
 QUICK_CONNECT_SECONDS = 1.0
 AWAY_SECONDS = 5.0  # after a failure, how long calls make one quick attempt instead of all
+MOST_CONNECTIONS = 100  # that are kept open; urllib3 warns of every further one
 GZIP_FROM = 1024  # bytes
 LARGEST_ANSWER = 256 * 1024 * 1024  # bytes
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
@@ -323,8 +324,8 @@ def _new_pool(url: str) -> urllib3.PoolManager:
 
     proxy = _proxy_for(url)
     if proxy:
-        return urllib3.ProxyManager(proxy, num_pools=2, maxsize=8)
-    return urllib3.PoolManager(num_pools=2, maxsize=8)
+        return urllib3.ProxyManager(proxy, num_pools=2, maxsize=MOST_CONNECTIONS)
+    return urllib3.PoolManager(num_pools=2, maxsize=MOST_CONNECTIONS)
 
 
 def _proxy_for(url: str) -> str | None:

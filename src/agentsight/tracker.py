@@ -7,6 +7,7 @@ import time
 from agentsight.config import Config, log, set_log_level
 from agentsight.conversation import Conversation, remembering
 from agentsight.current import Current
+from agentsight.dispatch import Dispatch
 from agentsight.exceptions import AgentSightError, NoDataToSendException
 from agentsight.outbox import Outbox
 from agentsight.sender import Transport
@@ -86,6 +87,7 @@ class ConversationTracker(Tracking):
         self._current = Current()
         self._outbox = Outbox(self.config.max_pending_items, self.config.max_pending_bytes)
         self._transport = Transport(self.config)
+        self._dispatch = Dispatch(self.config, self._outbox, self._transport)
         if self.config.given("log_level") is not None:
             set_log_level(self.config.log_level)
         chosen = self.config.given("conversation_id")
@@ -270,42 +272,7 @@ class ConversationTracker(Tracking):
             NoApiKeyException, InvalidApiKeyException: there is no key that could be used; all stays pending.
             UnauthorizedException, ForbiddenException: the server refuses the key; all stays pending.
         """
-        return self._send(self._chosen(conversation_id))
-
-    def _send(
-        self, lanes: list[Lane] | None, owed: bool = False, timeout: float | None = None
-    ) -> dict[str, Any]:
-        from agentsight.delivery import Delivery, empty_report
-        from agentsight.wire import prepare
-
-        outbox = self._outbox
-        self.config.require_api_key()
-        environment = self.config.environment
-        deadline = time.monotonic() + (self.config.timeout if timeout is None else timeout)
-        while not (parcels := outbox.take(lanes)):
-            if not outbox.is_flying(lanes):
-                if owed:
-                    return empty_report()
-                raise NoDataToSendException
-            # Somebody else is just sending it. Wait for the outcome: what fails comes back, and is tried here.
-            if not outbox.wait_landed(lanes, deadline - time.monotonic()):
-                return empty_report()
-            owed = True
-        delivery = Delivery(outbox, self._transport, environment, deadline)
-        try:
-            for parcel in parcels:
-                parcel.lane.tokens = [0, 0, 0, 0]
-                parcel.items = [*parcel.items, *prepare(parcel.lane, parcel.raw)]
-                parcel.raw = []
-            delivery.run(parcels)
-        finally:
-            for parcel in reversed(parcels):
-                outbox.land(parcel)
-        report = delivery.report()
-        lost = sum(outbox.report_losses().values())
-        if lost:
-            report["lost"] = lost
-        return report
+        return self._dispatch.send(self._chosen(conversation_id))
 
     def close(self, timeout: float = 2.0) -> dict[str, int]:
         """Send what is pending and close the connections. Tracking again afterwards is allowed.
@@ -319,7 +286,7 @@ class ConversationTracker(Tracking):
         before = self._outbox.count()
         problem = ""
         try:
-            report = self._send(None, timeout=timeout)
+            report = self._dispatch.send(None, timeout=timeout)
             problem = next((row["error"] for row in report["items"] if not row["success"]), "")
         except NoDataToSendException:
             pass

@@ -184,8 +184,9 @@ class CaptureServer:
         return [request.body for request in self.requests if request.path == BATCH]
 
     def contents(self, conversation_id: str) -> list[str]:
-        """The messages stored in one conversation."""
-        return [item["content"] for item in self.items.get(conversation_id, ()) if item["type"] == "message"]
+        """The messages stored in one conversation, by time, as a transcript shows them."""
+        items = sorted(self.items.get(conversation_id, ()), key=lambda item: item["timestamp"])
+        return [item["content"] for item in items if item["type"] == "message"]
 
     def close(self) -> None:
         self._server.shutdown()
