@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -56,14 +58,22 @@ def import_(files: tuple[str, ...], agent: str, **given: Any) -> None:
 
 def _import_one(name: str, database: Any, store: Any, places: Any, owner: int) -> bool:
     """Import one file and say what became of it; False when part of it could not be taken."""
+    from sqlalchemy.exc import DBAPIError
+
     from agentsight.server.ingest.archive import Report, import_lines
 
     shown = "standard input" if name == "-" else name
     cut_off: list[str] = []
-    with _opened(name) as (raw, size), _progress(shown, size) as moved:
-        report: Report = import_lines(
-            database, store, places, owner, _lines(raw, cut_off), after=lambda _: moved(_position(raw))
-        )
+    try:
+        with _opened(name) as (raw, size), _progress(shown, size) as moved:
+            report: Report = import_lines(
+                database, store, places, owner, _lines(raw, cut_off), after=lambda _: moved(_position(raw))
+            )
+    except (OSError, DBAPIError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise Trouble(
+            f"the import of {shown} stopped ({reason}); run it again when that is mended, nothing is stored twice"
+        ) from None
     for line, problem in report.problems:
         click.echo(f"{shown}:{line}: {problem}", err=True)
     for problem in cut_off:
@@ -87,18 +97,17 @@ def _opened(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
         yield sys.stdin.buffer, None
         return
     try:
-        with Path(name).open("rb") as raw:
-            yield raw, Path(name).stat().st_size
+        raw = Path(name).open("rb")  # noqa: SIM115
     except OSError as error:
         raise Trouble(f"cannot read {name}: {error.strerror or error}") from None
+    with raw:
+        yield raw, os.fstat(raw.fileno()).st_size
 
 
 def _lines(raw: IO[bytes], cut_off: list[str]) -> Iterator[bytes]:
     """Yield the lines of a file that may be gzipped; a damaged end is noted, not raised."""
-    source: Any = raw
-    head = raw.peek(2)[:2] if hasattr(raw, "peek") else b""
-    if head == _GZIP:
-        source = gzip.GzipFile(fileobj=raw)
+    buffered: Any = raw if hasattr(raw, "peek") else io.BufferedReader(raw)
+    source: Any = gzip.GzipFile(fileobj=buffered) if buffered.peek(2)[:2] == _GZIP else buffered
     first = True
     try:
         for line in source:
@@ -124,7 +133,12 @@ def _progress(name: str, size: int | None) -> Iterator[Callable[[int | None], No
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(Path(name).name, total=size)
         yield lambda position: progress.update(task, completed=position)

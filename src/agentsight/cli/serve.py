@@ -5,34 +5,21 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from agentsight._version import __version__
 from agentsight.cli.options import Trouble, load, setting_options
+from agentsight.server.settings import Settings
 
 if TYPE_CHECKING:
     from agentsight.server.run import Started
-    from agentsight.server.settings import Settings
-
-SERVING = ("host", "port", "public_url", "geo_database", "behind_proxy", "log_level")
 
 
 @click.command()
-@setting_options(
-    "host",
-    "port",
-    "data_dir",
-    "database_url",
-    "analytics_url",
-    "files_url",
-    "public_url",
-    "geo_database",
-    "behind_proxy",
-    "migrate",
-    "log_level",
-)
+@setting_options(*(item.name for item in fields(Settings)))
 def serve(**given: Any) -> None:
     """Run the server: API and dashboard, until Ctrl+C or SIGTERM."""
     settings = load(given)
