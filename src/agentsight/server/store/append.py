@@ -13,22 +13,21 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, select, text
 
 from agentsight.server.store import dialect
 from agentsight.server.store.dialect import Dialect
 from agentsight.server.store.schema import (
     ACTION,
-    AGENT,
     ATTACHMENTS,
     BUTTON,
     END_USER,
     FEEDBACK,
     MESSAGE,
+    SYSTEM,
     TOKEN_USAGE,
     actions,
     attachments,
-    button_choices,
     buttons,
     conversations,
     feedbacks,
@@ -38,6 +37,7 @@ from agentsight.server.store.schema import (
 
 FIRST_QUESTION_LENGTH = 300
 _ENGAGING = frozenset({ACTION, BUTTON})
+_SAID = frozenset({MESSAGE, ATTACHMENTS})
 
 
 class NewFile(msgspec.Struct, frozen=True):
@@ -103,21 +103,67 @@ FILLED = (
     "name", "customer_id", "customer_ip_address", "device", "source", "language",
     "country", "city", "timezone_name",
 )  # fmt: skip
-_ITEM_COLUMNS = (
-    "id", "agent_id", "conversation", "uuid", "kind", "timestamp", "sender", "content", "metadata",
-)  # fmt: skip
 _DETAIL_TABLES = {ACTION: actions, BUTTON: buttons, TOKEN_USAGE: token_usage, FEEDBACK: feedbacks}
 
 
-@cache
-def _insert(engine: Dialect, table: str) -> str:
-    if table == "items":
-        return dialect.insert_sql(engine, items, _ITEM_COLUMNS)
-    tables = {each.name: each for each in (*_DETAIL_TABLES.values(), attachments)}
-    columns = [column.name for column in tables[table].columns]
-    if table == "attachments":
-        columns.remove("id")
-    return dialect.insert_sql(engine, tables[table], columns)
+class _Row(msgspec.Struct):
+    """A row of conversations while it is being added to; its fields are the table's columns, in order."""
+
+    id: int
+    agent_id: int
+    conversation_id: str
+    name: str | None
+    customer_id: str | None
+    customer_ip_address: str | None
+    device: str | None
+    source: str | None
+    language: str | None
+    environment: str
+    metadata: str
+    country: str | None
+    city: str | None
+    timezone_name: str | None
+    is_marked: bool
+    is_deleted: bool
+    is_used: bool
+    is_offered: bool
+    started_at: int
+    ended_at: int
+    deleted_at: int | None
+    first_question: str | None
+    messages: int
+    revision: int
+
+
+_COLUMNS = _Row.__struct_fields__
+_SETTABLE = (*FILLED, "metadata", "is_used", "ended_at", "first_question", "messages", "revision")
+
+
+class _Statements:
+    """SQL for the driver itself, in its own spelling."""
+
+    def __init__(self, engine: Dialect) -> None:
+        mark = dialect.mark(engine)
+        listed = ", ".join(_COLUMNS)
+        settings = ", ".join(f"{name} = {mark}" for name in _SETTABLE)
+        self.mark = mark
+        self.find = f"SELECT {listed} FROM conversations WHERE agent_id = {mark} AND conversation_id IN "  # noqa: S608
+        self.find_row = f"SELECT {listed} FROM conversations WHERE agent_id = {mark} AND id = {mark}"  # noqa: S608
+        self.update = f"UPDATE conversations SET {settings} WHERE id = {mark}"  # noqa: S608
+        self.new_conversation = dialect.insert_sql(engine, conversations, _COLUMNS)
+        self.new_item = dialect.insert_sql(engine, items, [column.name for column in items.columns])
+        self.new_detail = {
+            kind: dialect.insert_sql(engine, table, [column.name for column in table.columns])
+            for kind, table in _DETAIL_TABLES.items()
+        }
+        columns = [column.name for column in attachments.columns if column.name != "id"]
+        self.new_file = dialect.insert_sql(engine, attachments, columns)
+
+    def marks(self, count: int) -> str:
+        return f"({', '.join([self.mark] * count)})"
+
+
+_statements = cache(_Statements)
 
 
 def uuid7() -> bytes:
@@ -136,40 +182,43 @@ def append(
     another process was faster) the writer calls again, and then what is there already is looked up first.
     """
     engine = dialect.of(connection)
+    statements = _statements(engine)
+    driver = connection.connection.cursor()
+    rows, new = _find_or_make(connection, statements, driver, agent_id, batch)
+    known = _known(connection, agent_id, batch) if attempt else {}
+    total = sum(len(each.items) for each in batch)
+    numbers = iter(dialect.allocate_ids(connection, items, total) if total else ())
+    revision = next_revision(connection)
+
     answers: list[Appended] = []
-    merged: list[tuple[NewConversation, Row[Any], Appended, list[NewItem]]] = []
+    changed: dict[int, _Row] = {}
     item_rows: list[tuple[Any, ...]] = []
     details: dict[int, list[tuple[Any, ...]]] = {}
     file_rows: list[tuple[Any, ...]] = []
-    choices: set[tuple[int, str, str]] = set()
-    known = _known(connection, agent_id, batch) if attempt else {}
-    total = sum(len(each.items) for each in batch)
-    numbers = iter(dialect.allocate_item_ids(connection, total) if total else ())
-
-    for given in batch:
-        row, created = _find_or_make(connection, agent_id, given)
+    for given, row in zip(batch, rows, strict=True):
         if row is None:
             answers.append(Appended(None, given.conversation_id))
             continue
-        answer = Appended(row.id, row.conversation_id, created, [])
-        answers.append(answer)
+        number = row.id
+        created = number in new and number not in changed
+        outcomes: list[tuple[int, bool]] = []
+        answers.append(Appended(number, row.conversation_id, created, outcomes))
         fresh: list[NewItem] = []
         for item in given.items:
             uuid = item.uuid or uuid7()
             found = known.get(uuid)
             if found is not None:
-                answer.items.append((found, True))
+                outcomes.append((found, True))
                 continue
-            number = next(numbers)
-            known[uuid] = number
-            answer.items.append((number, False))
+            item_id = known[uuid] = next(numbers)
+            outcomes.append((item_id, False))
             fresh.append(item)
             kind = item.kind
             item_rows.append(
                 (
-                    number,
+                    item_id,
                     agent_id,
-                    row.id,
+                    number,
                     uuid,
                     kind,
                     item.timestamp,
@@ -179,31 +228,39 @@ def append(
                 )
             )
             if item.detail is not None:
-                details.setdefault(kind, []).append((number, row.id, *item.detail))
-                if kind == BUTTON:
-                    choices.add((agent_id, item.detail[0], item.detail[1]))
+                details.setdefault(kind, []).append((item_id, number, *item.detail))
             for file in item.files:
                 file_rows.append(
-                    (number, row.id, file.sha256, file.filename, file.mime_type, file.size_bytes)
+                    (item_id, number, file.sha256, file.filename, file.mime_type, file.size_bytes)
                 )
-        merged.append((given, row, answer, fresh))
+        if _summarise(row, given, fresh, created) or created:
+            row.revision = revision
+            changed[number] = row
 
+    made = [_values(row, _COLUMNS) for row in changed.values() if row.id in new]
+    if made:
+        driver.executemany(statements.new_conversation, made)
+    updated = [(*_values(row, _SETTABLE), row.id) for row in changed.values() if row.id not in new]
+    if updated:
+        driver.executemany(statements.update, updated)
     if item_rows:
-        connection.exec_driver_sql(_insert(engine, "items"), item_rows)
-    for kind, rows in details.items():
-        connection.exec_driver_sql(_insert(engine, _DETAIL_TABLES[kind].name), rows)
+        driver.executemany(statements.new_item, item_rows)
+    for kind, detail_rows in details.items():
+        driver.executemany(statements.new_detail[kind], detail_rows)
     if file_rows:
-        connection.exec_driver_sql(_insert(engine, "attachments"), file_rows)
-    for choice in sorted(choices):
-        remember_choice(connection, choice)
-    revision = next_revision(connection)
-    summarised: set[int] = set()
-    for given, row, answer, fresh in merged:
-        if row.id in summarised:  # named twice in this request
-            row = connection.execute(_find_row, {"agent_id": agent_id, "row": row.id}).one()
-        summarised.add(row.id)
-        _summarise(connection, given, row, answer.created, fresh, revision)
+        driver.executemany(statements.new_file, file_rows)
+    driver.close()
+    for choice in sorted({(row[2], row[3]) for row in details.get(BUTTON, ())}):
+        connection.execute(
+            _choice, dict(zip(("agent_id", "button_event", "label"), (agent_id, *choice), strict=True))
+        )
     return answers
+
+
+_choice = text(
+    "INSERT INTO button_choices (agent_id, button_event, label) VALUES (:agent_id, :button_event, :label) "
+    "ON CONFLICT DO NOTHING"
+)
 
 
 def next_revision(connection: Connection) -> int:
@@ -216,41 +273,76 @@ def next_revision(connection: Connection) -> int:
     )
 
 
-_find = text("SELECT * FROM conversations WHERE agent_id = :agent_id AND conversation_id = :name")
-_find_row = text("SELECT * FROM conversations WHERE agent_id = :agent_id AND id = :row")
-
-
 def _find_or_make(
-    connection: Connection, agent_id: int, given: NewConversation
-) -> tuple[Row[Any] | None, bool]:
-    if given.row is not None:
-        return connection.execute(_find_row, {"agent_id": agent_id, "row": given.row}).one_or_none(), False
-    row = connection.execute(_find, {"agent_id": agent_id, "name": given.conversation_id}).one_or_none()
-    if row is not None:
-        return row, False
-    times = [item.timestamp for item in given.items]
-    started_at = (
-        given.started_at if given.started_at is not None else min(times, default=time.time_ns() // 1000)
-    )
+    connection: Connection,
+    statements: _Statements,
+    driver: Any,
+    agent_id: int,
+    batch: Sequence[NewConversation],
+) -> tuple[list[_Row | None], set[int]]:
+    """A row for each of the batch, and the numbers of those that are new; the same row for the same name."""
+    by_number: dict[int, _Row] = {}
+    by_name: dict[str | None, _Row] = {}
+
+    def remember(values: Sequence[Any]) -> None:
+        row = _Row(*values)
+        row = by_number.setdefault(row.id, row)
+        by_name[row.conversation_id] = row
+
+    for number in {given.row for given in batch if given.row is not None}:
+        driver.execute(statements.find_row, (agent_id, number))
+        for values in driver.fetchall():
+            remember(values)
+    names = list({given.conversation_id for given in batch if given.row is None} - set(by_name))
+    for start in range(0, len(names), 500):
+        some = names[start : start + 500]
+        driver.execute(statements.find + statements.marks(len(some)), (agent_id, *some))
+        for values in driver.fetchall():
+            remember(values)
+    missing = [given for given in batch if given.row is None and given.conversation_id not in by_name]
+    new: set[int] = set()
+    if missing:
+        numbers = dialect.allocate_ids(connection, conversations, len(missing))
+        for number, given in zip(numbers, missing, strict=True):
+            if given.conversation_id not in by_name:
+                by_name[given.conversation_id] = _new_row(number, agent_id, given)
+                new.add(number)
+    return [
+        by_name[given.conversation_id] if given.row is None else by_number.get(given.row) for given in batch
+    ], new
+
+
+def _new_row(number: int, agent_id: int, given: NewConversation) -> _Row:
+    started_at = given.started_at
+    if started_at is None:
+        started_at = min((item.timestamp for item in given.items), default=time.time_ns() // 1000)
     is_used = given.is_used is not False
-    values = {
-        "agent_id": agent_id,
-        "conversation_id": given.conversation_id,
-        "environment": given.environment or "production",
-        "metadata": _encode(given.metadata or {}),
-        "is_used": is_used,
-        "is_offered": not is_used,
-        "is_marked": given.is_marked,
-        "is_deleted": given.deleted_at is not None,
-        "deleted_at": given.deleted_at,
-        "started_at": started_at,
-        "ended_at": started_at,
-        "messages": 0,
-        "revision": 0,
-        **{name: getattr(given, name) for name in FILLED},
-    }
-    result = connection.execute(conversations.insert().returning(*conversations.columns), values)
-    return result.one(), True
+    return _Row(
+        id=number,
+        agent_id=agent_id,
+        conversation_id=given.conversation_id or "",
+        name=given.name,
+        customer_id=given.customer_id,
+        customer_ip_address=given.customer_ip_address,
+        device=given.device,
+        source=given.source,
+        language=given.language,
+        environment=given.environment or "production",
+        metadata=_encode(given.metadata or {}),
+        country=given.country,
+        city=given.city,
+        timezone_name=given.timezone_name,
+        is_marked=given.is_marked,
+        is_deleted=given.deleted_at is not None,
+        is_used=is_used,
+        is_offered=not is_used,
+        started_at=started_at,
+        ended_at=started_at,
+        deleted_at=given.deleted_at,
+        first_question=None,
+        messages=0,
+        revision=0,
+    )
 
 
 def _known(connection: Connection, agent_id: int, batch: Iterable[NewConversation]) -> dict[bytes, int]:
@@ -266,61 +358,40 @@ def _known(connection: Connection, agent_id: int, batch: Iterable[NewConversatio
     return found
 
 
-def _summarise(
-    connection: Connection,
-    given: NewConversation,
-    row: Row[Any],
-    created: bool,
-    fresh: list[NewItem],
-    revision: int,
-) -> None:
-    changes: dict[str, Any] = {}
+def _summarise(row: _Row, given: NewConversation, fresh: list[NewItem], created: bool) -> bool:
+    """Bring the row up to date with what was added; True when something changed."""
+    changed = bool(fresh)
     if not created:
         for name in FILLED:
             value = getattr(given, name)
             if value is not None and getattr(row, name) is None:
-                changes[name] = value
+                setattr(row, name, value)
+                changed = True
         if given.metadata:
             present = msgspec.json.decode(row.metadata)
             missing = {key: value for key, value in given.metadata.items() if key not in present}
             if missing:
-                changes["metadata"] = _encode(present | missing)
-    engaged = given.is_used is True or any(
-        item.kind in _ENGAGING or item.sender == END_USER for item in fresh
-    )
+                row.metadata = _encode(present | missing)
+                changed = True
+    messages = 0
+    engaged = given.is_used is True
+    for item in fresh:
+        kind, sender = item.kind, item.sender
+        if item.timestamp > row.ended_at and kind != FEEDBACK:
+            row.ended_at = item.timestamp
+        if kind in _SAID and sender != SYSTEM:
+            messages += 1
+            if sender == END_USER and row.first_question is None and item.content:
+                row.first_question = " ".join(item.content[:1000].split())[:FIRST_QUESTION_LENGTH]
+        engaged = engaged or sender == END_USER or kind in _ENGAGING
+    row.messages += messages
     if engaged and not row.is_used:
-        changes["is_used"] = True
-    if fresh:
-        last = max((item.timestamp for item in fresh if item.kind != FEEDBACK), default=row.ended_at)
-        if last > row.ended_at:
-            changes["ended_at"] = last
-        messages = [
-            item for item in fresh if item.kind in (MESSAGE, ATTACHMENTS) and item.sender in (END_USER, AGENT)
-        ]
-        if messages:
-            changes["messages"] = row.messages + len(messages)
-        if row.first_question is None:
-            question = next(
-                (item.content for item in messages if item.sender == END_USER and item.content), None
-            )
-            if question is not None:
-                changes["first_question"] = " ".join(question[:1000].split())[:FIRST_QUESTION_LENGTH]
-    if created or changes or fresh:
-        connection.execute(
-            update(conversations).where(conversations.c.id == row.id), {**changes, "revision": revision}
-        )
+        row.is_used = changed = True
+    return changed
 
 
-def remember_choice(connection: Connection, choice: tuple[int, str, str]) -> None:
-    """Keep a button's label among the choices known for its event."""
-    names = dict(zip(("agent_id", "button_event", "label"), choice, strict=True))
-    connection.execute(_choice, names)
-
-
-_choice = text(
-    f"INSERT INTO {button_choices.name} (agent_id, button_event, label) "  # noqa: S608
-    "VALUES (:agent_id, :button_event, :label) ON CONFLICT DO NOTHING"
-)
+def _values(row: _Row, names: Sequence[str]) -> tuple[Any, ...]:
+    return tuple([getattr(row, name) for name in names])
 
 
 def _encode(value: Any) -> str:

@@ -121,39 +121,44 @@ def json_text(dialect: Dialect, column: SQLColumnExpression[Any], path: Sequence
             assert_never(dialect)
 
 
-def allocate_item_ids(connection: Connection, count: int) -> list[int]:
-    """Reserve `count` row numbers for items, rising, inside the running transaction."""
+def allocate_ids(connection: Connection, table: Table, count: int) -> list[int]:
+    """Reserve `count` row numbers of a table, rising, inside the running transaction."""
     dialect = of(connection)
     match dialect:
         case Dialect.SQLITE:
             last = connection.exec_driver_sql(
-                "UPDATE counters SET value = value + ? WHERE name = 'item' RETURNING value", (count,)
+                "UPDATE counters SET value = value + ? WHERE name = ? RETURNING value", (count, table.name)
             ).scalar_one()
             return list(range(last - count + 1, last + 1))
         case Dialect.POSTGRESQL:
             rows = connection.exec_driver_sql(
-                "SELECT nextval('items_id_seq') FROM generate_series(1, %s)", (count,)
+                "SELECT nextval(%s::regclass) FROM generate_series(1, %s)", (f"{table.name}_id_seq", count)
             ).scalars()
             return sorted(rows)
         case _:
             assert_never(dialect)
 
 
-def insert_sql(dialect: Dialect, table: Table, columns: Sequence[str]) -> str:
-    """An INSERT for the driver itself: the hot path binds rows without SQLAlchemy in between."""
+def mark(dialect: Dialect) -> str:
+    """How the driver spells a bound value."""
     match dialect:
         case Dialect.SQLITE:
-            mark = "?"
+            return "?"
         case Dialect.POSTGRESQL:
-            mark = "%s"
+            return "%s"
         case _:
             assert_never(dialect)
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608
+
+
+def insert_sql(dialect: Dialect, table: Table, columns: Sequence[str]) -> str:
+    """An INSERT for the driver itself: the hot path binds rows without SQLAlchemy in between."""
+    marks = ", ".join([mark(dialect)] * len(columns))
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
 
 
 def seed(connection: Connection) -> None:
     """Make sure that the running numbers exist."""
-    for name in ("revision", "item"):
+    for name in ("revision", "items", "conversations"):
         connection.execute(
             text("INSERT INTO counters (name, value) VALUES (:name, 0) ON CONFLICT DO NOTHING"),
             {"name": name},

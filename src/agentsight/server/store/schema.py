@@ -110,7 +110,7 @@ installation = Table(
     Column("value", Text, nullable=False),
 )
 
-# Running numbers: "revision" on both engines, "item" on SQLite (PostgreSQL has sequences).
+# Running numbers: "revision" on both engines; on SQLite also those of rows (PostgreSQL has sequences).
 counters = Table(
     "counters",
     metadata,

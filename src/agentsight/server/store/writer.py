@@ -146,6 +146,7 @@ class Writer:
 
 
 def _run_alone(connection: Connection, job: _Job) -> None:
+    drivers = connection.dialect.loaded_dbapi  # the hot path speaks to the driver directly
     for attempt in range(ATTEMPTS):
         savepoint = connection.begin_nested()
         try:
@@ -153,10 +154,10 @@ def _run_alone(connection: Connection, job: _Job) -> None:
             savepoint.commit()
             job.error = None
             return
-        except IntegrityError as error:
+        except (IntegrityError, drivers.IntegrityError) as error:
             savepoint.rollback()
             job.error = error
-        except OperationalError:
+        except (OperationalError, drivers.OperationalError):
             raise  # the engine's own trouble concerns the whole group
         except DBAPIError as error:
             savepoint.rollback()
