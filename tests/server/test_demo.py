@@ -154,7 +154,18 @@ def test_files_are_what_they_say(records: list[tuple[str, dict[str, Any]]]) -> N
         data = base64.b64decode(file["data"])
         assert guess_mime_type(None, data) == file["mime_type"]
         assert guess_mime_type(file["filename"]).partition("/")[0] == file["mime_type"].partition("/")[0]
-        assert 100 < len(data) < 20_000
+        assert 100 < len(data) < 40_000
+
+
+def test_the_choices_of_a_button_are_in_one_language(records: list[tuple[str, dict[str, Any]]]) -> None:
+    labels: dict[tuple[str, str], set[str]] = {}
+    for name, record in records:
+        for item in record["items"]:
+            if item["type"] == "button":
+                labels.setdefault((name, item["button_event"]), set()).add(item["label"])
+    assert labels["Hotel Adria", "after_chat"] == {"Yes", "No"}
+    assert labels["Hotel Adria", "after_chat_de"] == {"Ja", "Nein"}
+    assert all(len(each) <= 3 for each in labels.values())
 
 
 def test_no_slot_is_left_open(records: list[tuple[str, dict[str, Any]]]) -> None:
@@ -229,7 +240,8 @@ def test_every_language_of_an_agent_has_a_play() -> None:
             assert {"_hello", "_also", "_thanks", "_helpful", "_retry", "_failed", "_handover"} <= set(
                 play.pieces
             )
-            assert set(play.comments) == {"good", "neutral", "bad"}
+            for story in play.stories:
+                assert all(play.comments_on(story.topic, kind) for kind in ("good", "neutral", "bad"))
 
 
 def test_the_notation() -> None:
@@ -246,6 +258,7 @@ def test_the_notation() -> None:
         ?.
         == _good
         - Great
+        - (parking) Well parked
         """
     )
     assert play.slots == {"fee": ("2", "3", "4")}
@@ -259,7 +272,8 @@ def test_the_notation() -> None:
     assert story.lines[3].texts == ("Fine\nthen.", "Good.")
     assert story.lines[3].when == "yes"
     assert story.lines[4].block == (1, 40)
-    assert play.comments == {"good": ["Great"]}
+    assert play.comments_on("parking", "good") == ["Great", "Well parked"]
+    assert play.comments_on("breakfast", "good") == ["Great"]
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,8 @@ def _judge(record: Record, stage: Stage, lines: play.Play, rng: random.Random) -
     }
     if rng.random() >= (0.3 if stage.failed or stage.escalated or stage.disappointed else 0.14):
         return
-    comments = lines.comments[{"positive": "good", "negative": "bad", "neutral": "neutral"}[sentiment]]
+    kind = {"positive": "good", "negative": "bad", "neutral": "neutral"}[sentiment]
+    comments = lines.comments_on(record["metadata"]["topic"], kind)
     moment = stage.clock + timedelta(seconds=rng.uniform(4, 180))
     record["feedbacks"].append({
         "sentiment": sentiment,

@@ -16,7 +16,8 @@ One file holds what one agent says in one language::
 ``u`` is the user, ``a`` the agent (``a=``: the wording with the same number as the user's last), ``s`` the
 system, ``t`` a tool (arguments, response, usual duration in ms), ``b`` a button with its choices and weights,
 ``f`` a file. `` || `` separates wordings of which one is taken; a value in parentheses makes a line depend on
-the button chosen last. Stories whose name begins with ``_`` are shared pieces.
+the button chosen last. Stories whose name begins with ``_`` are shared pieces; ``_good``, ``_neutral`` and ``_bad``
+hold what customers write afterwards, a line each, some for one ``(topic)`` alone.
 """
 
 from __future__ import annotations
@@ -76,6 +77,15 @@ class Play:
     stories: list[Story] = field(default_factory=list)
     pieces: dict[str, Story] = field(default_factory=dict)
     comments: dict[str, list[str]] = field(default_factory=dict)
+
+    def comments_on(self, topic: str, kind: str) -> list[str]:
+        """Return what customers may write about a topic; ``kind`` is good, neutral or bad."""
+        fitting = []
+        for comment in self.comments[kind]:
+            about, _, text = comment.rpartition(") ")
+            if not about or about == f"({topic}":
+                fitting.append(text)
+        return fitting
 
 
 class PlayError(ValueError):

@@ -10,12 +10,8 @@ import zlib
 
 __all__ = ["make"]
 
-_PALETTES = (
-    ((232, 236, 241), (120, 144, 172), (38, 70, 112)),
-    ((244, 238, 228), (193, 154, 107), (94, 62, 38)),
-    ((233, 243, 236), (116, 166, 135), (37, 89, 62)),
-)
 _WIDTH, _HEIGHT = 300, 200
+_Colour = tuple[int, int, int]
 
 
 def make(kind: str, filename: str, variant: int = 0) -> dict[str, str]:
@@ -27,7 +23,7 @@ def make(kind: str, filename: str, variant: int = 0) -> dict[str, str]:
         variant: another number gives another picture or recording.
     """
     if kind == "image":
-        mime_type, data = "image/png", _png(variant % 4)
+        mime_type, data = "image/png", _png(_scene_of(filename), variant % 3)
     elif kind == "document":
         mime_type, data = "application/pdf", _pdf(filename)
     elif kind == "audio":
@@ -44,31 +40,61 @@ def _calendar(filename: str) -> bytes:
     return "\n".join(lines).encode() + b"\n"
 
 
+def _scene_of(filename: str) -> str:
+    if filename.startswith(("air", "klima")):
+        return "cooler"
+    return "street" if filename.startswith("prijava") else "fabric"
+
+
+def _cooler(x: int, y: int, variant: int) -> _Colour:
+    """An air conditioner on a wall, with water running down."""
+    if 40 < x < 260 and 40 < y < 105:
+        return (206, 211, 216) if y > 84 and y % 6 < 2 else (245, 246, 248)
+    drop = 70 + 55 * variant
+    if y > 105 and (abs(x - drop) < 3 or (abs(x - drop - 32) < 2 and y < 170)):
+        return (122, 158, 186)
+    return (229, 222, 208)
+
+
+def _fabric(x: int, y: int, variant: int) -> _Colour:
+    """A piece of clothing with its zip, and a tear."""
+    cloth: _Colour = ((38, 78, 112), (108, 46, 40), (46, 84, 62))[variant]
+    if abs(x - 150) < 6:
+        return (196, 190, 176) if y % 8 < 4 else (120, 116, 108)
+    along = (x - 190) * 0.8 + (y - 110) * 0.6
+    across = (y - 110) * 0.8 - (x - 190) * 0.6 + (5 if (x * 3 + y) % 11 < 5 else 0)
+    if abs(along) < 36 and abs(across) < 9 * (1 - abs(along) / 40):
+        return (233, 226, 212)
+    return cloth if (x + y) % 9 else (cloth[0] + 14, cloth[1] + 14, cloth[2] + 14)
+
+
+def _street(x: int, y: int, variant: int) -> _Colour:
+    """A road with its kerb, and a hole in it."""
+    if y < 46:
+        return (176, 172, 164) if y > 38 else (142, 150, 128)
+    wide, high = x - 120 - 30 * variant, (y - 128) * 2.1
+    ragged = 48 + ((x * 7 + y * 13) % 17) / 2
+    distance = wide * wide + high * high
+    if distance < ragged * ragged:
+        return (38, 36, 34) if distance < (ragged - 12) ** 2 else (70, 66, 62)
+    grain = (x * 31 + y * 17 + x * y) % 23
+    return (104 + grain, 104 + grain, 108 + grain)
+
+
+_SCENES = {"cooler": _cooler, "fabric": _fabric, "street": _street}
+
+
 @functools.cache
-def _png(variant: int) -> bytes:
-    """Draw a photograph of sorts: a lit wall, an object on it, and the stain or crack to complain about."""
-    palette = _PALETTES[variant % len(_PALETTES)]
-    centre_x, centre_y = 90 + 31 * variant, 80 + 11 * variant
+def _png(scene: str, variant: int) -> bytes:
+    """Draw a photograph of sorts, brighter towards the window on the left."""
+    paint = _SCENES[scene]
     rows = bytearray()
     for y in range(_HEIGHT):
         rows.append(0)  # no filter for this row
-        # A row of each colour as it is lit at this height, from which the pixels are taken.
-        light, middle, dark = (
-            [
-                bytes(int(channel * (1 - 0.2 * y / _HEIGHT - 0.03 * step)) for channel in colour)
-                for step in range(8)
-            ]
-            for colour in palette
-        )
-        grooved = y % 16 < 2
         for x in range(_WIDTH):
-            inside = 45 < x < 255 and 58 < y < 130
-            colour = middle if inside else light
-            away_x, away_y = x - centre_x, (y - centre_y) * 1.4
-            ragged = 24 + 6 * ((x * 7 + y * 3 + variant) % 5) / 5
-            if away_x * away_x + away_y * away_y < ragged * ragged or (inside and grooved):
-                colour = dark
-            rows += colour[x * 8 // _WIDTH]
+            red, green, blue = paint(x, y, variant)
+            shade = 256 - x // 6 - y // 8
+            rows += bytes((red * shade >> 8, green * shade >> 8, blue * shade >> 8))
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack("!I", len(body)) + name + body + struct.pack("!I", zlib.crc32(name + body))

@@ -177,7 +177,10 @@ class Stage:
         self.wait(self._rng.uniform(1.5, 7))
         choice = self._rng.choices(line.choices, [each.weight for each in line.choices])[0]
         self.choice = choice.value
-        self._add("button", button_event=line.name, label=choice.label, value=choice.value)
+        # A bot names its menus by language too, or the choices of one would stand beside those of another.
+        main = next(iter(self._role.languages))
+        event = line.name if self._language == main else f"{line.name}_{self._language}"
+        self._add("button", button_event=event, label=choice.label, value=choice.value)
 
     def _file(self, line: Line) -> None:
         attachment = props.make(line.file_kind, self.fill(line.name), self._rng.randrange(6))
