@@ -13,6 +13,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
+from agentsight.server import dashboard
 from agentsight.server.api import conversations, files, me
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.errors import RequestError
@@ -73,13 +74,13 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
             services.writer.stop()
             services.database.close()
 
-    rooms: list[Any] = [*routes.handlers, *conversations.handlers, *me.handlers, *files.handlers]
-    try:
-        from agentsight.server import dashboard
-
-        rooms.extend(dashboard.handlers)
-    except (ImportError, AttributeError):
-        pass
+    rooms: list[Any] = [
+        *routes.handlers,
+        *conversations.handlers,
+        *me.handlers,
+        *files.handlers,
+        *dashboard.handlers,
+    ]
     documented = [
         each for each in rooms if isinstance(each, HTTPRouteHandler) and isinstance(each.opt.get("doc"), Doc)
     ]
@@ -92,11 +93,11 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         logging_config=None,
         request_max_body_size=settings.max_body_bytes,
         exception_handlers={
-            RequestError: _refused,
-            Overloaded: _overloaded,
-            Unavailable: _unavailable,
-            HTTPException: _http,
-            Exception: _failed,
+            RequestError: dashboard.or_page(_refused),
+            Overloaded: dashboard.or_page(_overloaded),
+            Unavailable: dashboard.or_page(_unavailable),
+            HTTPException: dashboard.or_page(_http),
+            Exception: dashboard.or_page(_failed),
         },
     )
 

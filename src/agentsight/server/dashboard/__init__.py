@@ -7,12 +7,12 @@ from typing import Any
 from litestar import Router
 from litestar.exceptions import HTTPException
 
-from agentsight.server.dashboard.pages import assets, connect, conversations, overview, session
-from agentsight.server.dashboard.pages.page import is_page, trouble
+from agentsight.server.dashboard.pages import api_docs, assets, connect, conversations, overview, session
+from agentsight.server.dashboard.pages.page import or_page, trouble
 from agentsight.server.errors import RequestError
 from agentsight.server.store.writer import Overloaded, Unavailable
 
-__all__ = ["handlers", "is_page", "trouble"]
+__all__ = ["handlers", "or_page"]
 
 _pages = Router(
     path="/",
@@ -21,6 +21,7 @@ _pages = Router(
         *overview.handlers,
         *conversations.handlers,
         *connect.handlers,
+        *api_docs.handlers,
     ],
     # Named one by one: the application's handlers for these answer programs, with JSON.
     exception_handlers=dict.fromkeys(

@@ -82,7 +82,6 @@ def snippets(address: str, key: str) -> dict[str, str]:
     """The lines to put into a bot, by language; they run as they stand."""
     return {
         "python": f'''\
-import agentsight
 from agentsight import conversation_tracker as tracker
 
 tracker.configure(api_key="{key}", endpoint="{address}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -114,8 +115,18 @@ def html(template: str, context: dict[str, Any], status: int = 200) -> Response[
 def go_to(address: str, request: AnyRequest) -> Response[str]:
     """Send the browser to another page of ours; for htmx as a header, which it follows with the whole page."""
     if request.headers.get("hx-request"):
-        return Response("", status_code=200, headers={"HX-Redirect": address, "Cache-Control": "no-store"})
-    return Response("", status_code=303, headers={"Location": address, "Cache-Control": "no-store"})
+        return Response(
+            "",
+            status_code=200,
+            media_type="text/plain",
+            headers={"HX-Redirect": address, "Cache-Control": "no-store"},
+        )
+    return Response(
+        "",
+        status_code=303,
+        media_type="text/plain",
+        headers={"Location": address, "Cache-Control": "no-store"},
+    )
 
 
 def own_address(address: str | None, otherwise: str = "/") -> str:
@@ -178,13 +189,22 @@ def trouble(request: AnyRequest, error: Exception) -> Response[str]:
     context |= {
         "csrf": viewer.csrf_token,
         "viewer": Reader.of(viewer),
-        "agents": [],
+        "agents": None,
         "agent": None,
         "section": "",
     }
     return html("pages/trouble.html", context, status)
 
 
-def is_page(request: AnyRequest) -> bool:
-    """Whether a browser asks for a page, not a program for data."""
-    return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/api/")
+def or_page(
+    answer: Callable[[AnyRequest, Any], Response[bytes]],
+) -> Callable[[AnyRequest, Any], Response[Any]]:
+    """An exception handler that shows a page to a person, and gives a program the JSON that `answer` makes."""
+
+    def handler(request: AnyRequest, error: Exception) -> Response[Any]:
+        for_a_person = "text/html" in request.headers.get("accept", "")
+        if for_a_person and not request.scope["path"].startswith("/api/"):
+            return trouble(request, error)
+        return answer(request, error)
+
+    return handler
