@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -135,6 +136,7 @@ class _Row(msgspec.Struct):
     revision: int
 
 
+_ROWS_AT_ONCE = 128
 _COLUMNS = _Row.__struct_fields__
 _SETTABLE = (*FILLED, "metadata", "is_used", "ended_at", "first_question", "messages", "revision")
 
@@ -150,14 +152,28 @@ class _Statements:
         self.find = f"SELECT {listed} FROM conversations WHERE agent_id = {mark} AND conversation_id IN "  # noqa: S608
         self.find_row = f"SELECT {listed} FROM conversations WHERE agent_id = {mark} AND id = {mark}"  # noqa: S608
         self.update = f"UPDATE conversations SET {settings} WHERE id = {mark}"  # noqa: S608
-        self.new_conversation = dialect.insert_sql(engine, conversations, _COLUMNS)
-        self.new_item = dialect.insert_sql(engine, items, [column.name for column in items.columns])
-        self.new_detail = {
-            kind: dialect.insert_sql(engine, table, [column.name for column in table.columns])
-            for kind, table in _DETAIL_TABLES.items()
-        }
-        columns = [column.name for column in attachments.columns if column.name != "id"]
-        self.new_file = dialect.insert_sql(engine, attachments, columns)
+        tables = (conversations, items, attachments, *_DETAIL_TABLES.values())
+        self._heads: dict[str, tuple[str, str]] = {}
+        for table in tables:
+            columns = [column.name for column in table.columns]
+            if table is attachments:
+                columns.remove("id")
+            head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "  # noqa: S608
+            self._heads[table.name] = (head, self.marks(len(columns)))
+
+    def insert(self, driver: Any, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows, many in one statement: each statement gives the interpreter away once, and under
+        load getting it back costs more than the insert. Sizes are powers of two, so that few statements
+        have to be prepared."""
+        head, marks = self._heads[table]
+        start = 0
+        size = _ROWS_AT_ONCE
+        while start < len(rows):
+            while size > len(rows) - start:
+                size //= 2
+            values = list(chain.from_iterable(rows[start : start + size]))
+            driver.execute(head + ", ".join([marks] * size), values)
+            start += size
 
     def marks(self, count: int) -> str:
         return f"({', '.join([self.mark] * count)})"
@@ -238,17 +254,14 @@ def append(
             changed[number] = row
 
     made = [_values(row, _COLUMNS) for row in changed.values() if row.id in new]
-    if made:
-        driver.executemany(statements.new_conversation, made)
+    statements.insert(driver, "conversations", made)
     updated = [(*_values(row, _SETTABLE), row.id) for row in changed.values() if row.id not in new]
     if updated:
         driver.executemany(statements.update, updated)
-    if item_rows:
-        driver.executemany(statements.new_item, item_rows)
+    statements.insert(driver, "items", item_rows)
     for kind, detail_rows in details.items():
-        driver.executemany(statements.new_detail[kind], detail_rows)
-    if file_rows:
-        driver.executemany(statements.new_file, file_rows)
+        statements.insert(driver, _DETAIL_TABLES[kind].name, detail_rows)
+    statements.insert(driver, "attachments", file_rows)
     driver.close()
     for choice in sorted({(row[2], row[3]) for row in details.get(BUTTON, ())}):
         connection.execute(

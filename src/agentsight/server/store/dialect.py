@@ -150,12 +150,6 @@ def mark(dialect: Dialect) -> str:
             assert_never(dialect)
 
 
-def insert_sql(dialect: Dialect, table: Table, columns: Sequence[str]) -> str:
-    """An INSERT for the driver itself: the hot path binds rows without SQLAlchemy in between."""
-    marks = ", ".join([mark(dialect)] * len(columns))
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
-
-
 def seed(connection: Connection) -> None:
     """Make sure that the running numbers exist."""
     for name in ("revision", "items", "conversations"):
