@@ -137,6 +137,16 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> Non
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_that_vanished_is_a_files_error_and_works_again(tmp_path: Path) -> None:
+    files = FileStore(tmp_path / "files")
+    (tmp_path / "files").rmdir()
+    (tmp_path / "files").write_text("in the way")
+    with pytest.raises(FilesError, match="could not be stored"):
+        files.put(b"hello")
+    (tmp_path / "files").unlink()
+    assert files.get(files.put(b"hello")) == b"hello"
+
+
 def test_an_unknown_url_is_said_in_one_line() -> None:
     with pytest.raises(FilesError, match=r"ftp://example\.org.*s3://") as caught:
         FileStore("ftp://example.org/files")

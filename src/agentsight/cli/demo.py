@@ -119,6 +119,8 @@ def _check_password(password: str | None) -> None:
 def _fill(settings: Settings, notes: Any, password: str | None) -> dict[str, int]:
     from datetime import datetime, timezone
 
+    from sqlalchemy.exc import DBAPIError
+
     from agentsight.server.demo.fill import DemoError, fill
     from agentsight.server.files import FilesError, FileStore
     from agentsight.server.geo import Places
@@ -139,6 +141,10 @@ def _fill(settings: Settings, notes: Any, password: str | None) -> dict[str, int
                 )
         except (DemoError, FilesError, OSError) as error:
             raise Trouble(str(error)) from None
+        except DBAPIError as error:
+            raise Trouble(
+                f"the demo could not be filled: {str(error.orig).strip().splitlines()[0]}"
+            ) from None
 
 
 @contextmanager

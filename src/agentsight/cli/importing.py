@@ -60,6 +60,7 @@ def _import_one(name: str, database: Any, store: Any, places: Any, owner: int) -
     """Import one file and say what became of it; False when part of it could not be taken."""
     from sqlalchemy.exc import DBAPIError
 
+    from agentsight.server.files import FilesError
     from agentsight.server.ingest.archive import Report, import_lines
 
     shown = "standard input" if name == "-" else name
@@ -69,7 +70,7 @@ def _import_one(name: str, database: Any, store: Any, places: Any, owner: int) -
             report: Report = import_lines(
                 database, store, places, owner, _lines(raw, cut_off), after=lambda _: moved(_position(raw))
             )
-    except (OSError, DBAPIError) as error:
+    except (OSError, DBAPIError, FilesError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise Trouble(
             f"the import of {shown} stopped ({reason}); run it again when that is mended, nothing is stored twice"

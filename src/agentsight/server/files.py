@@ -13,12 +13,11 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
-if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
 
 __all__ = ["FileMissing", "FileStore", "FilesError"]
 
@@ -62,10 +61,6 @@ class FileStore:
         self.location = str(location)
         self._folder = _local_folder(location)
         self._store: ObjectStore
-        # Imported late: its compiled part is large, and `agentsight keys` need not wait for it.
-        from obstore.exceptions import BaseError
-        from obstore.store import LocalStore, from_url
-
         if self._folder is not None:
             _usable_folder(self._folder)
             self._store = LocalStore(self._folder)
@@ -73,9 +68,8 @@ class FileStore:
         try:
             self._store = from_url(self.location, **(options or {}))
         except (BaseError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
             raise FilesError(
-                f"files_url {self.location!r} cannot be used ({reason}); it takes a folder, s3://, gs:// or az://"
+                f"files_url {self.location!r} cannot be used ({_first_line(error)}); it takes a folder, s3://, gs:// or az://"
             ) from None
 
     def put(self, data: bytes) -> str:
@@ -85,13 +79,17 @@ class FileStore:
         has acknowledged it. Bytes that are there already are not written again.
 
         Raises:
-            OSError: the disk is full or cannot be written; nothing half-written stays behind under the hash.
+            FilesError: the disk is full, or the store does not take it; nothing half-written stays behind under
+                the hash.
         """
         sha = hashlib.sha256(data).hexdigest()
-        if self._folder is not None:
-            self._put_in_folder(self._folder / _path(sha), data)
-        elif not self.exists(sha):
-            self._store.put(_path(sha), data)
+        try:
+            if self._folder is not None:
+                self._put_in_folder(self._folder / _path(sha), data)
+            elif not self.exists(sha):
+                self._store.put(_path(sha), data)
+        except (OSError, BaseError) as error:
+            raise FilesError(f"an attachment could not be stored: {_first_line(error)}") from error
         return sha
 
     def _put_in_folder(self, target: Path, data: bytes) -> None:
@@ -126,6 +124,8 @@ class FileStore:
             return bytes(self._store.get(_path(sha)).bytes())
         except FileNotFoundError:
             raise FileMissing(sha) from None
+        except BaseError as error:
+            raise FilesError(f"an attachment could not be read: {_first_line(error)}") from error
 
     def size(self, sha: str) -> int:
         """Return the size in bytes.
@@ -137,6 +137,8 @@ class FileStore:
             return self._store.head(_path(sha))["size"]
         except FileNotFoundError:
             raise FileMissing(sha) from None
+        except BaseError as error:
+            raise FilesError(f"an attachment could not be read: {_first_line(error)}") from error
 
     def exists(self, sha: str) -> bool:
         """Tell whether bytes are stored under this hash."""
@@ -186,6 +188,12 @@ class FileStore:
                     yield name, entry["size"]
 
 
+def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def _path(sha: str) -> str:
     if not _SHA256.match(sha):
         raise FileMissing(sha)
@@ -197,7 +205,8 @@ def _local_folder(location: str | Path) -> Path | None:
         return location.absolute()
     parts = urlsplit(location)
     if parts.scheme == "file":
-        return Path(url2pathname(unquote(parts.path)) if os.name == "nt" else unquote(parts.path))
+        path = unquote(parts.path)
+        return Path(path.lstrip("/") if os.name == "nt" else path)
     # One letter before the colon is a Windows drive.
     return Path(location).absolute() if len(parts.scheme) <= 1 else None
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from agentsight.server.demo.generate import next_conversation
+from agentsight.server.files import FilesError
 from agentsight.server.ingest.batch import Batch
 from agentsight.server.ingest.normalise import Normaliser
 from agentsight.server.services import Services
@@ -66,7 +67,7 @@ async def _happen(services: Services, agent_id: int, record: dict[str, Any]) -> 
             ready = [each for each in waiting if each["timestamp"] <= now] or waiting[:1]
             waiting = waiting[len(ready) :]
             await _write(services, agent_id, {**fields, "items": ready})
-    except (Unavailable, Overloaded) as error:
+    except (Unavailable, Overloaded, FilesError) as error:
         logger.debug("a sample conversation was cut short: %s", error)
 
 
