@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +248,20 @@ def test_a_file_imported_twice_is_stored_once(shell: Shell) -> None:
     assert shell.query("SELECT count(*) FROM items")[0][0] == 3
     [file] = [path for path in (shell.data / "files").rglob("*") if path.is_file()]
     assert file.read_bytes() == b"hello"
+
+
+def test_commands_take_a_postgresql_database(shell: Shell, new_postgres: Callable[[], str]) -> None:
+    place = ("--database-url", new_postgres())
+    (shell.folder / "a.jsonl").write_text(json.dumps(RECORD) + "\n")
+    key = shell("keys", "create", "--agent", "A", *place).stdout.strip()
+    assert is_well_formed(key)
+    for said in ("(1 new), 3 new items", "(0 new), 0 new items, 3 were there already"):
+        assert said in shell("import", "a.jsonl", "--agent", "A", *place).stdout
+    assert shell("keys", "revoke", key, *place).exit_code == 0
+    assert "no keys" in shell("keys", "list", *place).stderr
+    assert not (shell.data / "agentsight.db").exists()
+    wrong = place[1].rpartition("/")[0] + "/nowhere"
+    assert "cannot open the database" in one_line(shell("keys", "list", "--database-url", wrong))
 
 
 def test_gzip_standard_input_and_several_files(shell: Shell) -> None:
