@@ -36,6 +36,7 @@ class _Kind(msgspec.Struct):
 
 
 _whole = msgspec.json.Decoder(_Whole)
+_anything = msgspec.json.Decoder()
 _loose = msgspec.json.Decoder(_Loose)
 _loose_items = msgspec.json.Decoder(_LooseItems)
 _name = msgspec.json.Decoder(_Name)
@@ -96,6 +97,7 @@ class Batch:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             # Something does not fit: go through it piece by piece, so that the rest can be stored.
             self.accepted, self.outcomes, self._waiting = [], [], []
+            decode(body, _anything, wire.CHOICES)  # what is not JSON at all is refused as a whole
             for raw in decode(body, _loose, wire.CHOICES).conversations:
                 self._take_loose(raw)
 
