@@ -174,6 +174,12 @@ class Outbox:
         if self.wake is not None:
             self.mark = min(self.mark, number + BATCH)
 
+    def set_bounds(self, max_items: int, max_bytes: int) -> None:
+        """Change the bounds; they are held from the next item on."""
+        with self.lock:
+            self.max_items, self.max_bytes = max_items, max_bytes
+            self.mark = 0
+
     def lane(self, conversation_id: str) -> Lane:
         """The one lane of a conversation."""
         lane = self.lanes.get(conversation_id)

@@ -185,8 +185,8 @@ class Transport:
             raise _Unreachable(error, sent=True) from error
         try:
             chunks, size = [], 0
-            # In pieces, because a read timeout starts anew with every byte that drips in.
-            while chunk := response.read(65_536):
+            # As it arrives, because a read timeout starts anew with every byte that drips in.
+            while chunk := response.read1(65_536):
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > LARGEST_ANSWER:

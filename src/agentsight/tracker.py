@@ -126,8 +126,7 @@ class ConversationTracker(Tracking):
         self.config.configure(
             **{**options, **{name: value for name, value in given.items() if value is not None}}
         )
-        self._outbox.max_items = self.config.max_pending_items
-        self._outbox.max_bytes = self.config.max_pending_bytes
+        self._outbox.set_bounds(self.config.max_pending_items, self.config.max_pending_bytes)
         if log_level is not None:
             set_log_level(self.config.log_level)
         if chosen is not None:
@@ -296,7 +295,7 @@ class ConversationTracker(Tracking):
             self._transport.close()
         unsent = self._outbox.count()
         if unsent:
-            log().warning("closed with %d items unsent: %s", unsent, problem)
+            log().warning("closed with unsent items: %d (%s)", unsent, problem)
         return {
             "sent": before - unsent,
             "unsent": unsent,

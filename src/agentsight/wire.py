@@ -46,7 +46,7 @@ def _default(value: Any) -> Any:
         return os.fspath(value)
     kind = type(value)
     if (kind.__module__, kind.__name__) in (("decimal", "Decimal"), ("uuid", "UUID")):
-        if not getattr(value, "is_finite", bool)():
+        if kind.__name__ == "Decimal" and not value.is_finite():
             raise ValueError(f"{value} is not a number that JSON has")
         return str(value)
     if hasattr(value, "value") and hasattr(kind, "__members__"):  # enum members

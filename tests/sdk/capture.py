@@ -34,7 +34,7 @@ class Scripted:
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
-    before: Callable[[], None] | None = None
+    before: Callable[[], object] | None = None
     raw: bytes | None = None
     drop: bool = False  # close the connection without an answer
     store: bool = False  # keep the items although the answer is an error or never arrives
@@ -55,7 +55,7 @@ class CaptureServer:
         self.conversations: dict[str, int] = {}
         self.fields: dict[str, dict[str, Any]] = {}
         self.items: dict[str, list[dict[str, Any]]] = {}
-        self.hold: Callable[[Request], None] | None = None
+        self.hold: Callable[[Request], object] | None = None
         self.lock = threading.Lock()
         self._connections = 0
         server = self
