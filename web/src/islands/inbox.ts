@@ -200,9 +200,8 @@ class Inbox {
         this.unseen.add(row.id);
         continue;
       }
-      const offset = after?.offsetTop ?? Number.POSITIVE_INFINITY;
       this.rows.insertBefore(document.importNode(row, true), after ?? null);
-      if (offset < this.offset() + 1 || this.offset() > 8) {
+      if (this.offset() > 8) {
         above += 1;
         this.unseen.add(row.id);
       }

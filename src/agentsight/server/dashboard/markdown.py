@@ -19,7 +19,7 @@ LONGEST_MARKDOWN = 12_000
 _LONGEST_COLOURED_JSON = 60_000
 
 _TAGS = {
-    "a", "blockquote", "br", "code", "del", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
+    "a", "blockquote", "br", "code", "del", "div", "em", "hr", "li", "ol", "p",
     "pre", "s", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
 # Text of one line with none of Markdown's signs needs no parser: most messages are such.
@@ -83,6 +83,19 @@ def _image(_: RendererHTML, tokens: Sequence[Token], index: int, options: Any, e
     return f'<a href="{source}">{label}</a>'
 
 
+def _heading_open(
+    _: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: dict[str, Any]
+) -> str:
+    # Headings inside a message are no headings of the page.
+    return '<p class="md-heading">'
+
+
+def _heading_close(
+    _: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: dict[str, Any]
+) -> str:
+    return "</p>"
+
+
 def _table_open(
     _: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: dict[str, Any]
 ) -> str:
@@ -105,6 +118,8 @@ def _parser() -> MarkdownIt:
 
     parser.core.ruler.push("link_addresses", link_addresses)
     parser.add_render_rule("image", _image)
+    parser.add_render_rule("heading_open", _heading_open)
+    parser.add_render_rule("heading_close", _heading_close)
     parser.add_render_rule("table_open", _table_open)
     parser.add_render_rule("table_close", _table_close)
     return parser
@@ -114,8 +129,13 @@ _markdown = _parser()
 _cleaner = nh3.Cleaner(
     tags=_TAGS,
     attributes={"a": {"href", "title"}, "ol": {"start"}},
-    allowed_classes={"div": {"md-table"}},
-    set_tag_attribute_values={"a": {"target": "_blank"}},
+    allowed_classes={"div": {"md-table"}, "p": {"md-heading"}},
+    # What scrolls sideways can be reached by keyboard.
+    set_tag_attribute_values={
+        "a": {"target": "_blank"},
+        "div": {"tabindex": "0"},
+        "pre": {"tabindex": "0"},
+    },
     link_rel="noopener noreferrer nofollow",
     url_schemes={"http", "https", "mailto", "tel"},
 )
@@ -153,9 +173,17 @@ def plain(text: str) -> Markup:
     return Markup('<p class="as-typed">{}</p>').format(Markup("").join(pieces))
 
 
+# Over escaped text: a quoted string with the colon after it, a word, a number.
 _JSON_PARTS = re.compile(
-    r'("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)'
+    r"(&#34;(?:\\.|[^&\\]|&(?!#34;))*&#34;)(\s*:)?|\b(true|false|null)\b|(?<![\w&#])(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\b"
 )
+
+
+def _colour(match: re.Match[str]) -> str:
+    quoted, colon, word, digits = match.groups()
+    if quoted:
+        return f"<b>{quoted}</b>{colon}" if colon else f"<i>{quoted}</i>"
+    return f"<u>{word or digits}</u>"
 
 
 def pretty(value: Any) -> Markup:
@@ -179,17 +207,4 @@ def pretty(value: Any) -> Markup:
         return escape(str(value))
     if len(text) > _LONGEST_COLOURED_JSON:
         return escape(text)
-    out: list[Markup] = []
-    at = 0
-    for match in _JSON_PARTS.finditer(text):
-        out.append(escape(text[at : match.start()]))
-        quoted, colon, word, digits = match.groups()
-        if quoted and colon:
-            out.append(Markup("<b>{}</b>{}").format(quoted, colon))
-        elif quoted:
-            out.append(Markup("<i>{}</i>").format(quoted))
-        else:
-            out.append(Markup("<u>{}</u>").format(word or digits))
-        at = match.end()
-    out.append(escape(text[at:]))
-    return Markup("").join(out)
+    return Markup(_JSON_PARTS.sub(_colour, str(escape(text))))  # noqa: S704 - escaped on the line itself

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, tzinfo
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ HANDOVER = frozenset({"fallback_to_human", "open_ticket", "ticket", "contact_hum
 # So many text files of one transcript show their beginning; each costs a read.
 _SNIPPETS = 20
 _MANY_CHOICES = 12
+_PIECE = 40
 _FILE_ICONS = {
     "image": Icon("photo"),
     "video": Icon("movie"),
@@ -87,6 +89,7 @@ class Turn(msgspec.Struct):
     answered_ms: int | None = None
     pause_ms: int = 0
     usage: UsageRow | None = None
+    model: str | None = None
     files: list[FileCard] = []
     tool: Tool | None = None
     click: Click | None = None
@@ -98,6 +101,8 @@ class Shown(msgspec.Struct):
     """A whole transcript, ready for the page."""
 
     turns: list[Turn]
+    # The same turns in pieces: a browser lays out only the pieces that are near what is being read.
+    pieces: list[list[Turn]]
     messages: int
     tools: int
     failed: int
@@ -181,6 +186,7 @@ class Reader:
         tools = [turn.tool for turn in turns if turn.tool is not None]
         return Shown(
             turns,
+            [turns[start : start + _PIECE] for start in range(0, len(turns), _PIECE)],
             messages=sum(turn.kind == "message" and turn.side != "system" for turn in turns),
             tools=len(tools),
             failed=sum(tool.failed for tool in tools),
@@ -190,7 +196,8 @@ class Reader:
 
     def _turn(self, entry: Entry, opinions: Mapping[int, FeedbackRow]) -> Turn | None:
         side = _SIDES.get(entry.sender, "system")
-        metadata = _details(entry.metadata)
+        model = _only_model(entry.metadata) if entry.metadata and len(entry.metadata) <= 300 else None
+        metadata = None if model else _details(entry.metadata)
         if entry.kind == ACTION and entry.action is not None:
             return Turn("tool", entry.timestamp, entry.id, "agent", tool=self._tool(entry), metadata=metadata)
         if entry.kind == BUTTON and entry.button is not None:
@@ -208,7 +215,7 @@ class Reader:
         if not text and not files:
             return None
         kind: Literal["files", "message"] = "files" if entry.kind == ATTACHMENTS and not text else "message"
-        turn = Turn(kind, entry.timestamp, entry.id, side, files=files, metadata=metadata)
+        turn = Turn(kind, entry.timestamp, entry.id, side, files=files, metadata=metadata, model=model)
         if text:
             turn.text = markdown(text) if side == "agent" else plain(text)
             turn.huge = len(text) > HUGE
@@ -294,11 +301,33 @@ def _models(entries: Sequence[Entry]) -> list[tuple[str, int]]:
 
 def _details(text: str | None) -> Markup | None:
     """JSON text as it is shown, or None where there is nothing in it."""
-    if not text:
+    if not text or text in ("{}", "null", "[]", '""'):
         return None
+    # Metadata says the same beside every message of a bot; what is short is kept.
+    return _short_details(text) if len(text) <= 300 else _shown(text)
+
+
+@lru_cache(maxsize=2_000)
+def _short_details(text: str) -> Markup | None:
+    return _shown(text)
+
+
+def _shown(text: str) -> Markup | None:
     value: Any
     try:
         value = msgspec.json.decode(text)
     except (ValueError, RecursionError):
         value = text
     return None if value in (None, {}, [], "") else pretty(value)
+
+
+@lru_cache(maxsize=500)
+def _only_model(text: str) -> str | None:
+    """The model's name, where the metadata says that and nothing else."""
+    try:
+        value = msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("model"), str):
+        return str(value["model"])
+    return None

@@ -7,6 +7,7 @@ import gzip
 import mimetypes
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from agentsight.server.dashboard.rendering import STATIC, built_files
 from agentsight.server.errors import not_found
@@ -30,7 +31,7 @@ def _load(name: str) -> tuple[bytes, bytes | None]:
 
 
 @get("/static/{name:path}", opt={"access": Access.PUBLIC})
-async def asset(request: AnyRequest, name: str) -> Response[bytes]:
+async def asset(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A built file. Its name carries a hash of its content: what a browser has, it may keep for ever."""
     plain = name.lstrip("/")
     if plain not in built_files():

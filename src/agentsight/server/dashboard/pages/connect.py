@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from agentsight.server.contract.links import base_url
@@ -22,13 +23,13 @@ _YOUR_KEY = "ags_…your key…"
 
 
 @get("/agents/{agent_id:int}/connect", opt=_PERSON)
-async def connect(request: AnyRequest, agent_id: int) -> Response[str]:
+async def connect(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """The three steps."""
     return await _page(request, agent_id, None)
 
 
 @post("/agents/{agent_id:int}/connect", opt={"access": Access.OWNER})
-async def new_key(request: AnyRequest, agent_id: int) -> Response[str]:
+async def new_key(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """Make a key and show it, this once."""
     viewer_of(request).require_agent(agent_id)
     form = await request.form()
@@ -48,7 +49,7 @@ async def new_key(request: AnyRequest, agent_id: int) -> Response[str]:
 
 
 @get("/agents/{agent_id:int}/connect/status", opt=_PERSON)
-async def status(request: AnyRequest, agent_id: int) -> Response[str]:
+async def status(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """Whether conversations arrive, for the page that waits for the first."""
 
     def answer(connection: Connection) -> Response[str]:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from agentsight.server import geo
@@ -50,13 +51,13 @@ _options: WeakKeyDictionary[Database, dict[int, tuple[float, dict[str, Any]]]] =
 
 
 @get("/agents/{agent_id:int}", opt=_PERSON)
-async def agent_home(request: AnyRequest, agent_id: int) -> Response[str]:
+async def agent_home(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """An agent's first page is its conversations."""
     return go_to(f"/agents/{agent_id}/conversations/", request)
 
 
 @get("/agents/{agent_id:int}/conversations", opt=_PERSON)
-async def conversation_list(request: AnyRequest, agent_id: int) -> Response[str]:
+async def conversation_list(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """The list, filtered by the address; further rows and the empty reader for htmx."""
     target = request.headers.get("hx-target", "")
 
@@ -74,7 +75,7 @@ async def conversation_list(request: AnyRequest, agent_id: int) -> Response[str]
 
 
 @get("/agents/{agent_id:int}/conversations/live", opt=_PERSON)
-async def live(request: AnyRequest, agent_id: int) -> Response[str]:
+async def live(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """Rows that changed since a revision, for the page that is open."""
     query = request.query_params
 
@@ -102,7 +103,7 @@ async def live(request: AnyRequest, agent_id: int) -> Response[str]:
 
 
 @get("/agents/{agent_id:int}/conversations/{number:int}", opt=_PERSON)
-async def conversation(request: AnyRequest, agent_id: int, number: int) -> Response[str]:
+async def conversation(request: AnyRequest, agent_id: FromPath[int], number: FromPath[int]) -> Response[str]:
     """One conversation beside the list; alone for htmx."""
     target = request.headers.get("hx-target", "")
 
@@ -123,7 +124,7 @@ async def conversation(request: AnyRequest, agent_id: int, number: int) -> Respo
 
 
 @get("/agents/{agent_id:int}/conversations/{number:int}/print", opt=_PERSON)
-async def printable(request: AnyRequest, agent_id: int, number: int) -> Response[str]:
+async def printable(request: AnyRequest, agent_id: FromPath[int], number: FromPath[int]) -> Response[str]:
     """One conversation as a sheet of paper."""
 
     def answer(connection: Connection) -> Response[str]:
@@ -136,7 +137,7 @@ async def printable(request: AnyRequest, agent_id: int, number: int) -> Response
 
 
 @post("/agents/{agent_id:int}/conversations/{number:int}/mark", opt={"access": Access.PERSON})
-async def mark(request: AnyRequest, agent_id: int, number: int) -> Response[str]:
+async def mark(request: AnyRequest, agent_id: FromPath[int], number: FromPath[int]) -> Response[str]:
     """Mark a conversation, or take the mark off."""
     services, viewer = services_of(request), viewer_of(request)
     viewer.require_agent(agent_id)

@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
+from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from agentsight.server.dashboard.pages.page import THEME_COOKIE, go_to, html, outside, own_address
@@ -85,13 +86,13 @@ async def sign_out(request: AnyRequest) -> Response[str]:
 
 
 @get("/welcome/{token:str}", opt=_PUBLIC)
-async def welcome_page(request: AnyRequest, token: str) -> Response[str]:
+async def welcome_page(request: AnyRequest, token: FromPath[str]) -> Response[str]:
     """The form for the first account, while its link works."""
     return await _welcome(request, token, {}, {})
 
 
 @post("/welcome/{token:str}", opt=_PUBLIC)
-async def welcome(request: AnyRequest, token: str) -> Response[str]:
+async def welcome(request: AnyRequest, token: FromPath[str]) -> Response[str]:
     """Make the first account, use the link up, and sign in."""
     fields = await _fields(request)
     hashed = sessions.hash_token(token)
