@@ -56,9 +56,7 @@ def __getattr__(name: str) -> object:
         # setdefault keeps one client when two threads ask at the same time.
         return globals().setdefault(name, __getattr__(_READY_MADE[name])())  # type: ignore[operator]
     if name in _HOMES:
-        from importlib import import_module
-
-        value = getattr(import_module(f"agentsight.{_HOMES[name]}"), name)
+        value = getattr(__import__(f"agentsight.{_HOMES[name]}", fromlist=[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

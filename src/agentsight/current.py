@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from agentsight.outbox import Lane
 
-__all__ = ["Current", "Place"]
+__all__ = ["Current", "Place", "places"]
 
-_places: ContextVar[dict[int, Place]] = ContextVar("agentsight_conversations", default={})  # noqa: B039 - never changed
+places: ContextVar[dict[int, Place]] = ContextVar("agentsight_conversations", default={})  # noqa: B039 - never changed
 _numbers = itertools.count()
 _alive: weakref.WeakValueDictionary[int, Current] = weakref.WeakValueDictionary()
 
@@ -58,7 +58,7 @@ class Current:
 
     def place(self) -> Place | None:
         """Where this context stands."""
-        return _places.get().get(self.number)
+        return places.get().get(self.number)
 
     def set(self, lane: Lane) -> Place:
         """Make a conversation current in this context."""
@@ -95,12 +95,12 @@ class Current:
         self._put(restored)
 
     def _put(self, place: Place | None) -> None:
-        places = {number: other for number, other in _places.get().items() if number in _alive}
+        places = {number: other for number, other in places.get().items() if number in _alive}
         if place is None:
             places.pop(self.number, None)
         else:
             places[self.number] = place
-        _places.set(places)
+        places.set(places)
 
     def _until_job_ends(self, place: Place, before: Place | None) -> None:
         """In a pool's thread, forget the conversation when the pool's job ends.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 import weakref
@@ -134,7 +133,7 @@ class Transport:
         for attempt in range(1, attempts + 1):
             problem: Exception | None = None
             answer: Answer | None = None
-            wait = BACKOFF * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+            wait = BACKOFF * 2 ** (attempt - 1) * (0.5 + os.urandom(1)[0] / 255)
             try:
                 answer = self._once(method, url, body, headers, deadline, away)
                 if answer.status not in RETRIED:

@@ -6,7 +6,7 @@ import time
 
 from agentsight.config import Config, log, set_log_level
 from agentsight.conversation import Conversation, remembering
-from agentsight.current import Current
+from agentsight.current import Current, places
 from agentsight.dispatch import Dispatch
 from agentsight.exceptions import AgentSightError, NoDataToSendException
 from agentsight.outbox import Outbox
@@ -85,6 +85,7 @@ class ConversationTracker(Tracking):
             **options,
         )
         self._current = Current()
+        self._number = self._current.number
         self._outbox = Outbox(self.config.max_pending_items, self.config.max_pending_bytes)
         self._transport = Transport(self.config)
         self._dispatch = Dispatch(self.config, self._outbox, self._transport)
@@ -304,7 +305,7 @@ class ConversationTracker(Tracking):
 
     def _lane(self, conversation_id: str | None) -> Lane:
         if conversation_id is None:
-            place = self._current.place()
+            place = places.get().get(self._number)  # as Current.place, without the call
             if place is not None:
                 return place.lane
         return self._find(conversation_id)

@@ -14,9 +14,9 @@ from agentsight.validation import (
     LABEL_LENGTH,
     NAME_LENGTH,
     choice,
-    json_text,
-    metadata_text,
     optional_text,
+    small_dict,
+    small_text,
     text,
     timestamp,
     utc_text,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from agentsight.enums import AttachmentMode, Sender
     from agentsight.outbox import Lane
+    from agentsight.validation import Json
 
 __all__ = ["Tracking"]
 
@@ -141,8 +142,8 @@ class Tracking:
 
             files, size = check_attachments(attachments, mode)
             weight += size
-        extra = metadata_text("metadata", metadata)
-        weight += len(extra) if extra else 0
+        extra = small_dict("metadata", metadata)
+        weight += heavy(extra)
         self._lane(conversation_id).put((kind, now, weight if weight > LIGHT else 0, content, extra, files))
 
     def track_action(
@@ -181,19 +182,19 @@ class Tracking:
             duration_ms = whole("duration_ms", duration_ms)
         weight = 0
         if tools_used is not None:
-            tools = json_text("tools_used", tools_used)
-            weight += len(tools)
+            tools = _tools(tools_used)
+            weight += heavy(tools)
         if response is not None:
-            answer = json_text("response", response)
-            weight += len(answer)
+            answer = small_text("response", response)
+            weight += heavy(answer)
         if error_msg is not None:
             if isinstance(error_msg, BaseException):
                 error_msg = f"{type(error_msg).__name__}: {error_msg}"
             problem = optional_text("error_msg", error_msg, CONTENT_LENGTH)
             weight += len(problem or "")
         if metadata is not None:
-            extra = metadata_text("metadata", metadata)
-            weight += len(extra or "")
+            extra = small_dict("metadata", metadata)
+            weight += heavy(extra)
         self._lane(conversation_id).put(
             (
                 ACTION,
@@ -234,8 +235,8 @@ class Tracking:
         event = text("button_event", button_event, NAME_LENGTH)
         shown = text("label", label, LABEL_LENGTH)
         meant = text("value", value, LABEL_LENGTH)
-        extra = None if metadata is None else metadata_text("metadata", metadata)
-        weight = len(shown) + len(meant) + len(extra or "")
+        extra = None if metadata is None else small_dict("metadata", metadata)
+        weight = len(shown) + len(meant) + heavy(extra)
         self._lane(conversation_id).put(
             (BUTTON, now, weight if weight > LIGHT else 0, event, shown, meant, extra)
         )
@@ -272,8 +273,8 @@ class Tracking:
         now = time_ns()
         files, weight = check_attachments(attachments, mode, "mode")
         who = "end_user" if sender is None else choice("sender", sender, ("end_user", "agent", "system"))
-        extra = metadata_text("metadata", metadata)
-        weight += len(extra or "")
+        extra = None if metadata is None else small_dict("metadata", metadata)
+        weight += heavy(extra)
         self._lane(conversation_id).put((ATTACHMENTS, now, max(weight, LIGHT), who, files, extra))
 
     def track_token_usage(
@@ -307,6 +308,17 @@ class Tracking:
         with lane.outbox.lock:
             sums = lane.tokens
             lane.tokens = [sums[0] + prompt, sums[1] + completion, sums[2] + total, sums[3] + embedding]
+
+
+def heavy(value: Json | None) -> int:
+    """Bytes that count: of JSON text. The cheaper forms are small."""
+    return len(value) if type(value) is str else 0
+
+
+def _tools(value: object) -> Json:
+    if type(value) is dict and value:
+        return small_dict("tools_used", value) or "{}"
+    return small_text("tools_used", value)
 
 
 def _either(name: str, value: str | None, older_name: str, older: str, error: type[Exception]) -> str:

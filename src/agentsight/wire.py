@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentsight.outbox import Lane
+    from agentsight.validation import Json
 
 __all__ = ["Prepared", "encode_json", "iso", "kind_names", "prepare"]
 
@@ -127,9 +128,9 @@ def _body(item: tuple[Any, ...]) -> str:
         if duration is not None:
             body += f',"duration_ms":{duration}'
         if tools is not None:
-            body += f',"tools_used":{tools}'
+            body += f',"tools_used":{_json(tools)}'
         if response is not None:
-            body += f',"response":{response}'
+            body += f',"response":{_json(response)}'
         if problem is not None:
             body += f',"error_msg":{quote(problem)}'
     elif kind == BUTTON:
@@ -146,7 +147,13 @@ def _body(item: tuple[Any, ...]) -> str:
         )
         if model is not None:
             body += f',"model":{quote(model)}'
-    return body if metadata is None else f'{body},"metadata":{metadata}'
+    return body if metadata is None else f'{body},"metadata":{_json(metadata)}'
+
+
+def _json(value: Json) -> str:
+    if type(value) is str:
+        return value
+    return quote(value[0]) if type(value) is tuple else encode_json(value)
 
 
 def _files(files: Iterable[tuple[str, str, str | bytes]]) -> str:

@@ -406,7 +406,7 @@ def test_a_conversation_of_27_items_is_one_small_request(server: CaptureServer, 
 def test_a_tracker_that_nobody_holds_any_more_does_not_stay_in_the_context(server: CaptureServer):
     import gc
 
-    from agentsight.current import _places
+    from agentsight.current import places
 
     for number in range(50):
         short_lived = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
@@ -415,7 +415,7 @@ def test_a_tracker_that_nobody_holds_any_more_does_not_stay_in_the_context(serve
         short_lived._transport.close()
         del short_lived
         gc.collect()
-    assert len(_places.get()) <= 3
+    assert len(places.get()) <= 3
 
 
 def test_conversations_that_were_sent_take_no_memory(server: CaptureServer, tracker: ConversationTracker):
