@@ -95,12 +95,12 @@ class Current:
         self._put(restored)
 
     def _put(self, place: Place | None) -> None:
-        places = {number: other for number, other in places.get().items() if number in _alive}
+        kept = {number: other for number, other in places.get().items() if number in _alive}
         if place is None:
-            places.pop(self.number, None)
+            kept.pop(self.number, None)
         else:
-            places[self.number] = place
-        places.set(places)
+            kept[self.number] = place
+        places.set(kept)
 
     def _until_job_ends(self, place: Place, before: Place | None) -> None:
         """In a pool's thread, forget the conversation when the pool's job ends.
