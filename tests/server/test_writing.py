@@ -47,7 +47,9 @@ def test_begin_a_conversation(client: httpx.Client) -> None:
     assert {name: found[name] for name in ("metadata", "customer_id", "device", "environment", "name")} == {
         name: body[name] for name in ("metadata", "customer_id", "device", "environment", "name")
     }
-    again = client.post("/api/conversations/", json={"conversation_id": "c1", "device": "desktop", "metadata": {"x": 1}})
+    again = client.post(
+        "/api/conversations/", json={"conversation_id": "c1", "device": "desktop", "metadata": {"x": 1}}
+    )
     assert again.status_code == 200
     assert again.json()["id"] == found["id"]
     assert again.json()["device"] == "mobile"
@@ -78,16 +80,23 @@ def test_every_way_to_name_the_conversation(client: httpx.Client, named: str) ->
 
 
 def test_a_write_makes_the_conversation_it_names(client: httpx.Client) -> None:
-    written = client.post("/api/buttons/", json={"conversation_id": "new", "button_event": "e", "label": "l", "value": "v"})
+    written = client.post(
+        "/api/buttons/", json={"conversation_id": "new", "button_event": "e", "label": "l", "value": "v"}
+    )
     assert written.status_code == 201
     assert conversation(client, written.json()["conversation"])["conversation_id"] == "new"
 
 
 def test_question_and_answer_in_one_call(client: httpx.Client) -> None:
-    written = client.post("/api/track/", json={"conversation_id": "c1", "question": "Open?", "answer": "Until ten."})
+    written = client.post(
+        "/api/track/", json={"conversation_id": "c1", "question": "Open?", "answer": "Until ten."}
+    )
     assert written.status_code == 201
     messages = conversation(client, written.json()["conversation"])["messages"]
-    assert [(each["sender"], each["content"]) for each in messages] == [("end_user", "Open?"), ("agent", "Until ten.")]
+    assert [(each["sender"], each["content"]) for each in messages] == [
+        ("end_user", "Open?"),
+        ("agent", "Until ten."),
+    ]
     assert written.json()["id"] == messages[1]["id"]
 
 
@@ -123,7 +132,13 @@ def test_token_usage_as_an_action_is_token_usage(client: httpx.Client) -> None:
 
 
 def test_a_click_stands_in_the_transcript(client: httpx.Client) -> None:
-    body = {"conversation_id": "c1", "button_event": "after_chat", "label": "Yes", "value": "yes", "metadata": {"p": 2}}
+    body = {
+        "conversation_id": "c1",
+        "button_event": "after_chat",
+        "label": "Yes",
+        "value": "yes",
+        "metadata": {"p": 2},
+    }
     written = client.post("/api/buttons/", json=body)
     assert written.status_code == 201
     message = conversation(client, written.json()["conversation"])["messages"][0]
@@ -178,15 +193,22 @@ def test_files_as_a_form_keep_their_order(client: httpx.Client) -> None:
 
 def test_a_web_page_as_a_file_is_never_shown_as_one(client: httpx.Client) -> None:
     files = {"attachment_0": ("x.html", b"<script>alert(1)</script>", "text/html")}
-    stored = client.post("/api/attachments/", data={"conversation_id": "c1"}, files=files).json()["attachments"][0]
+    stored = client.post("/api/attachments/", data={"conversation_id": "c1"}, files=files).json()[
+        "attachments"
+    ][0]
     served = httpx.get(stored["file_url"])
     assert served.headers["content-type"].split(";")[0] in {"application/octet-stream", "text/plain"}
-    assert served.headers["content-disposition"].startswith("attachment") or "text/plain" in served.headers["content-type"]
+    assert (
+        served.headers["content-disposition"].startswith("attachment")
+        or "text/plain" in served.headers["content-type"]
+    )
 
 
 def test_a_link_to_a_file_cannot_be_made_up(client: httpx.Client) -> None:
     files = {"attachment_0": ("x.txt", b"secret", "text/plain")}
-    url = client.post("/api/attachments/", data={"conversation_id": "c1"}, files=files).json()["attachments"][0]["file_url"]
+    url = client.post("/api/attachments/", data={"conversation_id": "c1"}, files=files).json()["attachments"][
+        0
+    ]["file_url"]
     assert httpx.get(url.replace("signature=", "signature=x")).status_code == 403
     assert httpx.get(url.partition("?")[0]).status_code == 403
     expires = url.partition("expires=")[2].partition("&")[0]
@@ -304,7 +326,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("name", "body", "status", "field"), HOSTILE, ids=[each[0] for each in HOSTILE])
-def test_a_body_that_cannot_be_read(client: httpx.Client, name: str, body: bytes, status: int, field: str) -> None:
+def test_a_body_that_cannot_be_read(
+    client: httpx.Client, name: str, body: bytes, status: int, field: str
+) -> None:
     answer = client.post("/api/ingest/batch/", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == status
     assert field in answer.json()
@@ -423,6 +447,8 @@ def test_a_form_with_bad_fields_names_them(client: httpx.Client) -> None:
     ]:
         answer = client.post("/api/attachments/", data=fields, files=files)
         assert (answer.status_code, list(answer.json())) == (400, [field])
-    empty = client.post("/api/attachments/", data={"conversation_id": "c"}, files={"attachment_0": ("x", b"")})
+    empty = client.post(
+        "/api/attachments/", data={"conversation_id": "c"}, files={"attachment_0": ("x", b"")}
+    )
     assert empty.status_code == 400
     assert client.get("/api/conversations/").json()["count"] == 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, Response
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
@@ -90,6 +91,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         lifespan=[running],
         state=State({"services": services, "documented": documented}),
         openapi_config=None,
+        # A widget on any site may write with its key; cookies never go along.
+        cors_config=CORSConfig(allow_origins=["*"], max_age=86_400),
         logging_config=None,
         request_max_body_size=settings.max_body_bytes,
         exception_handlers={

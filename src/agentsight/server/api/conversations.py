@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, delete, get, patch, post
+from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
+from sqlalchemy import Connection
 
 from agentsight.server.api.filters import (
     FILTER_NAMES,
@@ -27,7 +29,7 @@ from agentsight.server.ingest.normalise import clean, json_text
 from agentsight.server.requests import AnyRequest, json_body
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
-from agentsight.server.store import conversations, transcripts
+from agentsight.server.store import conversations, times, transcripts
 from agentsight.server.store.conversations import ConversationRow
 from agentsight.server.store.schema import SENDERS
 
@@ -72,7 +74,7 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
     agents = viewer_of(request).agent_ids
     links = file_links(request)
 
-    def query(connection: conversations.Connection) -> tuple[int, list[shapes.Conversation]]:
+    def query(connection: Connection) -> tuple[int, list[shapes.Conversation]]:
         count = conversations.count(connection, agents, filters)
         rows = conversations.page(
             connection, agents, filters, ordering=order, offset=(number - 1) * size, limit=size
@@ -96,7 +98,7 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
 
 
 def whole(
-    connection: conversations.Connection,
+    connection: Connection,
     rows: list[ConversationRow],
     links: shapes.FileLinks,
     *,
@@ -116,12 +118,12 @@ def whole(
     "/api/conversations/{number:int}",
     opt=_READ | {"doc": Doc("One conversation, whole", "Reading", None, {200: shapes.Conversation})},
 )
-async def one_conversation(request: AnyRequest, number: int) -> Response[bytes]:
+async def one_conversation(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """With messages and feedbacks. A deleted one is still there, with `is_deleted`."""
     agents = viewer_of(request).agent_ids
     links = file_links(request)
 
-    def query(connection: conversations.Connection) -> list[shapes.Conversation]:
+    def query(connection: Connection) -> list[shapes.Conversation]:
         row = _found(conversations.get(connection, agents, number))
         return whole(connection, [row], links)
 
@@ -183,18 +185,18 @@ class ConversationFiles(msgspec.Struct):
     "/api/conversations/{number:int}/attachments",
     opt=_READ | {"doc": Doc("A conversation's files", "Reading", None, {200: ConversationFiles})},
 )
-async def files_of_conversation(request: AnyRequest, number: int) -> Response[bytes]:
+async def files_of_conversation(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Each `file_url` is signed and works for a while, also without a key."""
     agents = viewer_of(request).agent_ids
     links = file_links(request)
 
-    def query(connection: conversations.Connection) -> ConversationFiles:
+    def query(connection: Connection) -> ConversationFiles:
         row = _found(conversations.get(connection, agents, number))
         messages = [
             MessageFiles(
                 entry.id,
                 SENDERS[entry.sender or 0],
-                shapes.to_text(entry.timestamp),
+                times.to_text(entry.timestamp),
                 [shapes.attachment(file, links) for file in entry.files],
             )
             for entry in transcripts.load(connection, [row.id])[row.id].entries
@@ -239,7 +241,7 @@ _update = msgspec.json.Decoder(UpdateIn)
     status_code=HTTP_200_OK,
     opt=_WRITE | {"doc": Doc("Mark", "Managing", MarkIn, {200: shapes.Conversation})},
 )
-async def mark(request: AnyRequest, number: int) -> Response[bytes]:
+async def mark(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Mark a conversation, or take the mark away."""
     given = decode(await _body(request), _mark, wire.CHOICES)
     return await _change(request, number, {"is_marked": given.is_marked})
@@ -249,7 +251,7 @@ async def mark(request: AnyRequest, number: int) -> Response[bytes]:
     "/api/conversations/{number:int}/rename",
     opt=_WRITE | {"doc": Doc("Rename", "Managing", RenameIn, {200: shapes.Conversation})},
 )
-async def rename(request: AnyRequest, number: int) -> Response[bytes]:
+async def rename(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Give a conversation another name, of at most 255 characters."""
     given = decode(await _body(request), _rename, wire.CHOICES)
     return await _change(request, number, {"name": clean("name", given.name)})
@@ -259,7 +261,7 @@ async def rename(request: AnyRequest, number: int) -> Response[bytes]:
     "/api/conversations/{number:int}/update",
     opt=_WRITE | {"doc": Doc("Update", "Managing", UpdateIn, {200: shapes.Conversation})},
 )
-async def change(request: AnyRequest, number: int) -> Response[bytes]:
+async def change(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Set the fields given and leave the others."""
     given = decode(await _body(request), _update, wire.CHOICES)
     values: dict[str, Any] = {}
@@ -291,11 +293,11 @@ class Deleted(msgspec.Struct):
     status_code=HTTP_200_OK,
     opt=_WRITE | {"doc": Doc("Delete", "Managing", None, {200: Deleted})},
 )
-async def remove(request: AnyRequest, number: int) -> Response[bytes]:
+async def remove(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Delete softly: `include_deleted=true` still lists it."""
     agents = viewer_of(request).agent_ids
     row = _found(await services_of(request).write(lambda c, _: conversations.delete(c, agents, number)))
-    return answer_json(Deleted(row.id, row.conversation_id, True, shapes.to_text(row.deleted_at or 0)))
+    return answer_json(Deleted(row.id, row.conversation_id, True, times.to_text(row.deleted_at or 0)))
 
 
 async def _body(request: AnyRequest) -> bytes:
@@ -306,7 +308,7 @@ async def _change(request: AnyRequest, number: int, values: dict[str, Any]) -> R
     agents = viewer_of(request).agent_ids
     links = file_links(request)
 
-    def work(connection: conversations.Connection, _: int) -> list[shapes.Conversation]:
+    def work(connection: Connection, _: int) -> list[shapes.Conversation]:
         row = _found(conversations.change(connection, agents, number, values))
         return whole(connection, [row], links, full=False)
 

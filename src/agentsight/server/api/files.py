@@ -6,8 +6,10 @@ import asyncio
 from typing import Any
 
 from litestar import Response, get
+from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.status_codes import HTTP_206_PARTIAL_CONTENT
+from sqlalchemy import Connection
 
 from agentsight.server.errors import RequestError, not_found
 from agentsight.server.filetypes import byte_range, content_disposition, shown_inline
@@ -22,7 +24,7 @@ _POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsa
 
 
 @get("/files/{number:int}/{name:str}", opt={"access": Access.PUBLIC})
-async def attachment(request: AnyRequest, number: int, name: str) -> Response[Any]:
+async def attachment(request: AnyRequest, number: FromPath[int], name: FromPath[str]) -> Response[Any]:
     """The bytes of an attachment; the name in the address is for people."""
     services = services_of(request)
     signed = _is_signed(request, number)
@@ -30,7 +32,7 @@ async def attachment(request: AnyRequest, number: int, name: str) -> Response[An
     if not signed and viewer is None:
         raise RequestError(403, {"detail": "this link has run out; ask for a new one"})
 
-    def query(connection: conversations.Connection) -> FileRow | None:
+    def query(connection: Connection) -> FileRow | None:
         found = transcripts.file_of(connection, number)
         if found is None:
             return None

@@ -23,6 +23,7 @@ from agentsight.server.store.database import Database
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A key's fate is looked up again after this many seconds.
 KEY_CACHE_SECONDS = 1.0
+LARGEST_ID = 2**63 - 1
 
 
 class Access(enum.Enum):
@@ -91,6 +92,8 @@ class Gate:
         access = handler.opt.get("access")
         if not isinstance(access, Access):
             raise RequestError(403, {"detail": "this address is open to nobody"})
+        if any(isinstance(value, int) and value > LARGEST_ID for value in connection.path_params.values()):
+            raise not_found()
         connection.state.viewer = None
         header = connection.headers.get("authorization")
         cookie = connection.cookies.get(sessions.COOKIE)

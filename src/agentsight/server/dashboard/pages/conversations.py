@@ -17,7 +17,7 @@ from agentsight.server.dashboard.inbox import Chosen, Cursor
 from agentsight.server.dashboard.names import Icon
 from agentsight.server.dashboard.pages.page import go_to, html, inside
 from agentsight.server.dashboard.transcript import Reader
-from agentsight.server.errors import not_found
+from agentsight.server.errors import RequestError, not_found
 from agentsight.server.files import FileMissing
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access
@@ -141,6 +141,8 @@ async def mark(request: AnyRequest, agent_id: FromPath[int], number: FromPath[in
     """Mark a conversation, or take the mark off."""
     services, viewer = services_of(request), viewer_of(request)
     viewer.require_agent(agent_id)
+    if viewer.role == "viewer":
+        raise RequestError(403, {"detail": "Your account may look, not change."})
     form = await request.form()
     wanted = form.get("is_marked") == "true"
     changed = await services.write(

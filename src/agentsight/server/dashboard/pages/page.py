@@ -104,12 +104,7 @@ def inside(
 
 def html(template: str, context: dict[str, Any], status: int = 200) -> Response[str]:
     """Answer with a template."""
-    return Response(
-        render(template, **context),
-        status_code=status,
-        media_type="text/html",
-        headers=_HEADERS,
-    )
+    return Response(render(template, **context), status_code=status, media_type="text/html", headers=_HEADERS)
 
 
 def go_to(address: str, request: AnyRequest) -> Response[str]:
