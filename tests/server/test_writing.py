@@ -242,7 +242,8 @@ def test_a_batch_stores_everything_and_answers_in_order(client: httpx.Client) ->
             "items": [
                 message("hi", timestamp="2026-03-01T10:00:01Z"),
                 {"type": "action", "action_name": "t", "duration_ms": 4, "timestamp": "2026-03-01T10:00:02Z"},
-                {"type": "button", "button_event": "e", "label": "l", "value": "v", "timestamp": "2026-03-01T10:00:03Z"},
+                {"type": "button", "button_event": "e", "label": "l", "value": "v",
+                 "timestamp": "2026-03-01T10:00:03Z"},
                 {"type": "attachments", "timestamp": "2026-03-01T10:00:04Z",
                  "attachments": [{"filename": "a.txt", "data": base64.b64encode(b"a").decode()}]},
                 {"type": "token_usage", "prompt_tokens": 1, "completion_tokens": 2, "model": "gpt-4o"},
@@ -364,9 +365,11 @@ BAD = [
     ("/api/buttons/", {"conversation_id": "c", "button_event": "e", "label": "", "value": "v"}, "label"),
     ("/api/buttons/", {"conversation_id": "c", "button_event": "e", "label": "l"}, "value"),
     ("/api/attachments/", {"conversation_id": "c", "attachments": []}, "attachments"),
-    ("/api/attachments/", {"conversation_id": "c", "attachments": [{"filename": "a", "data": "no!"}]}, "attachments.0.data"),
+    ("/api/attachments/", {"conversation_id": "c", "attachments": [{"filename": "a", "data": "no!"}]},
+     "attachments.0.data"),
     ("/api/conversation-feedbacks/", {"conversation_id": "c", "sentiment": "great"}, "sentiment"),
-    ("/api/conversation-feedbacks/", {"conversation_id": "c", "sentiment": "positive", "comment": "x" * 5001}, "comment"),
+    ("/api/conversation-feedbacks/", {"conversation_id": "c", "sentiment": "positive", "comment": "x" * 5001},
+     "comment"),
 ]  # fmt: skip
 
 
