@@ -24,6 +24,7 @@ class Inbox {
   private since: string;
   private unseen = new Set<string>();
   private wait = EVERY;
+  private opening = 0;
 
   constructor(
     private readonly root: HTMLElement,
@@ -73,8 +74,13 @@ class Inbox {
   }
 
   private async open(href: string): Promise<void> {
-    this.reader()?.setAttribute("aria-busy", "true");
+    this.opening += 1;
+    const mine = this.opening;
+    const before = this.reader();
+    before?.setAttribute("aria-busy", "true");
     this.mark(new URL(href).pathname);
+    // Only where it takes a moment: a flash of grey is worse than the old text.
+    const bones = setTimeout(() => this.showBones(before), 180);
     await htmx.ajax("GET", href, {
       source: this.scroller,
       target: "#reader",
@@ -82,12 +88,20 @@ class Inbox {
       push: "true",
       headers: { "HX-Target": "section#reader" },
     } as Parameters<typeof htmx.ajax>[2]);
+    clearTimeout(bones);
+    if (mine !== this.opening) return; // somebody is faster than the server: a later one is on its way
     if (this.reader()?.getAttribute("aria-busy")) {
       // Nothing came in its place: let the browser show why.
       location.href = href;
       return;
     }
     this.root.classList.add("is-reading");
+  }
+
+  private showBones(reader: HTMLElement | null): void {
+    const bones = this.root.querySelector<HTMLTemplateElement>("#reader-bones");
+    const place = reader?.querySelector("#transcript, .blank");
+    if (bones && place) place.replaceChildren(bones.content.cloneNode(true));
   }
 
   private mark(path: string): void {

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Router
 from litestar.exceptions import HTTPException
 
+from agentsight.server.dashboard.compression import compressed
 from agentsight.server.dashboard.pages import api_docs, assets, connect, conversations, overview, session
 from agentsight.server.dashboard.pages.page import or_page, trouble
 from agentsight.server.errors import RequestError
@@ -16,6 +17,7 @@ __all__ = ["handlers", "or_page"]
 
 _pages = Router(
     path="/",
+    middleware=[compressed],
     route_handlers=[
         *session.handlers,
         *overview.handlers,
