@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from agentsight.outbox import Lane
 
-__all__ = ["Current", "Place", "places"]
+__all__ = ["Current", "Place", "current_places", "places"]
 
 places: ContextVar[dict[int, Place]] = ContextVar("agentsight_conversations", default={})  # noqa: B039 - never changed
+current_places = places.get
 _numbers = itertools.count()
 _alive: weakref.WeakValueDictionary[int, Current] = weakref.WeakValueDictionary()
 

@@ -6,7 +6,7 @@ import time
 
 from agentsight.config import Config, log, set_log_level
 from agentsight.conversation import Conversation, remembering
-from agentsight.current import Current, places
+from agentsight.current import Current, current_places
 from agentsight.dispatch import Dispatch
 from agentsight.exceptions import AgentSightError, NoDataToSendException
 from agentsight.outbox import Outbox
@@ -305,7 +305,7 @@ class ConversationTracker(Tracking):
 
     def _lane(self, conversation_id: str | None) -> Lane:
         if conversation_id is None:
-            place = places.get().get(self._number)  # as Current.place, without the call
+            place = current_places().get(self._number)  # as Current.place, without the call
             if place is not None:
                 return place.lane
         return self._find(conversation_id)

@@ -82,16 +82,22 @@ class Tracking:
         Example:
             >>> conversation_tracker.track_human_message("Where is my order?")  # doctest: +SKIP
         """
+        if (
+            type(message) is str
+            and 0 < len(message) <= LIGHT
+            and message.isascii()
+            and not message.isspace()
+            and "\0" not in message
+            and attachments is None
+            and metadata is None
+            and question is None
+        ):  # what most calls give, checked without a call
+            self._lane(conversation_id).put((QUESTION, time_ns(), 0, message, None, None))
+            return
         if question is not None:
             message = _either("message", message, "question", question, InvalidQuestionDataException)
         content = text("message", message, CONTENT_LENGTH, InvalidQuestionDataException)
-        if attachments is None and metadata is None:
-            weight = len(content)
-            self._lane(conversation_id).put(
-                (QUESTION, time_ns(), weight if weight > LIGHT else 0, content, None, None)
-            )
-        else:
-            self._message(QUESTION, content, attachments, attachment_mode, metadata, conversation_id)
+        self._message(QUESTION, content, attachments, attachment_mode, metadata, conversation_id)
 
     def track_agent_message(
         self,
@@ -115,16 +121,22 @@ class Tracking:
         Example:
             >>> conversation_tracker.track_agent_message("It is on its way.")  # doctest: +SKIP
         """
+        if (
+            type(message) is str
+            and 0 < len(message) <= LIGHT
+            and message.isascii()
+            and not message.isspace()
+            and "\0" not in message
+            and attachments is None
+            and metadata is None
+            and answer is None
+        ):  # what most calls give, checked without a call
+            self._lane(conversation_id).put((ANSWER, time_ns(), 0, message, None, None))
+            return
         if answer is not None:
             message = _either("message", message, "answer", answer, InvalidAnswerDataException)
         content = text("message", message, CONTENT_LENGTH, InvalidAnswerDataException)
-        if attachments is None and metadata is None:
-            weight = len(content)
-            self._lane(conversation_id).put(
-                (ANSWER, time_ns(), weight if weight > LIGHT else 0, content, None, None)
-            )
-        else:
-            self._message(ANSWER, content, attachments, attachment_mode, metadata, conversation_id)
+        self._message(ANSWER, content, attachments, attachment_mode, metadata, conversation_id)
 
     def _message(
         self,
