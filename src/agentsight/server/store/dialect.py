@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -148,6 +148,18 @@ def mark(dialect: Dialect) -> str:
             return "%s"
         case _:
             assert_never(dialect)
+
+
+def pairs(connection: Connection, values: Mapping[int, int]) -> tuple[str, tuple[Any, ...]]:
+    """A query for the driver that gives (key, value) rows, and what it binds."""
+    match of(connection):
+        case Dialect.SQLITE:
+            query = "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+            return query, (msgspec.json.encode(list(values.items())).decode(),)
+        case Dialect.POSTGRESQL:
+            return "SELECT * FROM unnest(%s::bigint[], %s::bigint[])", (list(values), list(values.values()))
+        case unknown:
+            assert_never(unknown)
 
 
 def seed(connection: Connection) -> None:

@@ -59,6 +59,8 @@ class Writer:
         self.database = database
         self.max_waiting = max_waiting
         self.waiting = 0
+        # Called in the writer's thread after each commit; must return at once and never raise.
+        self.committed: list[Callable[[], None]] = []
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="agentsight-writer", daemon=True)
         self._closed = False
@@ -143,6 +145,9 @@ class Writer:
             unavailable = Unavailable("the database did not take the write; try again")
             for job in group:
                 job.result, job.error = None, unavailable
+        else:
+            for notice in self.committed:
+                notice()
 
 
 def _run_alone(connection: Connection, job: _Job) -> None:

@@ -1,0 +1,200 @@
+"""From store to columns: a thread that follows the store's revisions.
+
+It reads what changed, turns it into columns, and hands them to the engine together with the revision that they
+reach; the engine keeps both or neither. So it may be killed at any point, and goes on where the engine stands.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from agentsight.server.analytics import columns
+from agentsight.server.analytics.engine import AnalyticsError, Broken, Engine, known
+from agentsight.server.store import changes, conversations
+from agentsight.server.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+# Other processes write too, and tell nobody.
+POLL_SECONDS = 1.0
+# Between two batches, so that a conversation that grows by the second is not taken up for each item ...
+REST_SECONDS = 0.1
+# ... and following never takes more than a third of one core from ingest, unless a reader is waiting.
+REST_SHARE = 2.0
+LONGEST_REST = 0.5
+LONGEST_TROUBLE = 30.0
+BATCH = 2_000
+# Rows that came in any order before they are put in the order of reading.
+COMPACT_ROWS = 1_000_000
+
+
+class Projector:
+    """Keeps an engine up to date with the store.
+
+    Example:
+        >>> projector = Projector(database, engine)
+        >>> projector.follow()          # all there is, in this thread
+        >>> projector.start()           # from now on, in a thread of its own
+        >>> projector.wait_for(projector.latest(), timeout=2)
+        True
+    """
+
+    def __init__(self, database: Database, engine: Engine, *, batch: int = BATCH) -> None:
+        self.database = database
+        self.engine = engine
+        self.batch = batch
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._reached = threading.Condition()
+        self._revision = -1
+        self._waiting = 0
+        self._uncompacted = 0
+        self._thread: threading.Thread | None = None
+
+    # Following
+
+    def step(self) -> tuple[int, bool]:
+        """Take the next batch.
+
+        Returns:
+            How many conversations it had, and whether there is more.
+
+        Raises:
+            AnalyticsError: the engine did not take it.
+        """
+        with self.engine.reading() as ask:
+            reached = int(ask("SELECT revision FROM state", ())[0][0])
+            with self.database.read() as connection:
+                found = changes.since(connection, reached, limit=self.batch)
+                numbers = [row.id for row in found.rows]
+                batch = columns.collect(connection, found.rows, known(ask, numbers), found.upto)
+        if found.upto < reached:
+            logger.warning("the store is older than the figures: they are built anew")
+            self.engine.reset()
+            self._announce(0)
+            return 0, True
+        if found.rows:
+            self.engine.apply(batch)
+            self._uncompacted += batch.rows
+        # A transaction that changed no conversation has a revision as well.
+        self._announce(found.upto)
+        return len(found.rows), found.more
+
+    def follow(self, progress: Callable[[int], None] | None = None) -> None:
+        """Take everything that there is; `progress` is called with the number of conversations of each batch."""
+        more = True
+        while more and not self._stopped.is_set():
+            done, more = self.step()
+            if progress is not None:
+                progress(done)
+
+    def latest(self) -> int:
+        """The store's newest revision."""
+        with self.database.read() as connection:
+            return conversations.latest_revision(connection)
+
+    def wait_for(self, revision: int, timeout: float) -> bool:
+        """Wait until the engine has everything up to that revision of the store.
+
+        Args:
+            timeout: seconds; also when the time is over the engine answers, with what it has.
+
+        Returns:
+            Whether it has.
+        """
+        if self._revision >= revision:
+            return True
+        with self._reached:
+            self._waiting += 1
+            self._wake.set()
+            try:
+                return self._reached.wait_for(
+                    lambda: self._revision >= revision or self._stopped.is_set(), timeout
+                )
+            finally:
+                self._waiting -= 1
+
+    def notice(self) -> None:
+        """Something was written: look soon. Returns at once."""
+        self._wake.set()
+
+    def _announce(self, revision: int) -> None:
+        with self._reached:
+            self._revision = revision
+            self._reached.notify_all()
+
+    # The thread
+
+    def start(self) -> None:
+        """Follow in a thread, until stop()."""
+        self._thread = threading.Thread(target=self._loop, name="agentsight-projector", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the batch at hand."""
+        self._stopped.set()
+        self._wake.set()
+        with self._reached:
+            self._reached.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _loop(self) -> None:
+        trouble = 0.0
+        while not self._stopped.is_set():
+            begun = time.monotonic()
+            self._wake.clear()
+            try:
+                self.engine.take_over()
+                done, more = self.step()
+                if not more:
+                    self._tidy()
+                trouble = 0.0
+            except Broken as error:
+                trouble = self._report(error, trouble)
+                self._recover(error)
+                continue
+            except Exception as error:
+                trouble = self._report(error, trouble)
+                continue
+            if done and not more:
+                took = time.monotonic() - begun
+                self._rest(min(max(REST_SECONDS, took * REST_SHARE), LONGEST_REST))
+            if not more:
+                self._wake.wait(POLL_SECONDS)
+
+    def _tidy(self) -> None:
+        if self._uncompacted >= COMPACT_ROWS:
+            self._uncompacted = 0
+            self.engine.compact()
+
+    def _rest(self, seconds: float) -> None:
+        """Pause; a reader who waits for the newest figures ends it."""
+        end = time.monotonic() + seconds
+        while not self._waiting and (left := end - time.monotonic()) > 0:
+            if self._stopped.wait(min(left, 0.02)):
+                return
+
+    def _report(self, error: Exception, trouble: float) -> float:
+        """Say what is wrong once, not every second, and pause: longer each time."""
+        if not trouble:
+            logger.error("the figures do not follow: %s", _first_line(error))
+        trouble = min(max(1.0, trouble * 2), LONGEST_TROUBLE)
+        self._stopped.wait(trouble)
+        return trouble
+
+    def _recover(self, error: Broken) -> None:
+        try:
+            self.engine.recover(str(error))
+        except AnalyticsError as failure:
+            logger.error("the figures do not follow: %s", failure)
+
+
+def _first_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    lines = str(cause).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
