@@ -24,7 +24,36 @@ from agentsight.server.store.append import uuid7
 from benchmarks import report
 from benchmarks.serving import Served, serving
 
-WORDS = ["room", "booking", "late", "checkout", "breakfast", "parking", "ferry", "delivery", "refund", "size", "order", "password", "appointment", "invoice", "please", "could", "you", "tell", "me", "when", "where", "how", "much", "is", "the", "thank", "you", "tomorrow", "morning", "we", "arrive", "with", "two", "children"]
+WORDS = (
+    *(
+        "room",
+        "booking",
+        "late",
+        "checkout",
+        "breakfast",
+        "parking",
+        "ferry",
+        "delivery",
+        "refund",
+        "size",
+        "order",
+    ),
+    *(
+        "password",
+        "appointment",
+        "invoice",
+        "please",
+        "could",
+        "you",
+        "tell",
+        "me",
+        "when",
+        "where",
+        "how",
+        "much",
+    ),
+    *("is", "the", "thank", "you", "tomorrow", "morning", "we", "arrive", "with", "two", "children"),
+)
 CASES = ((1, 27), (4, 27), (4, 100), (4, 500), (8, 100), (8, 1000))
 
 
