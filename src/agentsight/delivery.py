@@ -63,6 +63,7 @@ class Delivery:
         self.pause = pause
         self.blocked: str | None = None  # why the rest stays
         self.refused = 0
+        self.reason = ""  # why the first of them was refused
         self._searches = SEARCHES
         self._rows: list[tuple[str, int, str]] = []  # (key, kind or -1, time)
         self._outcomes: dict[str, tuple[bool, Any]] = {}
@@ -138,6 +139,7 @@ class Delivery:
         for item in piece.items:
             self._outcomes[item.id] = (False, error)
         self.refused += len(piece.items) + piece.announced
+        self.reason = self.reason or error
         self.outbox.settle(piece.parcel, piece.items, piece.announced)
 
     def _encode(self, pieces: list[_Piece]) -> bytes:
@@ -189,11 +191,10 @@ class Delivery:
                     },
                 )
             else:
+                error = describe(outcome.get("errors")) or "refused by the server"
                 self.refused += 1
-                self._outcomes[item.id] = (
-                    False,
-                    describe(outcome.get("errors")) or "refused by the server",
-                )
+                self.reason = self.reason or error
+                self._outcomes[item.id] = (False, error)
         if piece.announced:
             self._outcomes[_key(parcel)] = (
                 True,

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 import time
+import weakref
 
-from agentsight.exceptions import NoDataToSendException
+from agentsight.config import log
+from agentsight.exceptions import AgentSightError, NoDataToSendException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from agentsight.background import BackgroundSender
     from agentsight.config import Config
-    from agentsight.outbox import Lane, Outbox
+    from agentsight.delivery import Delivery
+    from agentsight.outbox import Lane, Outbox, Parcel
     from agentsight.sender import Transport
 
 __all__ = ["Dispatch"]
+
+EXIT_SECONDS = 2.0  # that the end of the process may be held up
+
+_every: weakref.WeakSet[Dispatch] = weakref.WeakSet()
 
 
 class Dispatch:
@@ -25,24 +34,30 @@ class Dispatch:
         self.config = config
         self.outbox = outbox
         self.transport = transport
+        self.background: BackgroundSender | None = None
         self._unseen: dict[str, int] = {}  # what the background sent since somebody last looked
+        outbox.first = self.start
+        _every.add(self)
+
+    def start(self) -> None:
+        """Before the first conversation is tracked: start what the settings ask for."""
+        if self.config.auto_send:
+            from agentsight.background import BackgroundSender
+
+            with self.outbox.lock:
+                if self.background is not None:
+                    return
+                self.background = BackgroundSender(self)
+            self.outbox.set_wake(self.background.wake)
 
     def send(
-        self,
-        lanes: list[Lane] | None,
-        *,
-        owed: bool = False,
-        timeout: float | None = None,
-        background: bool = False,
-        pause: Callable[[float], object] = time.sleep,
+        self, lanes: list[Lane] | None, *, owed: bool = False, timeout: float | None = None
     ) -> dict[str, Any]:
         """Send these lanes, or all (None).
 
         Args:
             owed: something was promised to be pending; that there is nothing left is no error.
             timeout: seconds that this may take; default: the option.
-            background: nobody looks at the report; what it counts is told to whoever asks next.
-            pause: sleeps between attempts.
 
         Returns:
             The report, as `ConversationTracker.send_tracked_data` documents it.
@@ -50,12 +65,10 @@ class Dispatch:
         Raises:
             NoDataToSendException, NoApiKeyException, UnauthorizedException, ForbiddenException: as there.
         """
-        from agentsight.delivery import Delivery, add_counts, empty_report
-        from agentsight.wire import prepare
+        from agentsight.delivery import empty_report
 
         outbox = self.outbox
-        self.config.require_api_key()
-        environment = self.config.environment
+        environment = self._check()
         deadline = time.monotonic() + (self.config.timeout if timeout is None else timeout)
         while not (parcels := outbox.take(lanes)):
             if not outbox.is_flying(lanes):
@@ -64,7 +77,77 @@ class Dispatch:
             if not outbox.wait_landed(lanes, deadline - time.monotonic()):
                 return empty_report()
             owed = True
-        delivery = Delivery(outbox, self.transport, environment, deadline, pause)
+        delivery = self._fly(parcels, environment, deadline, time.sleep)
+        if lanes is None:
+            self._leave_word(parcels, delivery)
+        return self._tell(delivery.report(), lanes)
+
+    def turn(self, timeout: float | None, pause: Callable[[float], object]) -> str | None:
+        """Send all in the background.
+
+        Args:
+            timeout: seconds that this may take; default: the option.
+            pause: sleeps between attempts.
+
+        Returns:
+            Why something could not be sent and stays, or None.
+
+        Raises:
+            AgentSightError: nothing can be sent, because of the key or the settings.
+        """
+        environment = self._check()
+        deadline = time.monotonic() + (self.config.timeout if timeout is None else timeout)
+        parcels = self.outbox.take(None)
+        if not parcels:
+            return None
+        delivery = self._fly(parcels, environment, deadline, pause)
+        self._leave_word(parcels, delivery, seen=False)
+        self._count_refused(delivery)
+        return delivery.blocked
+
+    def finish(self, timeout: float) -> dict[str, int]:
+        """Send what waits, as far as `timeout` seconds allow. Errors are logged.
+
+        Returns:
+            `sent`, `unsent` and `lost`.
+        """
+        outbox = self.outbox
+        before, problem = outbox.count(), "the time was up"
+        deadline = time.monotonic() + timeout
+        if self.background is None or self.background.finish(timeout):
+            try:
+                environment = self._check()
+                while not (parcels := outbox.take(None)) and outbox.is_flying(None):
+                    if not outbox.wait_landed(None, deadline - time.monotonic()):
+                        break
+                if parcels:
+                    delivery = self._fly(parcels, environment, deadline, time.sleep)
+                    problem = delivery.blocked or problem
+                    self._count_refused(delivery)
+            except AgentSightError as error:
+                problem = str(error)
+        unsent = outbox.count()
+        lost = sum(outbox.report_losses().values())
+        if unsent:
+            log().warning("unsent items: %d (%s)", unsent, problem)
+        return {"sent": max(before - unsent, 0), "unsent": unsent, "lost": lost}
+
+    def _check(self) -> str:
+        """What has to be right before anything is taken; the environment of conversations that name none."""
+        self.config.require_api_key()
+        return str(self.config.environment)
+
+    def _fly(
+        self,
+        parcels: list[Parcel],
+        environment: str,
+        deadline: float,
+        pause: Callable[[float], object],
+    ) -> Delivery:
+        from agentsight.delivery import Delivery
+        from agentsight.wire import prepare
+
+        delivery = Delivery(self.outbox, self.transport, environment, deadline, pause)
         try:
             for parcel in parcels:
                 parcel.lane.tokens = [0, 0, 0, 0]
@@ -73,17 +156,23 @@ class Dispatch:
             delivery.run(parcels)
         finally:
             for parcel in reversed(parcels):
-                outbox.land(parcel)
-            if lanes is None:
-                # Whoever works on one of these conversations will find nothing left, and wants to know why.
-                for parcel in parcels:
-                    parcel.lane.swept = add_counts(parcel.lane.swept, delivery.counts(parcel))
-        report = delivery.report()
-        if background:
-            self._unseen = add_counts(self._unseen, report["summary"])
-        else:
-            self._tell(report, lanes)
-        return report
+                self.outbox.land(parcel)
+        return delivery
+
+    def _count_refused(self, delivery: Delivery) -> None:
+        """Where no report tells of them, refused items are losses."""
+        if delivery.refused:
+            self.outbox.lose(f"refused by the server: {delivery.reason}", delivery.refused)
+
+    def _leave_word(self, parcels: list[Parcel], delivery: Delivery, seen: bool = True) -> None:
+        """Whoever works on one of these conversations will find nothing left, and wants to know why."""
+        from agentsight.delivery import add_counts
+
+        for parcel in parcels:
+            counts = delivery.counts(parcel)
+            parcel.lane.swept = add_counts(parcel.lane.swept, counts)
+            if not seen:
+                self._unseen = add_counts(self._unseen, counts)
 
     def _nothing(self, lanes: list[Lane] | None, owed: bool) -> dict[str, Any]:
         """There is nothing to send: because others have sent it, or because there was nothing."""
@@ -92,11 +181,9 @@ class Dispatch:
         swept = self._unseen if lanes is None else lanes[0].swept
         if not owed and not swept and not self.outbox.lost:
             raise NoDataToSendException
-        report = empty_report()
-        self._tell(report, lanes)
-        return report
+        return self._tell(empty_report(), lanes)
 
-    def _tell(self, report: dict[str, Any], lanes: list[Lane] | None) -> None:
+    def _tell(self, report: dict[str, Any], lanes: list[Lane] | None) -> dict[str, Any]:
         """Add to a report what happened to the same conversations without anybody looking."""
         from agentsight.delivery import add_counts
 
@@ -108,3 +195,22 @@ class Dispatch:
         lost = sum(self.outbox.report_losses().values())
         if lost:
             report["lost"] = lost
+        return report
+
+
+def _at_exit() -> None:
+    """Send what the background sender has not sent yet; of everything else say that it was not sent."""
+    deadline = time.monotonic() + EXIT_SECONDS
+    unsent = 0
+    for dispatch in list(_every):
+        if dispatch.outbox.count() == 0:
+            continue
+        if dispatch.background is not None:
+            dispatch.finish(max(deadline - time.monotonic(), 0.05))
+        elif dispatch.outbox.spool is None:
+            unsent += dispatch.outbox.count()
+    if unsent:
+        log().warning("unsent items at exit: %d (send_tracked_data was not called after them)", unsent)
+
+
+atexit.register(_at_exit)

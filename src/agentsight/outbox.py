@@ -142,13 +142,13 @@ class Outbox:
     Args:
         max_items: items that may wait.
         max_bytes: bytes of heavy items (long texts, metadata, files) that may wait.
-        wake: called without a lock when something waits (False) and when a whole batch does (True).
     """
 
-    def __init__(self, max_items: int, max_bytes: int, wake: Callable[[bool], None] | None = None) -> None:
+    def __init__(self, max_items: int, max_bytes: int) -> None:
         self.max_items = max_items
         self.max_bytes = max_bytes
-        self.wake = wake
+        self.wake: Callable[[bool], None] | None = None
+        self.first: Callable[[], None] | None = None  # called once, before there is anything in here
         self.spool: Any = None
         self.lanes: weakref.WeakValueDictionary[str, Lane] = weakref.WeakValueDictionary()
         self._complained = float("-inf")
@@ -166,13 +166,23 @@ class Outbox:
         self.flying = 0  # parcels under way
         self.aloft = 0  # items in them
         self.lost: dict[str, int] = {}
-        self.mark = 0
-        self._set_mark(0)
+        self.woken = 0  # the count at which the background sender was last woken for a batch
+        self.mark = 0  # the count at which something has to be done
+        self._set_mark()
 
-    def _set_mark(self, number: int) -> None:
+    def _set_mark(self) -> None:
         self.mark = self.gone + self.max_items
         if self.wake is not None:
-            self.mark = min(self.mark, number + BATCH)
+            self.mark = min(self.mark, self.woken + BATCH)
+
+    def set_wake(self, wake: Callable[[bool], None]) -> None:
+        """Name who is to be told, without a lock, when something waits (False) and when a batch does (True)."""
+        with self.lock:
+            self.wake = wake
+            self.mark = 0
+            waits = bool(self.waiting)
+        if waits:
+            wake(False)
 
     def set_bounds(self, max_items: int, max_bytes: int) -> None:
         """Change the bounds; they are held from the next item on."""
@@ -184,6 +194,9 @@ class Outbox:
         """The one lane of a conversation."""
         lane = self.lanes.get(conversation_id)
         if lane is None:
+            if self.first is not None:
+                self.first()
+                self.first = None
             with self.lock:
                 lane = self.lanes.get(conversation_id)
                 if lane is None:
@@ -224,8 +237,11 @@ class Outbox:
         if over:
             self._shed(number)
         with self.lock:
-            self._set_mark(number)
-        if self.wake is not None:
+            batch = self.wake is not None and number + 1 - self.woken >= BATCH
+            if batch:
+                self.woken = number + 1
+            self._set_mark()
+        if batch and self.wake is not None:
             self.wake(True)
 
     def _shed(self, number: int | None = None) -> None:
@@ -318,7 +334,7 @@ class Outbox:
             self.aloft -= len(parcel.settled) + len(parcel.items) + len(parcel.raw)
             self.gone += len(parcel.settled)
             self.bytes -= sum(each.weight for each in parcel.settled)
-            self.mark = max(self.mark, self.gone + self.max_items) if self.wake is None else self.mark
+            self._set_mark()
             if parcel.items:
                 lane.backlog = sorted([*parcel.items, *lane.backlog], key=_age)
             lane.items.extendleft(reversed(parcel.raw))
@@ -358,6 +374,14 @@ class Outbox:
         with self.lock:
             waiting = sum(len(lane.items) + len(lane.backlog) for lane in self.waiting.values())
             return waiting + self.aloft
+
+    def __del__(self) -> None:
+        unsent = sum(len(lane.items) + len(lane.backlog) for lane in self.waiting.values())
+        if unsent and self.spool is None:
+            try:  # noqa: SIM105 - contextlib would cost time at import
+                log().warning("lost: %d (a tracker that nobody uses any more had not sent them)", unsent)
+            except Exception:  # noqa: S110 - at the end of the interpreter there may be nobody to tell
+                pass
 
     def forget(self) -> None:
         """After a fork, in the child: what waits belongs to the parent, which will send it."""

@@ -8,7 +8,6 @@ from agentsight.config import Config, log, set_log_level
 from agentsight.conversation import Conversation, remembering
 from agentsight.current import Current, current_places
 from agentsight.dispatch import Dispatch
-from agentsight.exceptions import AgentSightError, NoDataToSendException
 from agentsight.outbox import Outbox
 from agentsight.sender import Transport
 from agentsight.tracking import Tracking
@@ -127,6 +126,7 @@ class ConversationTracker(Tracking):
         self.config.configure(
             **{**options, **{name: value for name, value in given.items() if value is not None}}
         )
+        self._dispatch.start()
         self._outbox.set_bounds(self.config.max_pending_items, self.config.max_pending_bytes)
         if log_level is not None:
             set_log_level(self.config.log_level)
@@ -283,25 +283,10 @@ class ConversationTracker(Tracking):
         Returns:
             `sent`, `unsent` (still pending) and `lost`: numbers of items. Errors are logged, not raised.
         """
-        before = self._outbox.count()
-        problem = ""
         try:
-            report = self._dispatch.send(None, timeout=timeout)
-            problem = next((row["error"] for row in report["items"] if not row["success"]), "")
-        except NoDataToSendException:
-            pass
-        except AgentSightError as error:
-            problem = str(error)
+            return self._dispatch.finish(timeout)
         finally:
             self._transport.close()
-        unsent = self._outbox.count()
-        if unsent:
-            log().warning("closed with unsent items: %d (%s)", unsent, problem)
-        return {
-            "sent": before - unsent,
-            "unsent": unsent,
-            "lost": sum(self._outbox.report_losses().values()),
-        }
 
     def _lane(self, conversation_id: str | None) -> Lane:
         if conversation_id is None:

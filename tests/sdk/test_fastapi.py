@@ -16,7 +16,7 @@ from fastapi import BackgroundTasks, FastAPI
 from agentsight import ConversationTracker
 from tests.sdk.capture import CaptureServer
 
-REQUESTS = 120
+REQUESTS = 80
 MESSAGES = ("question", "thinking", "answer")
 
 

@@ -408,7 +408,7 @@ def test_a_tracker_that_nobody_holds_any_more_does_not_stay_in_the_context(serve
 
     from agentsight.current import places
 
-    for number in range(50):
+    for number in range(10):
         short_lived = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
         short_lived.get_or_create_conversation(f"c{number}")
         short_lived.send_tracked_data()
