@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agentsight.server.demo import AGENT_NAMES, generate, import_lines_of, next_conversation
+from agentsight.server.demo import AGENT_NAMES, generate, next_conversation
 from agentsight.server.demo.addresses import NETWORKS
 from agentsight.server.demo.cast import ROLES
 from agentsight.server.demo.play import load, read
@@ -187,7 +187,7 @@ def test_the_server_takes_every_record(records: list[tuple[str, dict[str, Any]]]
     for name in AGENT_NAMES:
         mine = [record for owner, record in recent if owner == name]
         offered += sum(bool(record.get("is_offered")) for record in mine)
-        lines = [line for record in mine for line in import_lines_of(record)]
+        lines = [msgspec.json.encode(record) for record in mine]
         report = import_lines(database, files, places, ids[name], lines)
         assert report.problems == []
         assert report.duplicates == 0

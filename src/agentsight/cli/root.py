@@ -15,6 +15,7 @@ _COMMANDS = {
     "keys": ("keys", "keys", "Make, list and revoke API keys."),
     "people": ("people", "people", "Add people who sign in to the dashboard."),
     "import": ("importing", "import_", "Read conversations from files."),
+    "export": ("export", "export", "Write an agent's conversations to a file."),
 }
 
 

@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from agentsight.server import dashboard
-from agentsight.server.api import conversations, files, me
+from agentsight.server.api import conversations, export, files, me
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.errors import RequestError
 from agentsight.server.files import FileStore
@@ -80,6 +80,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         *conversations.handlers,
         *me.handlers,
         *files.handlers,
+        *export.handlers,
         *dashboard.handlers,
     ]
     documented = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from agentsight.server.demo.generate import AGENT_NAMES, Record, generate, import_lines_of
+from agentsight.server.demo.generate import AGENT_NAMES, Record, generate
 from agentsight.server.files import FileStore
 from agentsight.server.geo import Places
 from agentsight.server.ingest.archive import import_lines
@@ -142,7 +142,7 @@ def _import(
         for owner, record in records:
             if owner == name:
                 done += 1
-                yield from import_lines_of(record)
+                yield msgspec.json.encode(record)
 
     for name in AGENT_NAMES:
         import_lines(

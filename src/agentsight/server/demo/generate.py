@@ -10,14 +10,12 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from agentsight.server.demo import play
 from agentsight.server.demo.cast import ROLES, Role
 from agentsight.server.demo.people import Crowd, Person
 from agentsight.server.demo.stage import Stage, iso
 
-__all__ = ["AGENT_NAMES", "generate", "import_lines_of", "next_conversation"]
+__all__ = ["AGENT_NAMES", "generate", "next_conversation"]
 
 Record = dict[str, Any]
 
@@ -63,19 +61,6 @@ def next_conversation(rng: random.Random, now: datetime) -> tuple[str, Record]:
     role = rng.choices(ROLES, [each.per_day for each in ROLES])[0]
     person = Crowd(role, rng).next()
     return role.name, _conversation(role, person, now.astimezone(timezone.utc), 0, rng, pace=0.3, live=True)
-
-
-def import_lines_of(record: Record) -> list[bytes]:
-    """Return a record as the lines to import.
-
-    A conversation that was offered before it was used is two lines: what `initialize_conversation` sends when a
-    widget opens, then the whole.
-    """
-    whole = {name: value for name, value in record.items() if name != "is_offered"}
-    lines = [msgspec.json.encode(whole)]
-    if record.get("is_offered") and record["is_used"]:
-        lines.insert(0, msgspec.json.encode({**whole, "is_used": False, "items": [], "feedbacks": []}))
-    return lines
 
 
 def _life(role: Role, seed: int, until: datetime, days: int) -> Iterator[tuple[datetime, str, str, Record]]:

@@ -56,9 +56,7 @@ async def _happen(services: Services, agent_id: int, record: dict[str, Any]) -> 
         for each in record["feedbacks"]
         if each["source"] == "customer"
     ]
-    fields = {
-        name: value for name, value in record.items() if name not in ("items", "feedbacks", "is_offered")
-    }
+    fields = {name: value for name, value in record.items() if name not in ("items", "feedbacks")}
     try:
         while waiting:
             due = datetime.fromisoformat(waiting[0]["timestamp"].replace("Z", "+00:00"))

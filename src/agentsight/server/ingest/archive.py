@@ -9,7 +9,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
-from itertools import islice
 
 import msgspec
 
@@ -22,6 +21,8 @@ from agentsight.server.store import append
 from agentsight.server.store.database import Database
 
 LINES_AT_ONCE = 50
+# A line carries its attachments: fewer of those go into one transaction.
+BYTES_AT_ONCE = 16 * 1024 * 1024
 
 
 class Report(msgspec.Struct):
@@ -70,8 +71,15 @@ def import_lines(
 
 
 def _groups(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    rest = iter(lines)
-    while group := list(islice(rest, LINES_AT_ONCE)):
+    group: list[bytes] = []
+    size = 0
+    for line in lines:
+        group.append(line)
+        size += len(line)
+        if len(group) == LINES_AT_ONCE or size >= BYTES_AT_ONCE:
+            yield group
+            group, size = [], 0
+    if group:
         yield group
 
 

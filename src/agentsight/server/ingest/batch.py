@@ -152,6 +152,7 @@ class Batch:
             self._refuse(given.conversation_id, outcomes, error.errors)
             return
         fields.is_marked = given.is_marked
+        fields.is_offered = given.is_offered
         if given.deleted_at is not None:
             fields.deleted_at = times.from_datetime(given.deleted_at)
         outcome = ConversationOutcome(given.conversation_id, None, False, True, None, outcomes)

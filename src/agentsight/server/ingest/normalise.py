@@ -84,11 +84,24 @@ class Normaliser:
         began = given.started_at or given.timestamp
         if began is not None:
             fields.started_at = timestamp("started_at" if given.started_at else "timestamp", began)
-        place = self._locate(fields.customer_ip_address)
+        place = self._place(given, fields.customer_ip_address)
         if place is not None:
             fields.country, fields.city = place.country, place.city
             fields.timezone_name = place.timezone_name
         return fields
+
+    def _place(self, given: wire.ConversationFields, address: str | None) -> PlaceLike | None:
+        if self._archive and isinstance(given, wire.ConversationIn):
+            told = given.geo_location
+            if told is None:
+                return None
+            if isinstance(told, wire.PlaceIn):
+                return wire.PlaceIn(
+                    _text("geo_location.country", told.country),
+                    _text("geo_location.city", told.city),
+                    _text("geo_location.timezone_name", told.timezone_name),
+                )
+        return self._locate(address)
 
     def item(self, given: wire.ItemIn, now: int) -> NewItem:
         """One item of any type; `now` (microseconds) is its time when it names none."""

@@ -145,11 +145,25 @@ class ConversationFields(Struct, kw_only=True):
     started_at: datetime | None = None
 
 
+class PlaceIn(Struct):
+    """Where a conversation came from, in an archive; a live one is located by its address."""
+
+    country: OptionalName | None = None
+    city: OptionalName | None = None
+    timezone_name: OptionalName | None = None
+
+
 class ConversationIn(ConversationFields, kw_only=True):
-    """A conversation in bulk writing; `items` are decoded one by one, so that a bad one fails alone."""
+    """A conversation in bulk writing; `items` are decoded one by one, so that a bad one fails alone.
+
+    `is_offered`: it was begun before the customer said anything, whether or not it was used later; None: when
+    `is_used` is false.
+    """
 
     is_marked: bool = False
+    is_offered: bool | None = None
     deleted_at: datetime | None = None
+    geo_location: PlaceIn | UnsetType | None = UNSET
     items: list[ItemIn] | UnsetType = UNSET
     feedbacks: list[FeedbackIn] = []
 

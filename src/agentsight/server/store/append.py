@@ -69,6 +69,7 @@ class NewConversation(msgspec.Struct):
 
     `row` names an existing one by its number; else `conversation_id` finds or makes it.
     `is_used` None: engaged when new, else when one of the items comes from the end user.
+    `is_offered` counts for a new one; None: offered when it is not used.
     """
 
     conversation_id: str | None = None
@@ -85,6 +86,7 @@ class NewConversation(msgspec.Struct):
     city: str | None = None
     timezone_name: str | None = None
     is_used: bool | None = None
+    is_offered: bool | None = None
     is_marked: bool = False
     deleted_at: int | None = None
     started_at: int | None = None
@@ -348,7 +350,7 @@ def _new_row(number: int, agent_id: int, given: NewConversation) -> _Row:
         is_marked=given.is_marked,
         is_deleted=given.deleted_at is not None,
         is_used=is_used,
-        is_offered=not is_used,
+        is_offered=bool(given.is_offered) or not is_used,
         started_at=started_at,
         ended_at=started_at,
         deleted_at=given.deleted_at,

@@ -215,6 +215,34 @@ def before(
     )
 
 
+def oldest_first(
+    connection: Connection,
+    agents: Agents,
+    filters: Filters,
+    *,
+    cursor: tuple[int, int] | None = None,
+    up_to: int | None = None,
+    limit: int = 200,
+) -> list[ConversationRow]:
+    """Matching conversations, oldest first, that began after the cursor (started_at, id), none with a number
+    above `up_to`."""
+    conditions = _conditions(dialect.of(connection), agents, filters)
+    table = conversations.c
+    if cursor is not None:
+        started_at, number = cursor
+        conditions.append(
+            and_(table.started_at >= started_at, or_(table.started_at > started_at, table.id > number))
+        )
+    if up_to is not None:
+        conditions.append(table.id <= up_to)
+    return _rows(connection, _row.where(*conditions).order_by(table.started_at, table.id).limit(limit))
+
+
+def highest_number(connection: Connection) -> int:
+    """The number of the conversation that was made last; 0 when there is none."""
+    return int(connection.execute(select(func.max(conversations.c.id))).scalar() or 0)
+
+
 def after_revision(
     connection: Connection, agents: Agents, filters: Filters, revision: int, *, limit: int = 50
 ) -> list[ConversationRow]:
