@@ -15,7 +15,8 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from agentsight.server import dashboard
-from agentsight.server.api import conversations, export, files, me
+from agentsight.server.analytics.service import open_analytics
+from agentsight.server.api import analytics, conversations, export, files, me
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.errors import RequestError
 from agentsight.server.files import FileStore
@@ -46,15 +47,19 @@ def open_services(settings: Settings) -> Services:
         database.check_current()
     with database.write() as connection:
         signer = Signer.of_installation(connection)
+        figures = open_analytics(settings, database, connection)
+    writer = Writer(database, max_waiting=settings.queue_items)
+    writer.committed.append(figures.projector.notice)
     return Services(
         settings=settings,
         database=database,
-        writer=Writer(database, max_waiting=settings.queue_items),
+        writer=writer,
         files=FileStore(settings.files_url or settings.data_dir / "files"),
         places=Places(settings.geo_database),
         gate=Gate(database),
         signer=signer,
         brake=Brake(),
+        analytics=figures,
     )
 
 
@@ -69,10 +74,12 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         services.writer.start()
+        services.analytics.start()
         try:
             yield
         finally:
             services.writer.stop()
+            services.analytics.stop()
             services.database.close()
 
     rooms: list[Any] = [
@@ -80,6 +87,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         *conversations.handlers,
         *me.handlers,
         *files.handlers,
+        *analytics.handlers,
         *export.handlers,
         *dashboard.handlers,
     ]

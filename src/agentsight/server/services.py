@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from agentsight.server.analytics.service import Analytics
 from agentsight.server.files import FileStore
 from agentsight.server.geo import Places
 from agentsight.server.requests import AnyRequest
@@ -34,6 +35,7 @@ class Services:
     gate: Gate
     signer: Signer
     brake: Brake
+    analytics: Analytics
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query on a reading connection, in a thread.

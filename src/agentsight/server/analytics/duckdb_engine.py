@@ -90,7 +90,7 @@ class DuckEngine:
         deadline = time.monotonic() + LOCK_PATIENCE
         while True:
             try:
-                self._adopt_next()
+                self.adopt_next()
                 self._start()
                 self._tidy()
                 return
@@ -112,7 +112,7 @@ class DuckEngine:
             with contextlib.suppress(duckdb.Error):
                 connection.close()
         if self._used != self.path:
-            _remove(self._used)
+            remove(self._used)
 
     def _start(self) -> None:
         """Open the file in use and see that it is of this layout and this store."""
@@ -145,7 +145,7 @@ class DuckEngine:
             self.path.rename(aside)
         except OSError as error:
             raise AnalyticsError(f"{self.path} {reason} and cannot be moved: {error.strerror}") from None
-        _remove(Path(f"{self.path}{_WAL}"))
+        remove(Path(f"{self.path}{_WAL}"))
         logger.warning("%s %s: moved to %s, the figures are built anew", self.path, reason, aside.name)
         try:
             self._start()
@@ -154,7 +154,7 @@ class DuckEngine:
 
     def _use_second_file(self, error: duckdb.Error) -> None:
         self._used = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        _remove(self._used)
+        remove(self._used)
         logger.warning(
             "%s is in use by another program: the figures are built anew in %s until the next start",
             self.path,
@@ -171,15 +171,19 @@ class DuckEngine:
             if left.suffix[1:].isdigit():
                 with contextlib.suppress(duckdb.Error):
                     _connect(left, 1).close()
-                    _remove(left)
+                    remove(left)
 
-    def _adopt_next(self) -> None:
-        """Put the rebuilt file in place of this one, which nobody has open."""
+    def adopt_next(self) -> None:
+        """Put the rebuilt file in place of this one.
+
+        Raises:
+            duckdb.Error: this one is open somewhere, or broken.
+        """
         if not self.next_path.exists():
             return
         if self.path.exists():
             _connect(self.path, 1).close()  # nobody else has it open, or this raises
-        _remove(Path(f"{self.path}{_WAL}"))
+        remove(Path(f"{self.path}{_WAL}"))
         self.next_path.replace(self.path)
 
     def take_over(self) -> bool:
@@ -193,7 +197,7 @@ class DuckEngine:
                 self._connection.close()
                 self._connection = None
             try:
-                self._adopt_next()
+                self.adopt_next()
                 self._start()
             except (duckdb.Error, OSError) as error:
                 self._begin_anew(f"cannot be read ({_first_line(error)})")
@@ -277,7 +281,7 @@ class DuckEngine:
 
     def export(self, target: Path) -> None:
         """Write an ordered copy without gaps; the target is complete on disk when this returns."""
-        _remove(target)
+        remove(target)
         with self._writing:
             connection = self._writer()
             quoted = str(target).replace("'", "''")
@@ -344,7 +348,8 @@ def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Delete an analytics file, if it is there, with the log beside it."""
     for each in (path, Path(f"{path}{_WAL}")):
         with contextlib.suppress(OSError):
             each.unlink()

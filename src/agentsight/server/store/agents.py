@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import msgspec
 from sqlalchemy import Connection, func, select, update
 
 from agentsight.server.store import times
 from agentsight.server.store.schema import agents, api_keys
+
+# Actions whose run means that a human takes over, unless an agent's settings name others.
+ESCALATIONS = ("fallback_to_human", "open_ticket", "ticket", "contact_human")
 
 
 class AgentRow(msgspec.Struct, frozen=True):
@@ -50,6 +55,33 @@ def listing(connection: Connection, ids: frozenset[int] | None = None) -> list[A
     if ids is not None:
         query = query.where(agents.c.id.in_(ids))
     return [AgentRow(*row) for row in connection.execute(query)]
+
+
+class AgentSettings(msgspec.Struct, omit_defaults=True):
+    """What can be set per agent, kept as JSON."""
+
+    escalation_actions: list[str] | None = None
+
+
+def escalations(connection: Connection, ids: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """The actions that count as handing over to a human, by agent; agents that are not there are left out."""
+    query = select(agents.c.id, agents.c.settings).where(agents.c.id.in_(sorted(ids)))
+    found = {}
+    for number, text in connection.execute(query):
+        chosen = msgspec.json.decode(text, type=AgentSettings).escalation_actions
+        found[number] = ESCALATIONS if chosen is None else tuple(chosen)
+    return found
+
+
+def set_escalations(connection: Connection, agent_id: int, names: Sequence[str] | None) -> None:
+    """Choose an agent's escalation actions; None: the usual ones again."""
+    text = connection.execute(select(agents.c.settings).where(agents.c.id == agent_id)).scalar_one()
+    chosen = msgspec.json.decode(text, type=dict[str, object])
+    chosen.pop("escalation_actions", None)
+    if names is not None:
+        chosen["escalation_actions"] = sorted(set(names))
+    values = {"settings": msgspec.json.encode(chosen).decode()}
+    connection.execute(update(agents).where(agents.c.id == agent_id), values)
 
 
 def add_key(

@@ -1,0 +1,91 @@
+"""Tokens, and what they cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any
+
+from agentsight.server import pricing, zones
+from agentsight.server.analytics.query import Inquiry
+from agentsight.server.analytics.series import within
+
+_KINDS = ("prompt", "completion", "embedding", "total")
+
+
+def tokens(inquiry: Inquiry) -> dict[str, Any]:
+    """Absent where no usage was reported: that is not the same as none used."""
+    q = inquiry.query()
+    sums = ", ".join(f"sum({kind})" for kind in _KINDS)
+    by_model = [
+        {"model": model, **dict(zip(_KINDS, map(int, counts), strict=True))}
+        for model, *counts in q.rows(f"SELECT model, {sums} FROM usage WHERE {q.happened} GROUP BY model")  # noqa: S608
+    ]
+    by_model.sort(key=lambda row: (row["model"] is None, -row["total"], row["model"] or ""))
+    totals: dict[str, int | None] = dict.fromkeys(_KINDS)
+    if by_model:
+        totals = {kind: sum(row[kind] for row in by_model) for kind in _KINDS}
+    return {**totals, "by_model": by_model, "by_day": _by_day(inquiry) if by_model else []}
+
+
+def _by_day(inquiry: Inquiry) -> list[dict[str, Any]]:
+    q = inquiry.query()
+    sums = ", ".join(f"sum({kind})" for kind in _KINDS)
+    rows = q.rows(f"SELECT {q.day('moment')} AS day, {sums} FROM usage WHERE {q.happened} GROUP BY day")  # noqa: S608
+    counts = {
+        kind: within(inquiry.scope, [(row[0], row[place]) for row in rows])
+        for place, kind in enumerate(_KINDS, start=1)
+    }
+    first, last = zones.day_number(inquiry.scope.first), zones.day_number(inquiry.scope.last)
+    return [
+        {"start": zones.day_of(day).isoformat(), **{kind: counts[kind][day] for kind in _KINDS}}
+        for day in range(first, last + 1)
+    ]
+
+
+def cost(inquiry: Inquiry) -> dict[str, Any]:
+    """At list prices. What has no price is counted in tokens, never as 0.
+
+    Prompt and completion tokens are priced by the model's price of the day. Embedding tokens go by another model's
+    price, which only a report of nothing but embedding tokens names; others have no price, nor have tokens that are
+    only known as a total.
+    """
+    q = inquiry.query()
+    day = q.functions.divide("moment", zones.DAY)
+    rows = q.rows(
+        f"SELECT model, {day} AS day, prompt = 0 AND completion = 0 AS only_embedding, "  # noqa: S608
+        "sum(prompt), sum(completion), sum(embedding), "
+        "sum(CASE WHEN total > prompt + completion + embedding "
+        "THEN total - prompt - completion - embedding ELSE 0 END) "
+        f"FROM usage WHERE {q.happened} GROUP BY model, day, only_embedding"
+    )
+    spent: dict[str | None, Decimal] = {}
+    unpriced: dict[str | None, int] = defaultdict(int)
+    for model, number, only_embedding, *counts in rows:
+        prompt, completion, embedding, rest = map(int, counts)
+        price = pricing.price(model, number)
+        unpriced[model] += rest
+        if price is None:
+            unpriced[model] += prompt + completion + embedding
+            continue
+        amount = prompt * price.prompt + completion * price.completion
+        if only_embedding:
+            amount += embedding * price.prompt
+        else:
+            unpriced[model] += embedding
+        spent[model] = spent.get(model, Decimal()) + amount
+    by_model: list[dict[str, Any]] = [
+        {
+            "model": model,
+            "value": float(spent[model]) if model in spent else None,
+            "unpriced_tokens": left,
+        }
+        for model, left in unpriced.items()
+    ]
+    by_model.sort(key=lambda row: (row["value"] is None, -(row["value"] or 0.0), row["model"] or ""))
+    return {
+        "value": float(sum(spent.values(), Decimal())) if spent else None,
+        "currency": pricing.CURRENCY,
+        "unpriced_tokens": sum(unpriced.values()),
+        "by_model": by_model,
+    }
