@@ -16,6 +16,7 @@ _COMMANDS = {
     "people": ("people", "people", "Add people who sign in to the dashboard."),
     "import": ("importing", "import_", "Read conversations from files."),
     "export": ("export", "export", "Write an agent's conversations to a file."),
+    "analytics": ("analytics", "analytics", "Build the figures anew."),
 }
 
 

@@ -87,6 +87,9 @@ class DuckEngine:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AnalyticsError(f"cannot write {self.path.parent}: {error.strerror}") from None
+        self._open_patiently()
+
+    def _open_patiently(self) -> None:
         deadline = time.monotonic() + LOCK_PATIENCE
         while True:
             try:
@@ -145,7 +148,7 @@ class DuckEngine:
             self.path.rename(aside)
         except OSError as error:
             raise AnalyticsError(f"{self.path} {reason} and cannot be moved: {error.strerror}") from None
-        remove(Path(f"{self.path}{_WAL}"))
+        _remove_log(self.path)
         logger.warning("%s %s: moved to %s, the figures are built anew", self.path, reason, aside.name)
         try:
             self._start()
@@ -166,25 +169,33 @@ class DuckEngine:
             raise AnalyticsError(f"cannot open {self.path}: {_first_line(error)}") from None
 
     def _tidy(self) -> None:
-        """Remove second files whose programs have ended."""
+        """Remove files beside this one whose programs have ended."""
         for left in self.path.parent.glob(self.path.name + ".*"):
-            if left.suffix[1:].isdigit():
+            if left.suffix[1:].isdigit() or left.suffix.startswith((".taken-", ".building-")):
                 with contextlib.suppress(duckdb.Error):
                     _connect(left, 1).close()
                     remove(left)
 
     def adopt_next(self) -> None:
-        """Put the rebuilt file in place of this one.
+        """Put the file that was rebuilt in place of this one, if one is waiting.
 
         Raises:
-            duckdb.Error: this one is open somewhere, or broken.
+            duckdb.Error: this one is open somewhere.
         """
-        if not self.next_path.exists():
+        taken = self.next_path.with_suffix(f".taken-{os.getpid()}")
+        try:
+            self.next_path.rename(taken)  # of several that try, one has it
+        except OSError:
             return
-        if self.path.exists():
-            _connect(self.path, 1).close()  # nobody else has it open, or this raises
-        remove(Path(f"{self.path}{_WAL}"))
-        self.next_path.replace(self.path)
+        try:
+            if self.path.exists():
+                _connect(self.path, 1).close()  # nobody else has it open, or this raises
+        except duckdb.Error as error:
+            if _is_locked(error):
+                taken.replace(self.next_path)
+                raise
+        _remove_log(self.path)
+        taken.replace(self.path)
 
     def take_over(self) -> bool:
         """See Engine; readers wait for a moment."""
@@ -196,11 +207,7 @@ class DuckEngine:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-            try:
-                self.adopt_next()
-                self._start()
-            except (duckdb.Error, OSError) as error:
-                self._begin_anew(f"cannot be read ({_first_line(error)})")
+            self._open_patiently()
         return True
 
     def recover(self, reason: str) -> None:
@@ -350,9 +357,14 @@ def _listed(numbers: Sequence[int]) -> str:
 
 def remove(path: Path) -> None:
     """Delete an analytics file, if it is there, with the log beside it."""
-    for each in (path, Path(f"{path}{_WAL}")):
-        with contextlib.suppress(OSError):
-            each.unlink()
+    with contextlib.suppress(OSError):
+        path.unlink()
+    _remove_log(path)
+
+
+def _remove_log(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        Path(f"{path}{_WAL}").unlink()
 
 
 def _said(error: duckdb.Error) -> AnalyticsError:
