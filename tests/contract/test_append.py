@@ -303,3 +303,45 @@ def test_two_writers_at_once_store_each_item_once(database: Database, agent: int
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM items")).scalar_one() == 40
         assert connection.execute(text("SELECT sum(messages) FROM conversations")).scalar_one() == 40
+
+
+def test_a_button_with_a_label_of_any_length_is_kept(database: Database, agent: int) -> None:
+    # Text that does not compress: an index on PostgreSQL has no room for it.
+    label = "".join(chr(0x4E00 + each * 7919 % 20_000) for each in range(2_000))
+    click = NewItem(BUTTON, 1, None, END_USER, detail=("event", label, "v"))
+    stored = store(database, agent, NewConversation("c", items=[click, said(2, "hi")]))
+    with database.read() as connection:
+        entries = transcripts.load(connection, [stored[0].id or 0])[stored[0].id or 0].entries
+    assert entries[0].button is not None
+    assert entries[0].button.label == label
+
+
+def test_a_write_that_the_engine_refuses_fails_alone(database: Database, agent: int) -> None:
+    """Many requests share a transaction; one that is too much for the engine must not take the others along."""
+
+    def poison(connection, attempt: int) -> None:  # type: ignore[no-untyped-def]
+        connection.exec_driver_sql("SELECT * FROM there_is_no_such_table")
+
+    def good(number: int):  # type: ignore[no-untyped-def]
+        given = NewConversation(f"c{number}", items=[said(1, "hi")])
+        return lambda connection, attempt: append.append(connection, attempt, agent, [given])
+
+    async def run() -> list[object]:
+        gate = threading.Event()
+        writer = Writer(database)
+        writer.start()
+        first = asyncio.ensure_future(writer.run(lambda *_: gate.wait(10) and None))
+        work = [good(1), poison, good(2), good(3)]
+        waiting = [asyncio.ensure_future(writer.run(each)) for each in work]
+        await asyncio.sleep(0)  # all of them are in the queue
+        gate.set()
+        await first
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        writer.stop()
+        return list(outcomes)
+
+    outcomes = asyncio.run(run())
+    assert isinstance(outcomes[1], Exception)
+    assert not any(isinstance(outcomes[each], BaseException) for each in (0, 2, 3))
+    for number in (1, 2, 3):
+        assert read(database, agent, f"c{number}").messages == 1

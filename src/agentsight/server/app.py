@@ -14,7 +14,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
-from agentsight.server import dashboard
+from agentsight.server import dashboard, outages
 from agentsight.server.analytics.service import open_analytics
 from agentsight.server.api import analytics, conversations, export, files, me
 from agentsight.server.contract.documentation import Doc
@@ -29,7 +29,7 @@ from agentsight.server.security.signing import Signer
 from agentsight.server.services import Services
 from agentsight.server.settings import Settings
 from agentsight.server.store.database import Database
-from agentsight.server.store.writer import Overloaded, Unavailable, Writer
+from agentsight.server.store.writer import Overloaded, Writer
 
 logger = logging.getLogger("agentsight.server")
 
@@ -107,7 +107,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         exception_handlers={
             RequestError: dashboard.or_page(_refused),
             Overloaded: dashboard.or_page(_overloaded),
-            Unavailable: dashboard.or_page(_unavailable),
+            **dict.fromkeys(outages.KINDS, dashboard.or_page(_outage)),
             HTTPException: dashboard.or_page(_http),
             Exception: dashboard.or_page(_failed),
         },
@@ -129,8 +129,11 @@ def _overloaded(_: AnyRequest, error: Overloaded) -> Response[bytes]:
     return _answer(429, {"detail": f"too much is waiting; try again in {wait} s"}, {"Retry-After": wait})
 
 
-def _unavailable(_: AnyRequest, error: Unavailable) -> Response[bytes]:
-    return _answer(503, {"detail": str(error)}, {"Retry-After": "2"})
+def _outage(request: AnyRequest, error: Exception) -> Response[bytes]:
+    detail = outages.told(error)
+    if detail is None:
+        return _failed(request, error)
+    return _answer(503, {"detail": detail}, {"Retry-After": str(outages.RETRY_AFTER)})
 
 
 def _http(_: AnyRequest, error: HTTPException) -> Response[bytes]:

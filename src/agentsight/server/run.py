@@ -8,13 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import uvicorn
+from sqlalchemy.exc import DBAPIError
 
 from agentsight.server.app import create_app, open_services
+from agentsight.server.exclusive import FolderInUse, FolderLock
 from agentsight.server.files import FilesError
+from agentsight.server.outages import first_line
 from agentsight.server.security import sessions
 from agentsight.server.services import Services
 from agentsight.server.settings import Settings, SettingsError
 from agentsight.server.store.database import StoreError
+
+logger = logging.getLogger("agentsight.server")
 
 
 class StartError(Exception):
@@ -37,11 +42,21 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
         StartError: the port is taken, the data folder cannot be used, or the database is newer.
     """
     listener = _listen(settings)
+    lock: FolderLock | None = None
     try:
+        lock = FolderLock(settings.data_dir)
         services = open_services(settings)
-    except (StoreError, FilesError, SettingsError) as error:
+    except Exception as error:
         listener.close()
-        raise StartError(str(error)) from None
+        if lock is not None:
+            lock.release()
+        if isinstance(error, DBAPIError):
+            raise StartError(
+                f"the database does not take writes ({first_line(error)}): look at the disk's space and rights"
+            ) from None
+        if isinstance(error, (StoreError, FilesError, SettingsError, FolderInUse)):
+            raise StartError(str(error)) from None
+        raise
     config = uvicorn.Config(
         create_app(settings, services),
         log_config=None,
@@ -56,7 +71,10 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     server = _Server(config, lambda: announce(_started(settings, services, listener)))
-    server.run(sockets=[listener])
+    try:
+        server.run(sockets=[listener])
+    finally:
+        lock.release()
 
 
 class _Server(uvicorn.Server):
@@ -89,6 +107,10 @@ def _started(settings: Settings, services: Services, listener: socket.socket) ->
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     address = settings.public_url.rstrip("/") if settings.public_url else f"http://{shown}:{port}"
-    with services.database.write() as connection:
-        token = sessions.first_account_token(connection)
+    token = None
+    try:
+        with services.database.write() as connection:
+            token = sessions.first_account_token(connection)
+    except DBAPIError as error:
+        logger.error("no first account can be made: %s", first_line(error))
     return Started(address, services, f"{address}/welcome/{token}" if token else None)

@@ -7,11 +7,12 @@ from typing import Any
 from litestar import Router
 from litestar.exceptions import HTTPException
 
+from agentsight.server import outages
 from agentsight.server.dashboard.compression import compressed
 from agentsight.server.dashboard.pages import api_docs, assets, connect, conversations, overview, session
 from agentsight.server.dashboard.pages.page import or_page, trouble
 from agentsight.server.errors import RequestError
-from agentsight.server.store.writer import Overloaded, Unavailable
+from agentsight.server.store.writer import Overloaded
 
 __all__ = ["handlers", "or_page"]
 
@@ -27,7 +28,7 @@ _pages = Router(
     ],
     # Named one by one: the application's handlers for these answer programs, with JSON.
     exception_handlers=dict.fromkeys(
-        (RequestError, HTTPException, Overloaded, Unavailable, Exception), trouble
+        (RequestError, HTTPException, Overloaded, *outages.KINDS, Exception), trouble
     ),
 )
 handlers: list[Any] = [_pages, *assets.handlers]

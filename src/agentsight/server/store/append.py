@@ -265,11 +265,16 @@ def append(
         statements.insert(driver, _DETAIL_TABLES[kind].name, detail_rows)
     statements.insert(driver, "attachments", file_rows)
     driver.close()
-    for choice in sorted({(row[2], row[3]) for row in details.get(BUTTON, ())}):
+    for choice in sorted({(row[2], row[3]) for row in details.get(BUTTON, ()) if _fits_an_index(row)}):
         connection.execute(
             _choice, dict(zip(("agent_id", "button_event", "label"), (agent_id, *choice), strict=True))
         )
     return answers
+
+
+def _fits_an_index(button: tuple[Any, ...]) -> bool:
+    """PostgreSQL keeps at most some 2,700 bytes in a row of an index; a label of that length is no choice."""
+    return len(button[2].encode()) + len(button[3].encode()) <= 2_000
 
 
 _choice = text(

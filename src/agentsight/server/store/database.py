@@ -45,9 +45,24 @@ class Database:
         self.reading = self._engine(read_only=True, size=readers)
 
     def _engine(self, *, read_only: bool, size: int) -> Engine:
-        options: dict[str, Any] = {"poolclass": QueuePool, "pool_size": size, "max_overflow": 32}
+        options: dict[str, Any] = {
+            "poolclass": QueuePool,
+            "pool_size": size,
+            "max_overflow": 32,
+            "hide_parameters": True,  # errors reach the log, what customers wrote does not
+        }
         if self.dialect is dialect.Dialect.POSTGRESQL:
             options |= {"paramstyle": "format", "pool_pre_ping": True}
+            # A server that has vanished from the network is given up after seconds, not after hours.
+            waits = {
+                "connect_timeout": 5,
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "tcp_user_timeout": 20_000,
+            }
+            options["connect_args"] = {
+                name: value for name, value in waits.items() if name not in self.url.query
+            }
             if read_only:
                 options["execution_options"] = {
                     "postgresql_readonly": True,

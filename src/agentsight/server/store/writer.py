@@ -9,12 +9,13 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from agentsight.server.store.database import Database
 
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 GROUP_ITEMS = 2_000
 ATTEMPTS = 5
+COMPLAIN_SECONDS = 10.0
 
 
 class Overloaded(Exception):
@@ -61,6 +63,9 @@ class Writer:
         self.waiting = 0
         # Called in the writer's thread after each commit; must return at once and never raise.
         self.committed: list[Callable[[], None]] = []
+        # Since when the database takes no writes, by the monotonic clock; None: it does.
+        self.failing_since: float | None = None
+        self._complained = -COMPLAIN_SECONDS
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="agentsight-writer", daemon=True)
         self._closed = False
@@ -136,18 +141,53 @@ class Writer:
                 job.future.set_result(job.result)
 
     def _write(self, group: list[_Job]) -> None:
+        error = self._commit(group)
+        if error is None:
+            return
+        if len(group) > 1:
+            # One request may be more than the engine takes; the others must not fail with it, now and at each
+            # resend. Two failures in a row are the engine's own trouble.
+            failures = 0
+            for job in group:
+                if failures < 2:
+                    error = self._commit([job]) or error
+                    failures = failures + 1 if isinstance(job.error, Unavailable) else 0
+                else:
+                    job.result, job.error = None, _unavailable()
+            group = [job for job in group if isinstance(job.error, Unavailable)]
+        if not group:
+            return
+        now = time.monotonic()
+        if self.failing_since is None:
+            self.failing_since = now
+        if now - self._complained >= COMPLAIN_SECONDS:
+            self._complained = now
+            logger.error("the database did not take a write: %s", _first_line(error))
+
+    def _commit(self, group: list[_Job]) -> Exception | None:
+        """Write the group in one transaction; what kept the engine from it, if anything did."""
         try:
             with self.database.writing.begin() as connection:
                 for job in group:
                     _run_alone(connection, job)
         except Exception as error:
-            logger.error("the database did not take a write: %s", _first_line(error))
-            unavailable = Unavailable("the database did not take the write; try again")
             for job in group:
-                job.result, job.error = None, unavailable
-        else:
-            for notice in self.committed:
+                job.result, job.error = None, _unavailable()
+            return error
+        if self.failing_since is not None:
+            logger.warning("the database takes writes again")
+            self.failing_since = None
+        for notice in self.committed:
+            try:
                 notice()
+            except Exception:
+                # This thread must outlive whatever listens: without it nothing is stored any more.
+                logger.exception("a listener to commits failed")
+        return None
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("the database did not take the write; try again")
 
 
 def _run_alone(connection: Connection, job: _Job) -> None:
@@ -162,16 +202,20 @@ def _run_alone(connection: Connection, job: _Job) -> None:
         except (IntegrityError, drivers.IntegrityError) as error:
             savepoint.rollback()
             job.error = error
-        except (OperationalError, drivers.OperationalError):
-            raise  # the engine's own trouble concerns the whole group
-        except DBAPIError as error:
-            savepoint.rollback()
-            job.error = error
-            return
         except Exception as error:
+            if _is_engines(error, drivers):
+                raise  # concerns the whole group
             savepoint.rollback()
             job.error = error
             return
+
+
+def _is_engines(error: Exception, drivers: Any) -> bool:
+    """Whether the engine itself is in trouble: full disk, lost connection, read-only, damaged file."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, (drivers.OperationalError, drivers.InterfaceError, drivers.InternalError)):
+        return True
+    return type(cause) is drivers.DatabaseError  # SQLite's word for a damaged file
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 from sqlalchemy import Connection
 
+from agentsight.server import outages
 from agentsight.server.dashboard import formats
 from agentsight.server.dashboard.rendering import render
 from agentsight.server.errors import RequestError, not_found
@@ -20,7 +21,7 @@ from agentsight.server.security.access import Viewer
 from agentsight.server.services import viewer_of
 from agentsight.server.store import agents, times
 from agentsight.server.store.agents import AgentRow
-from agentsight.server.store.writer import Overloaded, Unavailable
+from agentsight.server.store.writer import Overloaded
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +68,13 @@ def outside(request: AnyRequest) -> dict[str, Any]:
     """What every page reads, also without a sign-in: theme, time zone, the present, where one is."""
     theme = request.cookies.get(THEME_COOKIE)
     query = request.scope.get("query_string", b"").decode("latin-1")
+    # The raw path keeps the slash at its end, which the framework takes off.
+    path = (request.scope.get("raw_path") or b"/").decode("latin-1")
     return {
         "theme": theme if theme in {"light", "dark"} else None,
         "tz": formats.zone(request.cookies.get(ZONE_COOKIE)),
         "now": times.now(),
-        "here": quote(request.scope["path"], safe="/-._~") + ("?" + query if query else ""),
+        "here": quote(path, safe="/-._~%") + ("?" + query if query else ""),
         "csrf": None,
         "viewer": None,
     }
@@ -160,13 +163,13 @@ def trouble(request: AnyRequest, error: Exception) -> Response[str]:
         status, detail = error.status, str(error.body.get("detail", ""))
     elif isinstance(error, HTTPException):
         status = error.status_code
-    elif isinstance(error, Overloaded | Unavailable):
+    elif isinstance(error, Overloaded) or outages.told(error) is not None:
         status = 503
     if status == 401:
         here = outside(request)["here"]
         away = request.method != "GET" or here == "/"
         return go_to("/sign-in" if away else "/sign-in?" + urlencode({"next": here}), request)
-    if status >= 500:
+    if status >= 500 and status != 503:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     heading, note = _TROUBLES.get(status, _TROUBLES[500] if status >= 500 else _TROUBLES[400])
     if detail and status < 500:
