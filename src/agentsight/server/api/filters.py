@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from agentsight.server import zones
 from agentsight.server.contract.documentation import Query
 from agentsight.server.errors import Invalid
 from agentsight.server.store.conversations import ORDERINGS, Filters
+from agentsight.server.store.matching import NULLABLE
 from agentsight.server.store.times import from_datetime
 
 _TEXTS = {
@@ -24,6 +27,8 @@ _TEXTS = {
     "customer_ip_address": "The address, exactly",
     "message_contains": "Part of a message, whatever the case",
     "action_name": "A tool that was run",
+    "button_event": "The event of a button that was clicked",
+    "button_label": "The label of a button that was clicked",
     "search": "Part of a message, name, customer or conversation id, whatever the case",
 }
 _BOOLEANS = {
@@ -31,10 +36,16 @@ _BOOLEANS = {
     "include_deleted": "Deleted ones too (default false)",
     "has_messages": "With messages, or without",
     "has_feedback": "With feedback, or without",
+    "is_used": "People took part, or did not yet",
+    "is_offered": "Begun by the assistant, before anybody took part, or not",
+    "unanswered": "The last message is the person's, or is not",
+    **{f"{name}__isnull": f"Without a {name}, or with one" for name in NULLABLE},
 }
 _TIMES = {
     "started_at_after": "Begun at this time or later (ISO 8601)",
     "started_at_before": "Begun at this time or earlier (ISO 8601)",
+    "happened_after": "The action, click or feedback asked for (else a message) is of this time or later",
+    "happened_before": "The action, click or feedback asked for (else a message) is of this time or earlier",
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
     "device": ("desktop", "mobile", "tablet"),
@@ -42,17 +53,32 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "feedback_sentiment": ("positive", "neutral", "negative"),
     "feedback_source": ("customer", "platform"),
 }
+# On the clock of the time zone `tz`; each with its least and greatest value.
+_CLOCK = {
+    "weekday": ("Begun on this day of the week; 0 is Monday", 0, 6),
+    "hour": ("Begun in this hour of the day", 0, 23),
+}
+_LISTS = {"action_name__in": "One of these tools was run; names separated by commas"}
+_ZONE = "IANA time zone of `weekday` and `hour`; UTC when left out"
 _METADATA = "`key:value,key2:value2`; dots reach inside: `analysis.sentiment:positive`"
-FILTER_NAMES = frozenset({*_TEXTS, *_BOOLEANS, *_TIMES, *_CHOICES, "metadata"})
+FILTER_NAMES = frozenset({*_TEXTS, *_BOOLEANS, *_TIMES, *_CHOICES, *_CLOCK, *_LISTS, "tz", "metadata"})
 
 FILTER_QUERIES: tuple[Query, ...] = (
     *(Query(name, doc) for name, doc in _TEXTS.items()),
     *(Query(name, doc, {"type": "boolean"}) for name, doc in _BOOLEANS.items()),
     *(Query(name, doc, {"type": "string", "format": "date-time"}) for name, doc in _TIMES.items()),
     *(Query(name, "", {"type": "string", "enum": list(of)}) for name, of in _CHOICES.items()),
+    *(
+        Query(name, doc, {"type": "integer", "minimum": least, "maximum": most})
+        for name, (doc, least, most) in _CLOCK.items()
+    ),
+    Query("tz", _ZONE, {"type": "string", "default": "UTC"}),
+    *(Query(name, doc) for name, doc in _LISTS.items()),
     Query("metadata", _METADATA),
 )
 LONGEST = 2_000
+# Conversations begin within these years; a clock is read for no longer.
+_CLOCK_FROM, _CLOCK_TO = 0, from_datetime(datetime(2100, 1, 1))
 
 
 def only(given: Mapping[str, Any], allowed: frozenset[str]) -> None:
@@ -82,9 +108,19 @@ def parse_filters(given: Mapping[str, str]) -> Filters:
             values[name] = _value(name, text)
         except ValueError as error:
             errors[name] = [str(error)]
+    zone = values.pop("tz", None)
+    if not errors and values.keys() & _CLOCK.keys():
+        values["offsets"] = _clock(zone or zones.find("UTC"), values)
     if errors:
         raise Invalid(errors)
     return Filters(**values)
+
+
+def _clock(zone: ZoneInfo, values: Mapping[str, Any]) -> zones.Offsets:
+    """The clock of a zone over the time in which the conversations began."""
+    start = min(max(values.get("started_at_after", _CLOCK_FROM), _CLOCK_FROM), _CLOCK_TO - 1)
+    end = max(min(values.get("started_at_before", _CLOCK_TO), _CLOCK_TO), start + 1)
+    return zones.offsets(zone, start, end)
 
 
 def _value(name: str, text: str) -> Any:
@@ -102,6 +138,13 @@ def _value(name: str, text: str) -> Any:
         return moment(text)
     if name == "metadata":
         return _metadata(text)
+    if name in _CLOCK:
+        _, least, most = _CLOCK[name]
+        return _whole(text, least, most)
+    if name == "tz":
+        return zones.find(text)
+    if name in _LISTS:
+        return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     return boolean(text)
 
 
@@ -153,9 +196,17 @@ def integer(given: Mapping[str, str], name: str, default: int, *, least: int, mo
     text = given.get(name, "")
     if text == "":
         return default
-    number = int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < 19 else None
+    try:
+        return _whole(text, least, most)
+    except ValueError as error:
+        raise Invalid({name: [str(error)]}) from None
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    plain = text.isascii() and text.removeprefix("-").isdigit() and len(text) < 19
+    number = int(text) if plain else None
     if number is None or not least <= number <= most:
-        raise Invalid({name: [f"takes a whole number from {least} to {most:,}"]})
+        raise ValueError(f"takes a whole number from {least} to {most:,}")
     return number
 
 

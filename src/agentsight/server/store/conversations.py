@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, func, or_, select, update
 
 from agentsight.server.store import dialect, times
 from agentsight.server.store.append import next_revision
-from agentsight.server.store.dialect import contains, json_text
-from agentsight.server.store.schema import (
-    ATTACHMENTS,
-    MESSAGE,
-    actions,
-    conversations,
-    feedbacks,
-    items,
-)
-
-Agents = Collection[int] | None  # None: every agent
+from agentsight.server.store.matching import Agents, conditions, visible
+from agentsight.server.store.matching import Filters as Filters
+from agentsight.server.store.schema import conversations
 
 ORDERINGS = ("started_at", "ended_at", "name", "customer_id", "messages", "id")
 
@@ -54,121 +46,14 @@ class ConversationRow(msgspec.Struct, frozen=True):
     revision: int
 
 
-class Filters(msgspec.Struct, frozen=True):
-    """What to look for; None leaves a filter out. Times in microseconds, both ends included."""
-
-    conversation_id: str | None = None
-    customer_id: str | None = None
-    customer_id__icontains: str | None = None
-    name: str | None = None
-    language: str | None = None
-    device: str | None = None
-    source: str | None = None
-    country: str | None = None
-    environment: Literal["production", "development"] | None = None
-    customer_ip_address: str | None = None
-    is_marked: bool | None = None
-    is_used: bool | None = None
-    include_deleted: bool = False
-    started_at_after: int | None = None
-    started_at_before: int | None = None
-    has_messages: bool | None = None
-    message_contains: str | None = None
-    action_name: str | None = None
-    has_feedback: bool | None = None
-    feedback_sentiment: Literal["positive", "neutral", "negative"] | None = None
-    feedback_source: Literal["customer", "platform"] | None = None
-    metadata: tuple[tuple[str, str], ...] = ()
-    search: str | None = None
-
-
 _row = select(*(conversations.c[field] for field in ConversationRow.__struct_fields__))
-_SAME = ("conversation_id", "customer_id", "device", "source", "environment", "customer_ip_address",
-         "is_marked", "is_used")  # fmt: skip
-
-
-def _visible(agents: Agents) -> ColumnElement[bool]:
-    """The one condition by which a viewer's queries are scoped."""
-    if agents is None:
-        return conversations.c.agent_id > 0
-    return conversations.c.agent_id.in_(sorted(agents))
-
-
-def _conditions(engine: dialect.Dialect, agents: Agents, filters: Filters) -> list[ColumnElement[bool]]:
-    table = conversations.c
-    wanted = [_visible(agents)]
-    if not filters.include_deleted:
-        wanted.append(table.is_deleted.is_(False))
-    wanted.extend(table[name] == value for name in _SAME if (value := getattr(filters, name)) is not None)
-    if filters.customer_id__icontains:
-        wanted.append(contains(engine, table.customer_id, filters.customer_id__icontains))
-    if filters.name:
-        wanted.append(contains(engine, table.name, filters.name))
-    if filters.language:
-        spoken = func.lower(func.replace(table.language, "_", "-"))
-        language = filters.language.lower().replace("_", "-")
-        wanted.append(or_(spoken == language, spoken.startswith(language + "-", autoescape=True)))
-    if filters.country:
-        wanted.append(table.country == filters.country.upper())
-    if filters.started_at_after is not None:
-        wanted.append(table.started_at >= filters.started_at_after)
-    if filters.started_at_before is not None:
-        wanted.append(table.started_at <= filters.started_at_before)
-    if filters.has_messages is not None:
-        wanted.append(table.messages > 0 if filters.has_messages else table.messages == 0)
-    if filters.message_contains:
-        wanted.append(_says(engine, filters.message_contains))
-    if filters.action_name:
-        wanted.append(
-            exists().where(actions.c.conversation == table.id, actions.c.action_name == filters.action_name)
-        )
-    wanted.extend(_feedback_conditions(filters))
-    for key, value in filters.metadata:
-        inside = json_text(engine, table.metadata, key.split(".")) == value
-        wanted.append(
-            or_(inside, json_text(engine, table.metadata, [key]) == value) if "." in key else inside
-        )
-    if filters.search:
-        wanted.append(
-            or_(
-                contains(engine, table.conversation_id, filters.search),
-                contains(engine, table.name, filters.search),
-                contains(engine, table.customer_id, filters.search),
-                _says(engine, filters.search),
-            )
-        )
-    return wanted
-
-
-def _says(engine: dialect.Dialect, needle: str) -> ColumnElement[bool]:
-    return exists().where(
-        items.c.conversation == conversations.c.id,
-        items.c.kind.in_([MESSAGE, ATTACHMENTS]),
-        contains(engine, items.c.content, needle),
-    )
-
-
-def _feedback_conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    given = feedbacks.c.conversation == conversations.c.id
-    wanted: list[ColumnElement[bool]] = []
-    if filters.has_feedback is not None:
-        some = exists().where(given)
-        wanted.append(some if filters.has_feedback else ~some)
-    precise = [given]
-    if filters.feedback_sentiment:
-        precise.append(feedbacks.c.sentiment == filters.feedback_sentiment)
-    if filters.feedback_source:
-        precise.append(feedbacks.c.source == filters.feedback_source)
-    if len(precise) > 1:
-        wanted.append(exists().where(*precise))
-    return wanted
 
 
 def count(connection: Connection, agents: Agents, filters: Filters) -> int:
     """How many conversations match."""
     query = select(func.count()).select_from(conversations)
     return int(
-        connection.execute(query.where(*_conditions(dialect.of(connection), agents, filters))).scalar_one()
+        connection.execute(query.where(*conditions(dialect.of(connection), agents, filters))).scalar_one()
     )
 
 
@@ -184,7 +69,7 @@ def page(
     """A page of matching conversations; `ordering` is one of ORDERINGS, with `-` for falling."""
     falling = ordering.startswith("-")
     column = conversations.c[ordering.removeprefix("-")]
-    query = _row.where(*_conditions(dialect.of(connection), agents, filters)).limit(limit).offset(offset)
+    query = _row.where(*conditions(dialect.of(connection), agents, filters)).limit(limit).offset(offset)
     for each in (column, conversations.c.id):
         query = query.order_by(each.desc() if falling else each.asc())
     return _rows(connection, query)
@@ -199,11 +84,11 @@ def before(
     limit: int = 50,
 ) -> list[ConversationRow]:
     """Matching conversations, newest first, that began before the cursor (started_at, id)."""
-    conditions = _conditions(dialect.of(connection), agents, filters)
+    wanted = conditions(dialect.of(connection), agents, filters)
     table = conversations.c
     if cursor is not None:
         started_at, number = cursor
-        conditions.append(
+        wanted.append(
             and_(
                 table.started_at <= started_at,
                 or_(table.started_at < started_at, table.id < number),
@@ -211,7 +96,7 @@ def before(
         )
     return _rows(
         connection,
-        _row.where(*conditions).order_by(table.started_at.desc(), table.id.desc()).limit(limit),
+        _row.where(*wanted).order_by(table.started_at.desc(), table.id.desc()).limit(limit),
     )
 
 
@@ -226,16 +111,16 @@ def oldest_first(
 ) -> list[ConversationRow]:
     """Matching conversations, oldest first, that began after the cursor (started_at, id), none with a number
     above `up_to`."""
-    conditions = _conditions(dialect.of(connection), agents, filters)
+    wanted = conditions(dialect.of(connection), agents, filters)
     table = conversations.c
     if cursor is not None:
         started_at, number = cursor
-        conditions.append(
+        wanted.append(
             and_(table.started_at >= started_at, or_(table.started_at > started_at, table.id > number))
         )
     if up_to is not None:
-        conditions.append(table.id <= up_to)
-    return _rows(connection, _row.where(*conditions).order_by(table.started_at, table.id).limit(limit))
+        wanted.append(table.id <= up_to)
+    return _rows(connection, _row.where(*wanted).order_by(table.started_at, table.id).limit(limit))
 
 
 def highest_number(connection: Connection) -> int:
@@ -247,8 +132,8 @@ def after_revision(
     connection: Connection, agents: Agents, filters: Filters, revision: int, *, limit: int = 50
 ) -> list[ConversationRow]:
     """Matching conversations that changed since that revision, newest change first."""
-    conditions = [*_conditions(dialect.of(connection), agents, filters), conversations.c.revision > revision]
-    return _rows(connection, _row.where(*conditions).order_by(conversations.c.revision.desc()).limit(limit))
+    wanted = [*conditions(dialect.of(connection), agents, filters), conversations.c.revision > revision]
+    return _rows(connection, _row.where(*wanted).order_by(conversations.c.revision.desc()).limit(limit))
 
 
 def latest_revision(connection: Connection) -> int:
@@ -258,13 +143,13 @@ def latest_revision(connection: Connection) -> int:
 
 def get(connection: Connection, agents: Agents, number: int) -> ConversationRow | None:
     """The conversation of that number, deleted ones too, if the viewer sees its agent."""
-    rows = _rows(connection, _row.where(_visible(agents), conversations.c.id == number))
+    rows = _rows(connection, _row.where(visible(agents), conversations.c.id == number))
     return rows[0] if rows else None
 
 
 def lookup(connection: Connection, agents: Agents, conversation_id: str) -> ConversationRow | None:
     """The conversation of that text id."""
-    rows = _rows(connection, _row.where(_visible(agents), conversations.c.conversation_id == conversation_id))
+    rows = _rows(connection, _row.where(visible(agents), conversations.c.conversation_id == conversation_id))
     return rows[0] if rows else None
 
 
@@ -275,7 +160,7 @@ def of_customer(
     if row.customer_id is None:
         return []
     query = _row.where(
-        _visible(agents),
+        visible(agents),
         conversations.c.agent_id == row.agent_id,
         conversations.c.customer_id == row.customer_id,
         conversations.c.is_deleted.is_(False),
@@ -305,7 +190,7 @@ def change(
     revision = next_revision(connection)
     done = connection.execute(
         update(conversations)
-        .where(_visible(agents), conversations.c.id == number, conversations.c.is_deleted.is_(False))
+        .where(visible(agents), conversations.c.id == number, conversations.c.is_deleted.is_(False))
         .values(**values, revision=revision)
     )
     return get(connection, agents, number) if done.rowcount else None
