@@ -10,7 +10,7 @@ from agentsight.wire import encode_json, iso, kind_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from typing import Any
 
     from agentsight.outbox import Outbox, Parcel
@@ -68,17 +68,18 @@ class Delivery:
         self._rows: list[tuple[str, int, str]] = []  # (key, kind or -1, time)
         self._outcomes: dict[str, tuple[bool, Any]] = {}
 
-    def run(self, parcels: list[Parcel]) -> None:
-        """Send all parcels, in as few requests as their size allows.
+    def run(self, parcels: list[Parcel], silent: Collection[Parcel] = ()) -> None:
+        """Send all parcels, in as few requests as their size allows; `silent` ones are not reported.
 
         Raises:
             UnauthorizedException, ForbiddenException: the key is wrong; nothing is settled by that.
         """
         pieces = []
         for parcel in parcels:
-            if parcel.announced:
+            if parcel.announced and parcel not in silent:
                 self._rows.append((_key(parcel), -1, iso(parcel.lane.opened_ns)))
-            self._rows.extend((each.id, each.kind, iso(each.ns)) for each in parcel.items)
+            if parcel not in silent:
+                self._rows.extend((each.id, each.kind, iso(each.ns)) for each in parcel.items)
             pieces.append(_Piece(parcel, parcel.announced, parcel.items))
         self._send(pieces)
 

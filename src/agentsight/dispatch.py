@@ -11,7 +11,7 @@ from agentsight.exceptions import AgentSightError, NoDataToSendException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from agentsight.background import BackgroundSender
@@ -40,7 +40,9 @@ class Dispatch:
         _every.add(self)
 
     def start(self) -> None:
-        """Before the first conversation is tracked: start what the settings ask for."""
+        """Before anything is tracked or sent: open and start what the settings ask for."""
+        if self.config.spool_dir and self.outbox.spool is None:
+            self._open_spool()
         if self.config.auto_send:
             from agentsight.background import BackgroundSender
 
@@ -49,6 +51,19 @@ class Dispatch:
                     return
                 self.background = BackgroundSender(self)
             self.outbox.set_wake(self.background.wake)
+
+    def _open_spool(self) -> None:
+        from agentsight.spool import Spool
+
+        folder = self.config.spool_dir
+        try:
+            spool = Spool(folder, lambda: self.config.get("api_key"), self.config.spool_max_bytes)
+        except OSError as problem:
+            log().warning("no spool in %s: %s; what is tracked is kept in memory only", folder, problem)
+            return
+        with self.outbox.lock:
+            if self.outbox.spool is None:
+                self.outbox.spool = spool
 
     def send(
         self, lanes: list[Lane] | None, *, owed: bool = False, timeout: float | None = None
@@ -72,12 +87,14 @@ class Dispatch:
         deadline = time.monotonic() + (self.config.timeout if timeout is None else timeout)
         while not (parcels := outbox.take(lanes)):
             if not outbox.is_flying(lanes):
+                self._send_adopted(environment, deadline)
                 return self._nothing(lanes, owed)
             # Somebody else is just sending it. Wait for the outcome: what fails comes back, and is tried here.
             if not outbox.wait_landed(lanes, deadline - time.monotonic()):
                 return empty_report()
             owed = True
-        delivery = self._fly(parcels, environment, deadline, time.sleep)
+        others = [] if lanes is None else outbox.take(list(outbox.adopted.values()))
+        delivery = self._fly(parcels, environment, deadline, time.sleep, others)
         if lanes is None:
             self._leave_word(parcels, delivery)
         return self._tell(delivery.report(), lanes)
@@ -126,6 +143,8 @@ class Dispatch:
                     self._count_refused(delivery)
             except AgentSightError as error:
                 problem = str(error)
+        if outbox.spool is not None:
+            outbox.spool.close()
         unsent = outbox.count()
         lost = sum(outbox.report_losses().values())
         if unsent:
@@ -134,8 +153,18 @@ class Dispatch:
 
     def _check(self) -> str:
         """What has to be right before anything is taken; the environment of conversations that name none."""
+        self.start()
         self.config.require_api_key()
-        return str(self.config.environment)
+        environment = str(self.config.environment)
+        if self.outbox.spool is not None:
+            self.outbox.spool.adopt(self.outbox)
+        return environment
+
+    def _send_adopted(self, environment: str, deadline: float) -> None:
+        """What another process left goes with whatever is sent first, even if that is nothing."""
+        parcels = self.outbox.take(list(self.outbox.adopted.values())) if self.outbox.adopted else []
+        if parcels:
+            self._count_refused(self._fly(parcels, environment, deadline, time.sleep))
 
     def _fly(
         self,
@@ -143,19 +172,21 @@ class Dispatch:
         environment: str,
         deadline: float,
         pause: Callable[[float], object],
+        others: Sequence[Parcel] = (),
     ) -> Delivery:
         from agentsight.delivery import Delivery
         from agentsight.wire import prepare
 
         delivery = Delivery(self.outbox, self.transport, environment, deadline, pause)
+        everything = [*parcels, *others]
         try:
-            for parcel in parcels:
+            for parcel in everything:
                 parcel.lane.tokens = [0, 0, 0, 0]
                 parcel.items = [*parcel.items, *prepare(parcel.lane, parcel.raw)]
                 parcel.raw = []
-            delivery.run(parcels)
+            delivery.run(everything, others)
         finally:
-            for parcel in reversed(parcels):
+            for parcel in reversed(everything):
                 self.outbox.land(parcel)
         return delivery
 
@@ -204,6 +235,8 @@ def _at_exit() -> None:
     unsent = 0
     for dispatch in list(_every):
         if dispatch.outbox.count() == 0:
+            if dispatch.outbox.spool is not None:
+                dispatch.outbox.spool.close()
             continue
         if dispatch.background is not None:
             dispatch.finish(max(deadline - time.monotonic(), 0.05))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from agentsight.spool import Spool
     from agentsight.wire import Prepared
 
 __all__ = ["Lane", "Outbox", "Parcel"]
@@ -46,6 +47,7 @@ class Lane:
         "left",
         "opened_ns",
         "outbox",
+        "papers",
         "places",
         "queued",
         "swept",
@@ -55,10 +57,11 @@ class Lane:
     def __init__(self, outbox: Outbox, conversation_id: str) -> None:
         self.outbox = outbox
         self.conversation_id = conversation_id
-        self.items: deque[tuple[Any, ...]] = deque()  # tracked, in order
+        self.items: deque[tuple[Any, ...] | Prepared] = deque()  # tracked, in order
         self.backlog: list[Prepared] = []  # older than items: was on its way and came back
         self.known: dict[str, Any] = {}  # the conversation's fields, as far as they were told
         self.fields: dict[str, Any] = {}  # those of them that the server has not acknowledged
+        self.papers: list[str] = []  # ids of what the spool has written of the conversation itself
         self.announced = False  # the conversation itself waits to be sent
         self.queued = False  # stands in outbox.waiting
         self.flights = 0  # senders that have items of this lane under way
@@ -71,14 +74,12 @@ class Lane:
     def put(self, item: tuple[Any, ...]) -> None:
         """Add an item: (kind, time in ns, weight in bytes or 0 when light, ...)."""
         outbox = self.outbox
-        if outbox.spool is not None:
-            outbox.spool.put(self, item)
-            return
         if item[2]:
             outbox.weigh(item[2])
+        kept = item if outbox.spool is None else outbox.spool.keep(self, item)
         # First append, then look: a sender clears `queued` before it empties the lane, so whichever way the two
         # meet, the item is either taken with the rest or the lane is queued again.
-        self.items.append(item)
+        self.items.append(kept)
         if not self.queued:
             outbox.enqueue(self)
         number = next(outbox.tick)
@@ -101,7 +102,9 @@ class Lane:
             first = not self.announced
             self.announced = True
         if outbox.spool is not None:
-            outbox.spool.announce(self, news)
+            paper = outbox.spool.announce(self, news)
+            with outbox.lock:
+                self.papers.append(paper)
         outbox.enqueue(self)
         if first:
             number = next(outbox.tick)
@@ -125,14 +128,15 @@ def _merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 class Parcel:
     """What one sender took from one lane."""
 
-    __slots__ = ("announced", "fields", "items", "lane", "raw", "settled")
+    __slots__ = ("announced", "fields", "items", "lane", "papers", "raw", "settled")
 
     def __init__(self, lane: Lane, announced: bool, fields: dict[str, Any], items: list[Prepared]) -> None:
         self.lane = lane
         self.announced = announced  # still to be acknowledged
         self.fields = fields
         self.items = items  # still to be acknowledged, once `raw` is prepared
-        self.raw: list[tuple[Any, ...]] = []
+        self.papers: list[str] = []
+        self.raw: list[tuple[Any, ...] | Prepared] = []
         self.settled: list[Prepared] = []
 
 
@@ -149,7 +153,8 @@ class Outbox:
         self.max_bytes = max_bytes
         self.wake: Callable[[bool], None] | None = None
         self.first: Callable[[], None] | None = None  # called once, before there is anything in here
-        self.spool: Any = None
+        self.spool: Spool | None = None
+        self.adopted: dict[str, Lane] = {}  # with items that another process left; they go with any send
         self.lanes: weakref.WeakValueDictionary[str, Lane] = weakref.WeakValueDictionary()
         self._complained = float("-inf")
         self._reset()
@@ -264,14 +269,20 @@ class Outbox:
                 self.bytes -= prepared.weight
                 dropped.append(prepared.id)
             elif lane.items:
-                self.bytes -= lane.items.popleft()[2]
-                dropped.append("")
+                item = lane.items.popleft()
+                if isinstance(item, tuple):
+                    self.bytes -= item[2]
+                    dropped.append("")
+                else:
+                    self.bytes -= item.weight
+                    dropped.append(item.id)
             else:
                 break
         count = len(dropped)
         if not lane.backlog and not lane.items:
             if not dropped and lane.announced:
                 lane.announced = False
+                dropped, lane.papers = lane.papers, []
                 count = 1
             if not lane.announced:
                 lane.queued = False
@@ -281,7 +292,7 @@ class Outbox:
                     self.waiting[lane.conversation_id] = lane
         self.gone += count
         if self.spool is not None:
-            self.spool.forget(dropped)
+            self.spool.settle(dropped)
         return count
 
     def lose(self, why: str, count: int) -> None:
@@ -312,7 +323,8 @@ class Outbox:
                 lane.queued = False
                 self.waiting.pop(lane.conversation_id, None)
                 parcel = Parcel(lane, lane.announced, lane.fields, lane.backlog)
-                lane.announced, lane.fields, lane.backlog = False, {}, []
+                parcel.papers = lane.papers
+                lane.announced, lane.fields, lane.backlog, lane.papers = False, {}, [], []
                 for _ in range(len(lane.items)):
                     parcel.raw.append(lane.items.popleft())
                 if lane.items:
@@ -341,13 +353,17 @@ class Outbox:
             if parcel.announced:
                 lane.announced = True
                 lane.fields = _merge(parcel.fields, lane.fields)
+                lane.papers = [*parcel.papers, *lane.papers]
             if parcel.items or parcel.raw or parcel.announced:
                 lane.queued = True
                 self.waiting[lane.conversation_id] = lane
                 self.waiting.move_to_end(lane.conversation_id, last=False)
+            elif not lane.queued:
+                self.adopted.pop(lane.conversation_id, None)
             self.landed.notify_all()
         if self.spool is not None:
-            self.spool.forget([each.id for each in parcel.settled])
+            papers = [] if parcel.announced else parcel.papers
+            self.spool.settle([*(each.id for each in parcel.settled), *papers])
 
     def settle(self, parcel: Parcel, accepted: Iterable[Prepared], announced: bool) -> None:
         """Note within a parcel what the server has accepted or refused for good."""
@@ -383,13 +399,44 @@ class Outbox:
             except Exception:  # noqa: S110 - at the end of the interpreter there may be nobody to tell
                 pass
 
+    def adopt_item(self, lane: Lane, opened_ns: int, item: Prepared) -> None:
+        """Take over an item that another process has tracked and spooled."""
+        with self.lock:
+            self._adopt(lane, opened_ns)
+            self.bytes += item.weight
+            lane.backlog = sorted([*lane.backlog, item], key=_age)
+            next(self.tick)
+
+    def adopt_fields(self, conversation_id: str, opened_ns: int, fields: dict[str, Any], paper: str) -> None:
+        """Take over what another process was told of a conversation."""
+        lane = self.lane(conversation_id)
+        with self.lock:
+            self._adopt(lane, opened_ns)
+            lane.known = _merge(lane.known, fields)
+            lane.fields = _merge(lane.fields, fields)
+            lane.papers.append(paper)
+            if not lane.announced:
+                lane.announced = True
+                next(self.tick)
+
+    def _adopt(self, lane: Lane, opened_ns: int) -> None:
+        if not lane.queued and not lane.flights and not lane.places:
+            lane.left = True  # nobody works on it here
+        lane.opened_ns = min(lane.opened_ns, opened_ns)
+        lane.queued = True
+        self.waiting[lane.conversation_id] = lane
+        self.adopted[lane.conversation_id] = lane
+
     def forget(self) -> None:
         """After a fork, in the child: what waits belongs to the parent, which will send it."""
         self._reset()
         for lane in list(self.lanes.values()):
             lane.items.clear()
             lane.backlog, lane.fields, lane.tokens = [], {}, [0, 0, 0, 0]
-            lane.announced, lane.queued, lane.flights = False, False, 0
+            lane.announced, lane.queued, lane.flights, lane.papers = False, False, 0, []
+        self.adopted = {}
+        if self.spool is not None:
+            self.spool.forget()
 
 
 def _age(prepared: Prepared) -> int:

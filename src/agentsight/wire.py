@@ -89,8 +89,8 @@ def _uuid7(ns: int, chance: int) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def prepare(lane: Lane, items: Iterable[tuple[Any, ...]]) -> list[Prepared]:
-    """Give items their ids and JSON text.
+def prepare(lane: Lane, items: Iterable[tuple[Any, ...] | Prepared]) -> list[Prepared]:
+    """Give items their ids and JSON text, unless the spool has done so.
 
     Times rise strictly within a conversation: two calls within a microsecond, or a clock that was set back by
     less than a second, do not change the order of a transcript.
@@ -100,6 +100,10 @@ def prepare(lane: Lane, items: Iterable[tuple[Any, ...]]) -> list[Prepared]:
     ready = []
     last = 0
     for index, item in enumerate(waiting):
+        if not isinstance(item, tuple):
+            ready.append(item)
+            last = item.ns
+            continue
         ns = item[1]
         if last // 1000 - ns // 1000 >= 0 and last - ns < _SECOND:
             ns = (last // 1000 + 1) * 1000
