@@ -63,4 +63,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["lint"]:
         _, npm_command, environment = node_commands()
         sys.exit(subprocess.call([*npm_command, "run", "--silent", "lint"], cwd=WEB, env=environment))
-    sys.exit(build())
+    build()

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select, text
 
 from agentsight.server.store import dialect
 from agentsight.server.store.dialect import Dialect
+from agentsight.server.store.rows import ConversationRow
 from agentsight.server.store.schema import (
     ACTION,
     ATTACHMENTS,
@@ -109,37 +110,8 @@ FILLED = (
 _DETAIL_TABLES = {ACTION: actions, BUTTON: buttons, TOKEN_USAGE: token_usage, FEEDBACK: feedbacks}
 
 
-class _Row(msgspec.Struct):
-    """A row of conversations while it is being added to; its fields are the table's columns, in order."""
-
-    id: int
-    agent_id: int
-    conversation_id: str
-    name: str | None
-    customer_id: str | None
-    customer_ip_address: str | None
-    device: str | None
-    source: str | None
-    language: str | None
-    environment: str
-    metadata: str
-    country: str | None
-    city: str | None
-    timezone_name: str | None
-    is_marked: bool
-    is_deleted: bool
-    is_used: bool
-    is_offered: bool
-    started_at: int
-    ended_at: int
-    deleted_at: int | None
-    first_question: str | None
-    messages: int
-    revision: int
-
-
 _ROWS_AT_ONCE = 128
-_COLUMNS = _Row.__struct_fields__
+_COLUMNS = ConversationRow.__struct_fields__
 _SETTABLE = (*FILLED, "metadata", "is_used", "ended_at", "first_question", "messages", "revision")
 
 
@@ -209,7 +181,7 @@ def append(
     revision = next_revision(connection)
 
     answers: list[Appended] = []
-    changed: dict[int, _Row] = {}
+    changed: dict[int, ConversationRow] = {}
     item_rows: list[tuple[Any, ...]] = []
     details: dict[int, list[tuple[Any, ...]]] = {}
     file_rows: list[tuple[Any, ...]] = []
@@ -299,13 +271,13 @@ def _find_or_make(
     driver: Any,
     agent_id: int,
     batch: Sequence[NewConversation],
-) -> tuple[list[_Row | None], set[int]]:
+) -> tuple[list[ConversationRow | None], set[int]]:
     """A row for each of the batch, and the numbers of those that are new; the same row for the same name."""
-    by_number: dict[int, _Row] = {}
-    by_name: dict[str | None, _Row] = {}
+    by_number: dict[int, ConversationRow] = {}
+    by_name: dict[str | None, ConversationRow] = {}
 
     def remember(values: Sequence[Any]) -> None:
-        row = _Row(*values)
+        row = ConversationRow(*values)
         row = by_number.setdefault(row.id, row)
         by_name[row.conversation_id] = row
 
@@ -332,12 +304,12 @@ def _find_or_make(
     ], new
 
 
-def _new_row(number: int, agent_id: int, given: NewConversation) -> _Row:
+def _new_row(number: int, agent_id: int, given: NewConversation) -> ConversationRow:
     started_at = given.started_at
     if started_at is None:
         started_at = min((item.timestamp for item in given.items), default=time.time_ns() // 1000)
     is_used = given.is_used is not False
-    return _Row(
+    return ConversationRow(
         id=number,
         agent_id=agent_id,
         conversation_id=given.conversation_id or "",
@@ -378,7 +350,7 @@ def _known(connection: Connection, agent_id: int, batch: Iterable[NewConversatio
     return found
 
 
-def _summarise(row: _Row, given: NewConversation, fresh: list[NewItem], created: bool) -> bool:
+def _summarise(row: ConversationRow, given: NewConversation, fresh: list[NewItem], created: bool) -> bool:
     """Bring the row up to date with what was added; True when something changed."""
     changed = bool(fresh)
     if not created:
@@ -410,7 +382,7 @@ def _summarise(row: _Row, given: NewConversation, fresh: list[NewItem], created:
     return changed
 
 
-def _values(row: _Row, names: Sequence[str]) -> tuple[Any, ...]:
+def _values(row: ConversationRow, names: Sequence[str]) -> tuple[Any, ...]:
     return tuple([getattr(row, name) for name in names])
 
 

@@ -5,45 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Select, and_, func, or_, select, update
 
 from agentsight.server.store import dialect, times
 from agentsight.server.store.append import next_revision
 from agentsight.server.store.matching import Agents, conditions, visible
 from agentsight.server.store.matching import Filters as Filters
+from agentsight.server.store.rows import ConversationRow as ConversationRow
 from agentsight.server.store.schema import conversations
 
 ORDERINGS = ("started_at", "ended_at", "name", "customer_id", "messages", "id")
-
-
-class ConversationRow(msgspec.Struct, frozen=True):
-    """A conversation's row; times in microseconds, `metadata` as JSON text."""
-
-    id: int
-    agent_id: int
-    conversation_id: str
-    name: str | None
-    customer_id: str | None
-    customer_ip_address: str | None
-    device: str | None
-    source: str | None
-    language: str | None
-    environment: str
-    metadata: str
-    country: str | None
-    city: str | None
-    timezone_name: str | None
-    is_marked: bool
-    is_deleted: bool
-    is_used: bool
-    is_offered: bool
-    started_at: int
-    ended_at: int
-    deleted_at: int | None
-    first_question: str | None
-    messages: int
-    revision: int
 
 
 _row = select(*(conversations.c[field] for field in ConversationRow.__struct_fields__))
