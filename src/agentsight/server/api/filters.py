@@ -55,8 +55,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 # On the clock of the time zone `tz`; each with its least and greatest value.
 _CLOCK = {
-    "weekday": ("Begun on this day of the week; 0 is Monday", 0, 6),
-    "hour": ("Begun in this hour of the day", 0, 23),
+    "weekday": ("Begun on this day of the week, 0 is Monday; with `happened_…`, what happened did", 0, 6),
+    "hour": ("Begun in this hour of the day; with `happened_…`, what happened did", 0, 23),
 }
 _LISTS = {"action_name__in": "One of these tools was run; names separated by commas"}
 _ZONE = "IANA time zone of `weekday` and `hour`; UTC when left out"
@@ -118,8 +118,11 @@ def parse_filters(given: Mapping[str, str]) -> Filters:
 
 def _clock(zone: ZoneInfo, values: Mapping[str, Any]) -> zones.Offsets:
     """The clock of a zone over the time in which the conversations began."""
-    start = min(max(values.get("started_at_after", _CLOCK_FROM), _CLOCK_FROM), _CLOCK_TO - 1)
-    end = max(min(values.get("started_at_before", _CLOCK_TO), _CLOCK_TO), start + 1)
+    after, before = ("started_at_after", "started_at_before")
+    if values.keys() & {"happened_after", "happened_before"}:
+        after, before = ("happened_after", "happened_before")
+    start = min(max(values.get(after, _CLOCK_FROM), _CLOCK_FROM), _CLOCK_TO - 1)
+    end = max(min(values.get(before, _CLOCK_TO), _CLOCK_TO), start + 1)
     return zones.offsets(zone, start, end)
 
 

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Literal, cast
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from agentsight.server import zones
 from agentsight.server.dashboard import names
 from agentsight.server.dashboard.transcript import HANDOVER
 from agentsight.server.store import times
-from agentsight.server.store.conversations import ConversationRow, Filters
+from agentsight.server.store.conversations import ConversationRow
+from agentsight.server.store.matching import NULLABLE, Filters
 from agentsight.server.store.transcripts import FeedbackRow
 
 PAGE = 50
@@ -73,24 +76,43 @@ class Chosen(msgspec.Struct):
         return "?" + urlencode(kept) if kept else ""
 
 
-# The parameters of the list's address; all but `from`, `to` and `is_used` are those of the REST API.
+_UNKNOWN = tuple(f"{name}__isnull" for name in NULLABLE)
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+# The parameters of the list's address: those of the REST API, and `from` and `to`, which are the days on which
+# conversations began; with `by=activity` those on which what is looked for happened.
 FIELDS = (
     "search", "name", "message_contains", "conversation_id", "customer_id", "source", "device", "language",
-    "country", "environment", "action_name", "feedback_sentiment", "has_feedback", "is_marked", "is_used",
-    "metadata", "from", "to",
+    "country", *_UNKNOWN, "environment", "action_name", "button_event", "button_label", "feedback_sentiment",
+    "feedback_source", "has_feedback", "handed_over", "unanswered", "is_marked", "is_used", "is_offered",
+    "metadata", "from", "to", "weekday", "hour", "by",
 )  # fmt: skip
+# Begun no later than this: as far as a clock is read where no day is given.
+_CLOCK_END = times.from_datetime(datetime(2100, 1, 1, tzinfo=timezone.utc))
 _ONE_OF = {
     "device": ("desktop", "mobile", "tablet"),
     "environment": ("production", "development"),
     "feedback_sentiment": ("positive", "neutral", "negative"),
+    "feedback_source": ("customer", "platform"),
     "has_feedback": ("true", "false"),
+    "handed_over": ("true",),
+    "unanswered": ("true", "false"),
+    "is_offered": ("true", "false"),
+    "weekday": tuple(map(str, range(7))),
+    "hour": tuple(map(str, range(24))),
+    "by": ("activity",),
+    **dict.fromkeys(_UNKNOWN, ("true", "false")),
     "is_marked": ("true", "false"),
     "is_used": ("true", "false", "any"),
 }
 
 
-def read_filters(query: Mapping[str, str], tz: tzinfo) -> Chosen:
+def read_filters(query: Mapping[str, str], tz: tzinfo, escalations: Sequence[str] = ()) -> Chosen:
     """Read the list's filters from its address.
+
+    Args:
+        query: the address's parameters; those that are no filters are left alone.
+        tz: in which days begin and hours count.
+        escalations: the agent's actions that hand over to a human.
 
     A value that cannot be understood is left out and named in `problems`, so that nobody takes a list for
     filtered that is not. Conversations in which nothing was said are left out unless asked for.
@@ -119,6 +141,8 @@ def read_filters(query: Mapping[str, str], tz: tzinfo) -> Chosen:
     metadata = _pairs(values.get("metadata"))
     if "metadata" in values and not metadata:
         problems.append(f"metadata takes key:value, not “{values.pop('metadata')[:60]}”")
+    after, before = _start_of(days["from"], tz), _end_of(days["to"], tz)
+    by_activity = "by" in values
     filters = Filters(
         search=values.get("search"),
         name=values.get("name"),
@@ -129,17 +153,30 @@ def read_filters(query: Mapping[str, str], tz: tzinfo) -> Chosen:
         language=values.get("language"),
         country=values.get("country"),
         action_name=values.get("action_name"),
+        # Nothing hands over where no action does.
+        action_name__in=(tuple(escalations) or ("",)) if "handed_over" in values else (),
+        button_event=values.get("button_event"),
+        button_label=values.get("button_label"),
         device=values.get("device"),
         environment=cast("Literal['production', 'development'] | None", values.get("environment")),
         feedback_sentiment=cast(
             "Literal['positive', 'neutral', 'negative'] | None", values.get("feedback_sentiment")
         ),
+        feedback_source=cast("Literal['customer', 'platform'] | None", values.get("feedback_source")),
         has_feedback=_truth(values.get("has_feedback")),
+        unanswered=_truth(values.get("unanswered")),
         is_marked=_truth(values.get("is_marked")),
         is_used=_truth(values.get("is_used", "true")),
+        is_offered=_truth(values.get("is_offered")),
         metadata=metadata,
-        started_at_after=_start_of(days["from"], tz),
-        started_at_before=_end_of(days["to"], tz),
+        started_at_after=None if by_activity else after,
+        started_at_before=None if by_activity else before,
+        happened_after=after if by_activity else None,
+        happened_before=before if by_activity else None,
+        weekday=_whole(values.get("weekday")),
+        hour=_whole(values.get("hour")),
+        offsets=_clock(tz, after, before) if values.keys() & {"weekday", "hour"} else (),
+        **{name: _truth(values.get(name)) for name in _UNKNOWN},  # type: ignore[arg-type]
     )
     return Chosen(filters, values, problems)
 
@@ -159,7 +196,20 @@ def chips(chosen: Chosen) -> list[Chip]:
         "environment": lambda v: v.capitalize(),
         "action_name": lambda v: f"Tool: {v}",
         "feedback_sentiment": lambda v: f"{v.capitalize()} feedback",
+        "feedback_source": lambda v: "Rated by the customer" if v == "customer" else "Rated by your team",
         "has_feedback": lambda v: "With feedback" if v == "true" else "Without feedback",
+        "handed_over": lambda _: "Handed to a human",
+        "unanswered": lambda v: "Unanswered" if v == "true" else "Answered",
+        "is_offered": lambda v: "Offered first" if v == "true" else "Not offered first",
+        "button_event": lambda v: f"Buttons: {label(v)}",
+        "button_label": lambda v: f"Clicked: {v}",
+        "weekday": lambda v: f"{_DAYS[int(v)]}s",
+        "hour": lambda v: f"{int(v):02}:00–{(int(v) + 1) % 24:02}:00",
+        "by": lambda _: "Active then",
+        **{
+            name: _known_or_not("Channel" if name.startswith("source") else name.split("_")[0].capitalize())
+            for name in _UNKNOWN
+        },
         "is_marked": lambda v: "Marked" if v == "true" else "Not marked",
         "is_used": lambda v: {"false": "Never used", "any": "Also never used"}.get(v, "Used"),
         "metadata": lambda v: f"Metadata: {v}",
@@ -172,6 +222,21 @@ def chips(chosen: Chosen) -> list[Chip]:
         if name in chosen.values and (name, chosen.values[name]) != ("is_used", "true")
     )
     return [Chip(words[name](chosen.values[name]), chosen.query(**{name: None}) or "?") for name in shown]
+
+
+def label(code: str) -> str:
+    """A name that a program gave, as words.
+
+    Example:
+        >>> label("after_chat")
+        'After chat'
+    """
+    words = " ".join(code.replace("_", " ").split()) or code
+    return words[:1].upper() + words[1:]
+
+
+def _known_or_not(what: str) -> Callable[[str], str]:
+    return lambda value: f"{what} {'unknown' if value == 'true' else 'known'}"
 
 
 def rows(
@@ -234,6 +299,17 @@ def _pairs(text: str | None) -> tuple[tuple[str, str], ...]:
 
 def _truth(value: str | None) -> bool | None:
     return {"true": True, "false": False}.get(value or "")
+
+
+def _whole(value: str | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _clock(tz: tzinfo, after: int | None, before: int | None) -> zones.Offsets:
+    """What the clock of a zone is ahead, while conversations began."""
+    start = min(max(after or 0, 0), _CLOCK_END - 1)
+    end = max(min(_CLOCK_END if before is None else before, _CLOCK_END), start + 1)
+    return zones.offsets(cast("ZoneInfo", tz), start, end)
 
 
 def _start_of(day: date | None, tz: tzinfo) -> int | None:

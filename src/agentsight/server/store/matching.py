@@ -53,7 +53,8 @@ class Filters(msgspec.Struct, frozen=True):
     include_deleted: bool = False
     started_at_after: int | None = None
     started_at_before: int | None = None
-    # Begun in this hour, on this day of the week (Monday is 0), on the clock that `offsets` describes.
+    # Begun in this hour, on this day of the week (Monday is 0), on the clock that `offsets` describes; with
+    # happened_after or happened_before it is what happened that is meant, not the beginning.
     weekday: int | None = None
     hour: int | None = None
     offsets: Offsets = ()
@@ -140,13 +141,25 @@ def _times(filters: Filters) -> list[ColumnElement[bool]]:
         wanted.append(began >= filters.started_at_after)
     if filters.started_at_before is not None:
         wanted.append(began <= filters.started_at_before)
+    if not _happened(filters):
+        wanted.extend(_clock(filters, began))
+    return wanted
+
+
+def _happened(filters: Filters) -> bool:
+    return filters.happened_after is not None or filters.happened_before is not None
+
+
+def _clock(filters: Filters, moment: ColumnElement[int]) -> list[ColumnElement[bool]]:
+    """The hour and the day of the week of a moment."""
+    wanted: list[ColumnElement[bool]] = []
     if filters.weekday is None and filters.hour is None:
         return wanted
     (_, ahead), *later = filters.offsets or ((0, 0),)
-    local: ColumnElement[int] = began + ahead
+    local: ColumnElement[int] = moment + ahead
     if later:
         # The last offset that has begun holds.
-        local = began + case(*((began >= moment, offset) for moment, offset in reversed(later)), else_=ahead)
+        local = moment + case(*((moment >= since, offset) for since, offset in reversed(later)), else_=ahead)
     if filters.hour is not None:
         wanted.append(local // HOUR % 24 == filters.hour)
     if filters.weekday is not None:
@@ -222,9 +235,9 @@ def _one(table: Table, filters: Filters, precise: list[ColumnElement[bool]]) -> 
 
 
 def _when(filters: Filters) -> list[ColumnElement[bool]]:
-    wanted = []
+    wanted: list[ColumnElement[bool]] = []
     if filters.happened_after is not None:
         wanted.append(items.c.timestamp >= filters.happened_after)
     if filters.happened_before is not None:
         wanted.append(items.c.timestamp <= filters.happened_before)
-    return wanted
+    return wanted + _clock(filters, items.c.timestamp) if wanted else wanted

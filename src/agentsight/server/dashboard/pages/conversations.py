@@ -22,7 +22,7 @@ from agentsight.server.files import FileMissing
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access
 from agentsight.server.services import Services, services_of, viewer_of
-from agentsight.server.store import conversations, overview, transcripts
+from agentsight.server.store import agents, conversations, overview, transcripts
 from agentsight.server.store.conversations import ConversationRow
 from agentsight.server.store.database import Database
 from agentsight.server.store.schema import BUTTON
@@ -165,7 +165,8 @@ async def mark(request: AnyRequest, agent_id: FromPath[int], number: FromPath[in
 
 def _context(request: AnyRequest, connection: Connection, agent_id: int) -> dict[str, Any]:
     context = inside(request, connection, "conversations", agent_id)
-    chosen = inbox.read_filters(request.query_params, context["tz"])
+    handing_over = agents.escalations(connection, [agent_id]).get(agent_id, ())
+    chosen = inbox.read_filters(request.query_params, context["tz"], handing_over)
     return context | {
         "chosen": chosen,
         "it": None,
