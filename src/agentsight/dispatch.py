@@ -36,7 +36,6 @@ class Dispatch:
         self.transport = transport
         self.background: BackgroundSender | None = None
         self._unseen: dict[str, int] = {}  # what the background sent since somebody last looked
-        outbox.first = self.start
         _every.add(self)
 
     def start(self) -> None:

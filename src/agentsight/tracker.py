@@ -88,8 +88,12 @@ class ConversationTracker(Tracking):
         self._outbox = Outbox(self.config.max_pending_items, self.config.max_pending_bytes)
         self._transport = Transport(self.config)
         self._dispatch = Dispatch(self.config, self._outbox, self._transport)
+        self._outbox.first = self._start
+        self._token_handler: object = None
         if self.config.given("log_level") is not None:
             set_log_level(self.config.log_level)
+        if self.config.given("token_handler") is not None:
+            self._collect_tokens()
         chosen = self.config.given("conversation_id")
         if chosen is not None:
             self._current.set(self._outbox.lane(chosen))
@@ -126,7 +130,7 @@ class ConversationTracker(Tracking):
         self.config.configure(
             **{**options, **{name: value for name, value in given.items() if value is not None}}
         )
-        self._dispatch.start()
+        self._start()
         self._outbox.set_bounds(self.config.max_pending_items, self.config.max_pending_bytes)
         if log_level is not None:
             set_log_level(self.config.log_level)
@@ -287,6 +291,18 @@ class ConversationTracker(Tracking):
             return self._dispatch.finish(timeout)
         finally:
             self._transport.close()
+
+    def _start(self) -> None:
+        """Before anything is tracked, and again when the settings change: start what they ask for."""
+        self._dispatch.start()
+        self._collect_tokens()
+
+    def _collect_tokens(self) -> None:
+        kind = self.config.get("token_handler")
+        if kind is not None and self._token_handler is None:
+            from agentsight.tokens import install
+
+            self._token_handler = install(kind, self)
 
     def _lane(self, conversation_id: str | None) -> Lane:
         if conversation_id is None:

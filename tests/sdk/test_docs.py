@@ -1,0 +1,28 @@
+"""The examples of docs/sdk.md run as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.capture import KEY, CaptureServer
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "sdk.md"
+
+
+def test_examples(server: CaptureServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AGENTSIGHT_API_KEY", KEY)
+    monkeypatch.setenv("AGENTSIGHT_API_ENDPOINT", server.endpoint)
+    examples = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), re.M | re.S)
+    assert len(examples) >= 6
+    for example in examples:
+        exec(compile(example, str(DOCUMENT), "exec"), {"__name__": "example"})
+    assert server.contents("conv_1") == ["Where is my order?", "It is on its way."]
+    assert server.contents("conv_3") == ["Hello", "Done."]
+    assert server.contents("conv_4") == ["Good evening", "Done."]
+    assert server.contents("+385911111111") == ["Hi", "Hello!"]
+    assert server.contents("conv_5") == ["Still there?"] * 2
+    assert server.contents("conv_6") == ["Still there?"]
+    assert [request.path for request in server.requests if request.method == "DELETE"]
