@@ -16,6 +16,7 @@ from agentsight.server import outages
 from agentsight.server.dashboard import formats
 from agentsight.server.dashboard.rendering import render
 from agentsight.server.errors import RequestError, not_found
+from agentsight.server.logs import shown_path
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Viewer
 from agentsight.server.services import viewer_of
@@ -170,7 +171,7 @@ def trouble(request: AnyRequest, error: Exception) -> Response[str]:
         away = request.method != "GET" or here == "/"
         return go_to("/sign-in" if away else "/sign-in?" + urlencode({"next": here}), request)
     if status >= 500 and status != 503:
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        logger.error("%s %s failed", request.method, shown_path(request.scope), exc_info=error)
     heading, note = _TROUBLES.get(status, _TROUBLES[500] if status >= 500 else _TROUBLES[400])
     if detail and status < 500:
         note = detail[:1].upper() + detail[1:] + ("" if detail.endswith((".", "!", "?")) else ".")

@@ -20,6 +20,7 @@ from agentsight.server.store import people
 
 _PUBLIC: dict[str, Any] = {"access": Access.PUBLIC}
 _YEAR = 365 * 86_400
+_wide_brake = sessions.Brake(limit=60)
 
 
 async def _fields(request: AnyRequest) -> dict[str, str]:
@@ -53,19 +54,23 @@ async def sign_in(request: AnyRequest) -> Response[str]:
     fields = await _fields(request)
     email, password = fields.get("email", "").strip().lower(), fields.get("password", "")
     goal = own_address(fields.get("next"))
-    # Guessing one account from many places and many accounts from one place both run into the brake.
+    # The one who guesses is stopped early; a whole office behind one address, or the owner of an account that
+    # somebody else attacks, only after many failures.
     caller = request.client.host if request.client else ""
-    names = (f"email:{email[:255]}", f"caller:{caller}")
+    near = f"{email[:255]} from {caller}"
+    far = (f"email:{email[:255]}", f"caller:{caller}")
     problem, status = "The email or the password is wrong.", 400
     try:
         if _is_foreign(request):
             raise RequestError(403, {"detail": "the form came from another site"})
-        services.brake.check(*names)
+        services.brake.check(near)
+        _wide_brake.check(*far)
         found = await services.read(lambda connection: people.credentials(connection, email))
         if await asyncio.to_thread(passwords.matches, password, found[1] if found else None) and found:
-            services.brake.succeeded(names[0])
+            services.brake.succeeded(near)
             return await _signed_in(request, found[0], goal)
-        services.brake.failed(*names)
+        services.brake.failed(near)
+        _wide_brake.failed(*far)
     except RequestError as error:
         problem, status = str(error.body.get("detail", problem)).capitalize() + ".", error.status
     return html(

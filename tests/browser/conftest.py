@@ -1,0 +1,105 @@
+"""A real Chromium on a real server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.samples import Sample, fill
+from tests.serving import ServerProcess
+
+EMAIL = "ana@example.com"
+PASSWORD = "correct horse battery"
+WIDE = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: CHROMIUM names another, else the system's, else the one that Playwright brings."""
+    named = os.environ.get("CHROMIUM")
+    found = (
+        named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    )
+    quiet = [
+        "--no-sandbox",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=[*quiet, "--no-first-run"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with an owner who can sign in."""
+    with ServerProcess(tmp_path_factory.mktemp("site")) as process:
+        process.person(EMAIL, PASSWORD)
+        yield process
+
+
+@pytest.fixture
+def sample(site: ServerProcess) -> Sample:
+    """A new agent with conversations of every kind."""
+    return fill(site)
+
+
+class Trouble(AssertionError):
+    """The page logged an error, or something that it needs did not come."""
+
+
+@pytest.fixture
+def open_context(browser: Browser, site: ServerProcess) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes browser contexts, signed in unless told otherwise; errors on their pages fail the test."""
+    contexts: list[BrowserContext] = []
+    problems: list[str] = []
+
+    def make(*, signed_in: bool = True, expect_errors: bool = False, **options: object) -> BrowserContext:
+        options = {"viewport": WIDE, "timezone_id": "Europe/Zagreb", "base_url": site.address} | options
+        context = browser.new_context(**options)  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        if not expect_errors:
+            context.on("weberror", lambda error: problems.append(str(error.error)))
+            context.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+        if signed_in:
+            page = context.new_page()
+            sign_in(page)
+            page.close()
+        return context
+
+    yield make
+    for context in contexts:
+        context.close()
+    if problems:
+        raise Trouble("\n".join(problems))
+
+
+@pytest.fixture
+def page(open_context: Callable[..., BrowserContext]) -> Page:
+    """A wide page of somebody who is signed in."""
+    return open_context().new_page()
+
+
+def sign_in(page: Page) -> None:
+    """Through the form."""
+    page.goto("/sign-in")
+    page.fill("#email", EMAIL)
+    page.fill("#password", PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
