@@ -206,6 +206,20 @@ def test_the_limits_are_the_same(bot: ConversationTracker, api: AgentSightAPI):
     assert api.fetch_conversation(longest)["source"] == longest
 
 
+def try_everything(bot: ConversationTracker, one: Any, two: Any, three: Any, four: Any) -> None:
+    for call in (
+        lambda: bot.get_or_create_conversation("c", name=one, source=two, metadata=three),
+        lambda: bot.track_human_message(one, metadata=two),
+        lambda: bot.track_action(one, duration_ms=two, tools_used=three, response=four, error_msg=two),
+        lambda: bot.track_button(one, two, three, metadata=four),
+        lambda: bot.track_token_usage(one, two, model=three),
+        lambda: bot.track_attachments([{"data": one, "filename": two}], mode="form_data"),
+        lambda: bot.track_agent_message("x", conversation_id=one, metadata=four),
+    ):
+        with contextlib.suppress(AgentSightError):
+            call()
+
+
 @settings(
     max_examples=60,
     deadline=None,
@@ -213,18 +227,8 @@ def test_the_limits_are_the_same(bot: ConversationTracker, api: AgentSightAPI):
 )
 @given(calls=st.lists(st.tuples(anything, anything, anything, anything), min_size=1, max_size=8))
 def test_whatever_the_sdk_takes_the_server_takes(bot: ConversationTracker, calls: list[tuple[Any, ...]]):
-    for one, two, three, four in calls:
-        for call in (
-            lambda: bot.get_or_create_conversation("c", name=one, source=two, metadata=three),
-            lambda: bot.track_human_message(one, metadata=two),
-            lambda: bot.track_action(one, duration_ms=two, tools_used=three, response=four, error_msg=two),
-            lambda: bot.track_button(one, two, three, metadata=four),
-            lambda: bot.track_token_usage(one, two, model=three),
-            lambda: bot.track_attachments([{"data": one, "filename": two}], mode="form_data"),
-            lambda: bot.track_agent_message("x", conversation_id=one, metadata=four),
-        ):
-            with contextlib.suppress(AgentSightError):
-                call()
+    for arguments in calls:
+        try_everything(bot, *arguments)
     bot.get_or_create_conversation("c")
     report = contextvars.Context().run(lambda: bot.send_tracked_data())  # all of them
     assert [row["error"] for row in report["items"] if not row["success"]] == []
