@@ -20,9 +20,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 STORE = ("data_dir", "database_url")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_LOG_FORMATS = ("text", "json")
 _SHAPES: dict[str, Any] = {
     "port": click.IntRange(0, 65_535),
     "log_level": click.Choice(_LOG_LEVELS, case_sensitive=False),
+    "log_format": click.Choice(_LOG_FORMATS),
     "data_dir": click.Path(file_okay=False, path_type=Path),
     "geo_database": click.Path(dir_okay=False, path_type=Path),
 }
@@ -103,6 +105,8 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
         raise Trouble(str(error)) from None
     if settings.log_level.upper() not in _LOG_LEVELS:
         raise Trouble(f"{PREFIX}LOG_LEVEL: takes {', '.join(_LOG_LEVELS)}, not {settings.log_level!r}")
+    if settings.log_format not in _LOG_FORMATS:
+        raise Trouble(f"{PREFIX}LOG_FORMAT: takes {' or '.join(_LOG_FORMATS)}, not {settings.log_format!r}")
     if not 0 <= settings.port <= 65_535:
         raise Trouble(f"{PREFIX}PORT: takes 0 to 65535, not {settings.port}")
     return settings

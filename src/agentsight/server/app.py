@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,14 +15,15 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
-from agentsight.server import dashboard, outages
+from agentsight.server import dashboard, health, outages
 from agentsight.server.analytics.service import open_analytics
-from agentsight.server.api import analytics, conversations, export, files, me
+from agentsight.server.api import analytics, conversations, export, files, ledger, me
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.errors import RequestError
 from agentsight.server.files import FileStore
 from agentsight.server.geo import Places
-from agentsight.server.ingest import routes
+from agentsight.server.ingest import routes, tally
+from agentsight.server.logs import shown_path
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Gate
 from agentsight.server.security.sessions import Brake
@@ -75,9 +77,11 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
     async def running(_: Litestar) -> AsyncIterator[None]:
         services.writer.start()
         services.analytics.start()
+        settling = asyncio.create_task(services.settle_ledger())
         try:
             yield
         finally:
+            settling.cancel()
             services.writer.stop()
             services.analytics.stop()
             services.database.close()
@@ -89,6 +93,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         *files.handlers,
         *analytics.handlers,
         *export.handlers,
+        *ledger.handlers,
+        *health.handlers,
         *dashboard.handlers,
     ]
     documented = [
@@ -101,7 +107,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         state=State({"services": services, "documented": documented}),
         openapi_config=None,
         # A widget on any site may write with its key; cookies never go along.
-        cors_config=CORSConfig(allow_origins=["*"], max_age=86_400),
+        cors_config=CORSConfig(
+            allow_origins=["*"], expose_headers=["Retry-After", "X-Request-Id"], max_age=86_400
+        ),
         logging_config=None,
         request_max_body_size=settings.max_body_bytes,
         exception_handlers={
@@ -120,7 +128,8 @@ def _answer(status: int, body: Any, headers: dict[str, str] | None = None) -> Re
     )
 
 
-def _refused(_: AnyRequest, error: RequestError) -> Response[bytes]:
+def _refused(request: AnyRequest, error: RequestError) -> Response[bytes]:
+    tally.note_refusal(request, error)
     return _answer(error.status, error.body, error.headers)
 
 
@@ -136,12 +145,13 @@ def _outage(request: AnyRequest, error: Exception) -> Response[bytes]:
     return _answer(503, {"detail": detail}, {"Retry-After": str(outages.RETRY_AFTER)})
 
 
-def _http(_: AnyRequest, error: HTTPException) -> Response[bytes]:
+def _http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     details = {404: "there is nothing at this address", 413: "the body is too large"}
     detail = details.get(error.status_code) or error.detail or "the request was refused"
+    tally.note_refusal(request, RequestError(error.status_code, {"detail": detail}))
     return _answer(error.status_code, {"detail": detail}, dict(error.headers or {}))
 
 
 def _failed(request: AnyRequest, error: Exception) -> Response[bytes]:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s failed", request.method, shown_path(request.scope), exc_info=error)
     return _answer(500, {"detail": "something went wrong here; the log says more"})

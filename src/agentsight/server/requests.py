@@ -33,7 +33,13 @@ async def json_body(request: AnyRequest, limit: int) -> bytes:
             {"Accept-Encoding": "gzip"},
         )
     body = await raw_body(request, limit)
-    return inflate(body, limit) if encoding in {"gzip", "x-gzip"} else body
+    if encoding not in {"gzip", "x-gzip"}:
+        return body
+    inflated = inflate(body, limit)
+    hold = request.scope.get("agentsight.hold")
+    if callable(hold):
+        hold(len(inflated))  # a small body may have become a large one
+    return inflated
 
 
 async def raw_body(request: AnyRequest, limit: int) -> bytes:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import uvicorn
 from sqlalchemy.exc import DBAPIError
 
+from agentsight.server import logs
 from agentsight.server.app import create_app, open_services
 from agentsight.server.exclusive import FolderInUse, FolderLock
 from agentsight.server.files import FilesError
@@ -18,6 +21,7 @@ from agentsight.server.security import sessions
 from agentsight.server.services import Services
 from agentsight.server.settings import Settings, SettingsError
 from agentsight.server.store.database import StoreError
+from agentsight.server.traffic import Patient, Traffic
 
 logger = logging.getLogger("agentsight.server")
 
@@ -41,6 +45,7 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
     Raises:
         StartError: the port is taken, the data folder cannot be used, or the database is newer.
     """
+    logs.configure(settings.log_level, settings.log_format)
     listener = _listen(settings)
     lock: FolderLock | None = None
     try:
@@ -57,8 +62,13 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
         if isinstance(error, (StoreError, FilesError, SettingsError, FolderInUse)):
             raise StartError(str(error)) from None
         raise
+    app = Traffic(
+        create_app(settings, services), body_bytes=settings.body_memory_bytes, requests=settings.max_requests
+    )
+    _allow_many_connections()
     config = uvicorn.Config(
-        create_app(settings, services),
+        app,
+        http=Patient,
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -67,14 +77,24 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
         server_header=False,
         timeout_graceful_shutdown=20,
     )
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
     server = _Server(config, lambda: announce(_started(settings, services, listener)))
     try:
         server.run(sockets=[listener])
     finally:
         lock.release()
+
+
+def _allow_many_connections() -> None:
+    """Each connection takes a file; the usual limit of 1,024 is meant for other programs."""
+    if sys.platform == "win32":  # has no such limit
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Server(uvicorn.Server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,7 +19,8 @@ from agentsight.server.security.sessions import Brake
 from agentsight.server.security.signing import Signer
 from agentsight.server.settings import Settings
 from agentsight.server.store.database import Database
-from agentsight.server.store.writer import Work, Writer
+from agentsight.server.store.ledger import Ledger
+from agentsight.server.store.writer import Overloaded, Tally, Unavailable, Work, Writer
 
 T = TypeVar("T")
 
@@ -49,9 +51,22 @@ class Services:
         with self.database.read() as connection:
             return query(connection)
 
-    async def write(self, work: Work[T], *, weight: int = 1) -> T:
+    async def write(self, work: Work[T], *, weight: int = 1, tally: Tally[T] | None = None) -> T:
         """Run work in the writer's next transaction; it is on disk when this returns."""
-        return await self.writer.run(work, weight=weight)
+        return await self.writer.run(work, weight=weight, tally=tally)
+
+    async def settle_ledger(self) -> None:
+        """Bring into the ledger what no write takes along, second by second, for as long as the server runs."""
+        while True:
+            await asyncio.sleep(1)
+            if self.ledger.is_pending:
+                with suppress(Overloaded, Unavailable):
+                    await self.write(lambda connection, attempt: None)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What keys sent and what became of it, until a transaction takes it along."""
+        return self.writer.ledger
 
 
 def services_of(request: AnyRequest) -> Services:

@@ -59,6 +59,17 @@ class Settings:
     behind_proxy: bool = _setting(False, "Trust X-Forwarded-For and X-Forwarded-Proto from a reverse proxy.")
     migrate: bool = _setting(True, "Bring the database up to date at start.")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
+    log_format: str = _setting("text", "text: lines for people; json: one JSON object a line.")
+    metrics_token: str | None = _setting(
+        None, "Token for /metrics (Authorization: Bearer …). Unset: only this machine may read it."
+    )
+    body_memory_bytes: int = _setting(
+        128 * 1024 * 1024,
+        "Bytes of request bodies in memory at once before new ones are answered with 429.",
+    )
+    max_requests: int = _setting(
+        400, "Requests to the API served at once before new ones are answered with 429."
+    )
 
     @property
     def sqlalchemy_url(self) -> str:

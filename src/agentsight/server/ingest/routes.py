@@ -15,7 +15,7 @@ from agentsight.server.contract import shapes
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.contract.links import file_links
 from agentsight.server.errors import Invalid, decode, not_found
-from agentsight.server.ingest import single, wire
+from agentsight.server.ingest import single, tally, wire
 from agentsight.server.ingest.batch import Batch, BatchOutcome
 from agentsight.server.ingest.normalise import Normaliser, Pending
 from agentsight.server.requests import AnyRequest, json_body
@@ -63,6 +63,7 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
     appended = await services.write(
         lambda connection, attempt: append.append(connection, attempt, agent_id, batch.accepted),
         weight=batch.weight,
+        tally=tally.of_batch(_key(request), batch),
     )
     return _json(batch.answer(appended))
 
@@ -89,7 +90,7 @@ async def create_conversation(request: AnyRequest) -> Response[bytes]:
     if given.is_used is None:
         given.is_used = True
     fields = Normaliser(services.places.lookup).conversation(given)
-    written = await _store(services, _agent(request), fields)
+    written = await _store(request, services, _agent(request), fields)
     links = file_links(request)
     row = written.conversation
     usage = await services.read(lambda c: transcripts.usage_of(c, [row.id]).get(row.id, []))
@@ -114,7 +115,7 @@ async def track(request: AnyRequest) -> Response[bytes]:
     services, given = await _read(request, _Decoders.track)
     fields = single.reference(given)
     fields.items = single.tracked(given, Normaliser(services.places.lookup))
-    written = await _store(services, _agent(request), fields)
+    written = await _store(request, services, _agent(request), fields)
     links = file_links(request)
     messages = [shapes.message(entry, links) for entry in written.entries]
     answer = TrackedMessage(
@@ -231,7 +232,7 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         new = normaliser.item(item, times.now())
     fields.items = [new]
     await _keep_files(services, normaliser)
-    written = await _store(services, _agent(request), fields)
+    written = await _store(request, services, _agent(request), fields)
     message = shapes.message(written.entries[0], file_links(request))
     row = written.conversation
     answer = StoredAttachments(
@@ -271,7 +272,7 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
             person_id=person.id if person else None,
         )
     ]
-    written = await _store(services, agent_id, fields)
+    written = await _store(request, services, agent_id, fields)
     return _json(shapes.feedback(written.feedbacks[0]), HTTP_201_CREATED)
 
 
@@ -287,12 +288,16 @@ async def _store_item(
 ) -> single.Written:
     fields = single.reference(given)
     fields.items = [Normaliser(services.places.lookup).item(item, times.now())]
-    return await _store(services, _agent(request), fields)
+    return await _store(request, services, _agent(request), fields)
 
 
-async def _store(services: Services, agent_id: int, fields: NewConversation) -> single.Written:
+async def _store(
+    request: AnyRequest, services: Services, agent_id: int, fields: NewConversation
+) -> single.Written:
+    key_id = viewer_of(request).key_id
     return await services.write(
-        lambda connection, attempt: single.write(connection, attempt, agent_id, fields)
+        lambda connection, attempt: single.write(connection, attempt, agent_id, fields),
+        tally=None if key_id is None else tally.of_single(key_id, fields),
     )
 
 
@@ -311,6 +316,12 @@ def _agent(request: AnyRequest) -> int:
     agent_id = viewer_of(request).agent_id
     assert agent_id is not None, "only keys write items, and a key has an agent"
     return agent_id
+
+
+def _key(request: AnyRequest) -> int:
+    key_id = viewer_of(request).key_id
+    assert key_id is not None, "only keys write items"
+    return key_id
 
 
 def _json(answer: Any, status: int = HTTP_200_OK) -> Response[bytes]:

@@ -58,6 +58,7 @@ class Viewer:
     agent_name: str | None = None
     person: people.Person | None = None
     csrf_token: str | None = None
+    key_id: int | None = None
 
     @property
     def is_owner(self) -> bool:
@@ -140,7 +141,9 @@ class Gate:
                     "detail": f"this takes a key with the role {' or '.join(sorted(allowed))}, not {found.role}"
                 },
             )
-        return Viewer(frozenset({found.agent_id}), found.role, found.agent_id, found.agent_name)
+        return Viewer(
+            frozenset({found.agent_id}), found.role, found.agent_id, found.agent_name, key_id=found.id
+        )
 
     async def key(self, key: str) -> agents.KeyRow | None:
         """The key's row while it is in use."""

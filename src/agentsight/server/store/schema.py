@@ -235,3 +235,26 @@ feedbacks = Table(
     Column("comment", Text),
     Column("person_id", RowId),
 )
+
+# What each key sent, by day (UTC, days since 1970), and why some of it was refused.
+ingest_ledger = Table(
+    "ingest_ledger",
+    metadata,
+    Column("key_id", RowId, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("conversations", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("duplicate", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+)
+
+ingest_refusals = Table(
+    "ingest_refusals",
+    metadata,
+    Column("key_id", RowId, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("reason", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)

@@ -17,10 +17,14 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from agentsight.server.store import ledger
 from agentsight.server.store.database import Database
+from agentsight.server.store.ledger import Ledger
 
 T = TypeVar("T")
 Work = Callable[[Connection, int], T]
+# Whose key it was, and how its figures for the ledger follow from the work's result.
+Tally = tuple[int, Callable[[T], ledger.Counts]]
 logger = logging.getLogger(__name__)
 
 GROUP_ITEMS = 2_000
@@ -44,6 +48,7 @@ class _Job:
     weight: int
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    tally: Tally[Any] | None = None
     result: Any = None
     error: BaseException | None = None
 
@@ -57,8 +62,11 @@ class Writer:
         >>> await writer.run(lambda connection, attempt: agents.create(connection, "Concierge"))
     """
 
-    def __init__(self, database: Database, *, max_waiting: int = 50_000) -> None:
+    def __init__(
+        self, database: Database, *, max_waiting: int = 50_000, ledger: Ledger | None = None
+    ) -> None:
         self.database = database
+        self.ledger = ledger or Ledger()
         self.max_waiting = max_waiting
         self.waiting = 0
         # Called in the writer's thread after each commit; must return at once and never raise.
@@ -66,6 +74,8 @@ class Writer:
         # Since when the database takes no writes, by the monotonic clock; None: it does.
         self.failing_since: float | None = None
         self._complained = -COMPLAIN_SECONDS
+        self.commits = self.failures = 0
+        self.seconds = 0.0  # spent in transactions
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="agentsight-writer", daemon=True)
         self._closed = False
@@ -79,18 +89,26 @@ class Writer:
         if not self._closed:
             self._closed = True
             self._queue.put(None)
-            self._thread.join()
+            if self._thread.is_alive():
+                self._thread.join()
+            if self.ledger.is_pending:
+                self._commit([])
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it takes work."""
+        return not self._closed and self._thread.is_alive()
 
     def check_room(self) -> None:
         """Raise Overloaded when too much waits already; cheap, so it can run before a body is read."""
         if self.waiting >= self.max_waiting:
             raise Overloaded
 
-    async def run(self, work: Work[T], *, weight: int = 1) -> T:
+    async def run(self, work: Work[T], *, weight: int = 1, tally: Tally[T] | None = None) -> T:
         """Run `work(connection, attempt)` in a transaction and return its result once that is on disk.
 
         Work is called again with a higher attempt when a row that another writer made got in its way.
-        `weight` is the number of items it writes.
+        `weight` is the number of items it writes; `tally` puts it into the ledger, in the same transaction.
 
         Raises:
             Overloaded: too much is waiting.
@@ -102,7 +120,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         self.waiting += weight
-        self._queue.put(_Job(work, weight, future, loop))
+        self._queue.put(_Job(work, weight, future, loop, tally))
         result: T = await future
         return result
 
@@ -166,14 +184,24 @@ class Writer:
 
     def _commit(self, group: list[_Job]) -> Exception | None:
         """Write the group in one transaction; what kept the engine from it, if anything did."""
+        began = time.perf_counter()
+        waiting = self.ledger.take()
         try:
             with self.database.writing.begin() as connection:
                 for job in group:
                     _run_alone(connection, job)
+                sums = self._tallied(group, waiting)
+                if sums:
+                    ledger.settle(connection, sums)
         except Exception as error:
+            self.failures += 1
+            self.ledger.put_back(waiting)
             for job in group:
                 job.result, job.error = None, _unavailable()
             return error
+        self.ledger.done(sums)
+        self.commits += 1
+        self.seconds += time.perf_counter() - began
         if self.failing_since is not None:
             logger.warning("the database takes writes again")
             self.failing_since = None
@@ -184,6 +212,20 @@ class Writer:
                 # This thread must outlive whatever listens: without it nothing is stored any more.
                 logger.exception("a listener to commits failed")
         return None
+
+    def _tallied(self, group: list[_Job], waiting: ledger.Sums) -> ledger.Sums:
+        sums: ledger.Sums = {}
+        for (key_id, day), counts in waiting.items():
+            sums[key_id, day] = ledger.Counts()
+            sums[key_id, day].add(counts)
+        for job in group:
+            if job.tally is not None and job.error is None:
+                key_id, count = job.tally
+                try:
+                    self.ledger.merge(sums, key_id, count(job.result))
+                except Exception:
+                    logger.exception("a request could not be counted")  # it is stored all the same
+        return sums
 
 
 def _unavailable() -> Unavailable:

@@ -1,0 +1,100 @@
+"""What a request brought and what became of it, in the ledger's figures. Reasons name fields, never values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from agentsight.server.errors import RequestError
+from agentsight.server.ingest import wire
+from agentsight.server.ingest.batch import Batch, ConversationOutcome
+from agentsight.server.ingest.single import Written
+from agentsight.server.requests import AnyRequest
+from agentsight.server.security.access import Access, Viewer
+from agentsight.server.services import services_of
+from agentsight.server.store.append import Appended, NewConversation
+from agentsight.server.store.ledger import Counts
+from agentsight.server.store.writer import Tally
+
+_REFUSED = frozenset({400, 404, 408, 413, 415, 422})
+_KNOWN = frozenset(
+    name
+    for kind in vars(wire).values()
+    if isinstance(kind, type) and hasattr(kind, "__struct_fields__")
+    for name in kind.__struct_fields__
+)
+# Where a message goes on with what was given, a position, or a library's own words.
+_GIVEN = re.compile(r", not | such as |: | \(byte |cannot be (?!decoded)")
+
+
+def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
+    """Counts a batch when it has been stored."""
+
+    def count(appended: list[Appended]) -> Counts:
+        outcomes = batch.outcomes
+        received = sum(len(each.items) for each in outcomes)
+        kept = sum(len(each.items) for each in appended)
+        duplicate = sum(again for each in appended for _, again in each.items)
+        counts = Counts(
+            requests=1,
+            conversations=sum(each.created for each in appended),
+            received=received,
+            accepted=kept - duplicate,
+            duplicate=duplicate,
+            refused=received - kept,
+        )
+        if counts.refused or len(appended) < len(outcomes):
+            _explain(counts, outcomes)
+        return counts
+
+    return key_id, count
+
+
+def _explain(counts: Counts, outcomes: Iterable[ConversationOutcome]) -> None:
+    for outcome in outcomes:
+        if not outcome.success and not outcome.items:
+            # A conversation without items that is refused counts as one.
+            counts.received += 1
+            counts.refused += 1
+            counts.add(Counts(reasons={reason(outcome.errors or {}): 1}))
+        for item in outcome.items:
+            if item.errors:
+                errors = item.errors if outcome.success else outcome.errors or item.errors
+                counts.add(Counts(reasons={reason(errors): 1}))
+
+
+def of_single(key_id: int, given: NewConversation) -> Tally[Written]:
+    """Counts a single call when it has been stored."""
+    items = len(given.items)
+    return key_id, lambda written: Counts(1, int(written.created), items, items, 0, 0, {})
+
+
+def note_refusal(request: AnyRequest, error: RequestError) -> None:
+    """Count a write that was refused as a whole, when it came with a key."""
+    if error.status not in _REFUSED:
+        return
+    handler = request.scope.get("route_handler")
+    if handler is None or handler.opt.get("access") not in (Access.INGEST, Access.RESPOND):
+        return
+    viewer: Viewer | None = getattr(request.state, "viewer", None)
+    if viewer is not None and viewer.key_id is not None:
+        services_of(request).ledger.refuse(viewer.key_id, reason(error.body))
+
+
+def reason(errors: Mapping[str, Any]) -> str:
+    """A short text that is the same for the same mistake.
+
+    Example:
+        >>> reason({"items.3.device": ["takes desktop, mobile or tablet, not 'fridge'"]})
+        'device: takes desktop, mobile or tablet'
+    """
+    for path, what in errors.items():
+        name = next((part for part in reversed(path.split(".")) if not part.isdigit()), path)
+        said = str(what[0] if isinstance(what, list) and what else what)
+        said = _GIVEN.split(said)[0].strip() or "cannot be what it is"
+        said = re.sub(r"[\"'`].*", "", said)[:100].strip()
+        if name == "detail":
+            return said
+        return f"{name if name in _KNOWN else 'field'}: {said}"
+    return "unknown"
