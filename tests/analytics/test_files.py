@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import subprocess
@@ -16,9 +17,10 @@ import pytest
 
 from agentsight.server.analytics import duckdb_engine
 from agentsight.server.analytics.duckdb_engine import DuckEngine
-from agentsight.server.analytics.engine import Batch
+from agentsight.server.analytics.engine import AnalyticsError, Batch, Broken, Engine
 from agentsight.server.analytics.projector import Projector
 from agentsight.server.analytics.rebuild import rebuild
+from agentsight.server.analytics.service import Analytics
 from agentsight.server.store import agents, append
 from agentsight.server.store.append import NewConversation, NewItem
 from agentsight.server.store.database import Database
@@ -41,7 +43,7 @@ def filled(tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
-def count(engine: DuckEngine) -> int:
+def count(engine: Engine) -> int:
     with engine.reading() as ask:
         found: int = ask("SELECT count(*) FROM conversations", ())[0][0]
         return found
@@ -150,6 +152,32 @@ def test_damage_that_shows_while_it_runs_is_recovered_from(filled: Database, tmp
         engine.recover("was found damaged")
         assert engine.last_revision() == 0
         assert followed(filled, engine) == 10
+
+
+def test_damage_that_a_reader_finds_is_mended_behind_its_back(filled: Database, tmp_path: Path) -> None:
+    file = tmp_path / "analytics.duckdb"
+    with opened(file) as engine:
+        assert followed(filled, engine) == 10
+
+    def look(engine: Engine, whole: bool) -> int:
+        if not found:
+            found.append("damage")
+            raise Broken("is damaged (so says a test)")
+        return count(engine)
+
+    async def ask() -> int:
+        with pytest.raises(AnalyticsError, match="built anew"):
+            await analytics.run(look)
+        return await analytics.run(look)
+
+    found: list[str] = []
+    analytics = Analytics(filled, DuckEngine(file, threads=1), "store")
+    analytics.start()
+    try:
+        assert asyncio.run(ask()) == 10
+    finally:
+        analytics.stop()
+    assert len(list(tmp_path.glob("analytics.duckdb.broken-*"))) == 1
 
 
 def test_a_rebuild_replaces_the_file(filled: Database, tmp_path: Path) -> None:

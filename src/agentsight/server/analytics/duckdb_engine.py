@@ -369,7 +369,9 @@ def _remove_log(path: Path) -> None:
 
 def _said(error: duckdb.Error) -> AnalyticsError:
     """The error in our words: Broken when nothing but a new file helps."""
-    damaged = isinstance(error, duckdb.FatalException | duckdb.SerializationException)
+    damaged = isinstance(error, duckdb.FatalException | duckdb.SerializationException) or (
+        "checksum" in str(error) or "Corrupt database" in str(error)
+    )
     return Broken(f"is damaged ({_first_line(error)})") if damaged else AnalyticsError(_first_line(error))
 
 

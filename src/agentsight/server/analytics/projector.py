@@ -51,6 +51,7 @@ class Projector:
         self._reached = threading.Condition()
         self._revision = -1
         self._waiting = 0
+        self._broken: Broken | None = None
         self._uncompacted = 0
         self._thread: threading.Thread | None = None
 
@@ -121,6 +122,12 @@ class Projector:
         """Something was written: look soon. Returns at once."""
         self._wake.set()
 
+    def broken(self, error: Broken) -> None:
+        """A reader found the engine damaged: begin anew, in the projector's thread."""
+        self._broken = error
+        self._announce(-1)
+        self._wake.set()
+
     def _announce(self, revision: int) -> None:
         with self._reached:
             self._revision = revision
@@ -149,14 +156,17 @@ class Projector:
             begun = time.monotonic()
             self._wake.clear()
             try:
+                if self._broken is not None:
+                    error_found, self._broken = self._broken, None
+                    raise error_found
                 self.engine.take_over()
                 done, more = self.step()
                 if not more:
                     self._tidy()
                 trouble = 0.0
             except Broken as error:
-                trouble = self._report(error, trouble)
-                self._recover(error)
+                if not self._recover(error):
+                    trouble = self._report(error, trouble)
                 continue
             except Exception as error:
                 trouble = self._report(error, trouble)
@@ -187,11 +197,12 @@ class Projector:
         self._stopped.wait(trouble)
         return trouble
 
-    def _recover(self, error: Broken) -> None:
+    def _recover(self, error: Broken) -> bool:
         try:
             self.engine.recover(str(error))
-        except AnalyticsError as failure:
-            logger.error("the figures do not follow: %s", failure)
+        except AnalyticsError:
+            return False
+        return True
 
 
 def _first_line(error: BaseException) -> str:

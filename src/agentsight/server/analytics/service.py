@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from agentsight.server.analytics.answer import answer
 from agentsight.server.analytics.duckdb_engine import DuckEngine
-from agentsight.server.analytics.engine import AnalyticsError, Engine
+from agentsight.server.analytics.engine import AnalyticsError, Broken, Engine
 from agentsight.server.analytics.projector import Projector
 from agentsight.server.analytics.scope import Comparison, Scope
 from agentsight.server.settings import Settings, SettingsError
@@ -105,7 +105,11 @@ class Analytics:
 
     def _run(self, work: Callable[[Engine, bool], T]) -> T:
         whole = self.projector.wait_for(self.projector.latest(), PATIENCE)
-        return work(self.engine, whole)
+        try:
+            return work(self.engine, whole)
+        except Broken as error:
+            self.projector.broken(error)
+            raise AnalyticsError("they are being built anew; try again in a moment") from None
 
     def _known(self, scope: Scope) -> Scope:
         with self.database.read() as connection:
