@@ -13,7 +13,8 @@ export function startTheme(): void {
     const known = /(?:^|; )tz=/.test(document.cookie);
     remember("tz", zone);
     // The page in hand was made for another zone; a signed-in reader would see wrong days.
-    if (!known && document.querySelector(".frame")) location.reload();
+    const kept = document.cookie.includes(`tz=${zone}`);
+    if (!known && kept && document.querySelector(".frame")) location.reload();
   }
   document.addEventListener("click", (event) => {
     const button = (event.target as Element).closest<HTMLButtonElement>("[data-theme-picker] button");

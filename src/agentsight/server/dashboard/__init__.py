@@ -9,7 +9,15 @@ from litestar.exceptions import HTTPException
 
 from agentsight.server import outages
 from agentsight.server.dashboard.compression import compressed
-from agentsight.server.dashboard.pages import api_docs, assets, connect, conversations, overview, session
+from agentsight.server.dashboard.pages import (
+    analytics,
+    api_docs,
+    assets,
+    connect,
+    conversations,
+    overview,
+    session,
+)
 from agentsight.server.dashboard.pages.page import or_page, trouble
 from agentsight.server.errors import RequestError
 from agentsight.server.store.writer import Overloaded
@@ -22,6 +30,7 @@ _pages = Router(
     route_handlers=[
         *session.handlers,
         *overview.handlers,
+        *analytics.handlers,
         *conversations.handlers,
         *connect.handlers,
         *api_docs.handlers,

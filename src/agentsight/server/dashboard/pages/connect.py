@@ -85,7 +85,10 @@ def snippets(address: str, key: str) -> dict[str, str]:
         "python": f'''\
 from agentsight import conversation_tracker as tracker
 
-tracker.configure(api_key="{key}", endpoint="{address}")
+tracker.configure(
+    api_key="{key}",
+    endpoint="{address}",
+)
 
 tracker.get_or_create_conversation("conv_1", customer_id="ana", source="web")
 tracker.track_human_message("Do you deliver on Sundays?")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from urllib.parse import quote
-from weakref import WeakKeyDictionary
 
 from litestar import Response, get, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from agentsight.server import geo
-from agentsight.server.dashboard import detail, inbox, names
+from agentsight.server.dashboard import detail, inbox
 from agentsight.server.dashboard.inbox import Chosen, Cursor
 from agentsight.server.dashboard.names import Icon
+from agentsight.server.dashboard.pages.choices import choices
 from agentsight.server.dashboard.pages.page import go_to, html, inside
 from agentsight.server.dashboard.transcript import Reader
 from agentsight.server.errors import RequestError, not_found
@@ -22,15 +21,13 @@ from agentsight.server.files import FileMissing
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access
 from agentsight.server.services import Services, services_of, viewer_of
-from agentsight.server.store import agents, conversations, overview, transcripts
+from agentsight.server.store import agents, conversations, transcripts
 from agentsight.server.store.conversations import ConversationRow
-from agentsight.server.store.database import Database
 from agentsight.server.store.schema import BUTTON
 from agentsight.server.store.transcripts import FileRow
 
 _PERSON: dict[str, Any] = {"access": Access.PERSON}
 _SNIPPET_BYTES = 1_500
-_OPTIONS_SECONDS = 60.0
 # One answer of the live list; more than this in a few seconds means: load the list again.
 _LIVE_ROWS = 50
 
@@ -47,13 +44,6 @@ SYMBOLS = (
     Icon("file-type-pdf"),
     Icon("file-description"),
 )
-_options: WeakKeyDictionary[Database, dict[int, tuple[float, dict[str, Any]]]] = WeakKeyDictionary()
-
-
-@get("/agents/{agent_id:int}", opt=_PERSON)
-async def agent_home(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
-    """An agent's first page is its conversations."""
-    return go_to(f"/agents/{agent_id}/conversations/", request)
 
 
 @get("/agents/{agent_id:int}/conversations", opt=_PERSON)
@@ -212,7 +202,7 @@ def _frame_of_list(request: AnyRequest, connection: Connection, context: dict[st
         "chips": chips,
         "filtered": bool(chips),
         "form": {name: chosen.values.get(name, "") for name in inbox.FIELDS},
-        "options": _choices(services_of(request).database, connection, context["agent"].id),
+        "options": choices(services_of(request).database, connection, context["agent"].id),
         "count": _count(connection, context["agent"].id, chosen),
         "live": context["list_path"] + "live/" + chosen.query(),
         "since": conversations.latest_revision(connection),
@@ -227,26 +217,6 @@ def _count(connection: Connection, agent_id: int, chosen: Chosen) -> str:
     if beyond:
         return f"{inbox.COUNT_UP_TO:,}+"
     return f"{conversations.count(connection, {agent_id}, chosen.filters):,}"
-
-
-def _choices(database: Database, connection: Connection, agent_id: int) -> dict[str, Any]:
-    """What the filter sheet offers; kept for a minute."""
-    kept = _options.setdefault(database, {})
-    known = kept.get(agent_id)
-    if known is not None and known[0] > time.monotonic():
-        return known[1]
-    values = overview.recent_values(connection, agent_id)
-    made = {
-        "sources": [(value, names.channel_name(value)) for value in values["source"]],
-        "devices": [(value, names.device_name(value)) for value in values["device"]],
-        "languages": [(value, names.language_name(value)) for value in values["language"]],
-        "countries": sorted(
-            ((value, names.country_name(value)) for value in values["country"]), key=lambda pair: pair[1]
-        ),
-        "tools": [(value, value) for value in values["action_name"]],
-    }
-    kept[agent_id] = (time.monotonic() + _OPTIONS_SECONDS, made)
-    return made
 
 
 def _row(connection: Connection, agent_id: int, number: int) -> ConversationRow:
@@ -299,4 +269,4 @@ def _number(text: str | None, otherwise: int) -> int:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else otherwise
 
 
-handlers = [agent_home, conversation_list, live, conversation, printable, mark]
+handlers = [conversation_list, live, conversation, printable, mark]

@@ -27,7 +27,9 @@ from agentsight.server.store.writer import Overloaded
 logger = logging.getLogger(__name__)
 
 THEME_COOKIE = "theme"
+# The browser's time zone, and the one that the viewer chose instead.
 ZONE_COOKIE = "tz"
+OWN_ZONE_COOKIE = "tz_own"
 
 # Nothing comes from elsewhere, and nothing written into a page by its content can run or style it.
 POLICY = (
@@ -73,7 +75,7 @@ def outside(request: AnyRequest) -> dict[str, Any]:
     path = (request.scope.get("raw_path") or b"/").decode("latin-1")
     return {
         "theme": theme if theme in {"light", "dark"} else None,
-        "tz": formats.zone(request.cookies.get(ZONE_COOKIE)),
+        "tz": formats.zone(request.cookies.get(OWN_ZONE_COOKIE) or request.cookies.get(ZONE_COOKIE)),
         "now": times.now(),
         "here": quote(path, safe="/-._~%") + ("?" + query if query else ""),
         "csrf": None,

@@ -1,0 +1,265 @@
+"""Where people come from and what they use: bars by value, tools, buttons."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import msgspec
+
+from agentsight.server.dashboard import names
+from agentsight.server.dashboard.analytics import words
+from agentsight.server.dashboard.analytics.drawing import class_of, legend, thresholds
+from agentsight.server.dashboard.analytics.view import View
+from agentsight.server.dashboard.formats import duration, plural
+from agentsight.server.dashboard.inbox import label
+from agentsight.server.dashboard.names import Icon
+
+UNKNOWN = "Unknown"
+
+
+class Bar(msgspec.Struct):
+    """A value with its count: `width` is its share of the longest bar, in percent."""
+
+    label: str
+    count: int
+    share: str
+    width: float
+    href: str
+    icon: Icon | None = None
+    unknown: bool = False
+    # One level down: (label, count, address).
+    detail: list[tuple[str, int, str | None]] = []
+
+
+class Breakdown(msgspec.Struct):
+    """A card of bars."""
+
+    name: str
+    title: str
+    column: str
+    bars: list[Bar]
+    empty: str
+
+
+def _bars(rows: list[dict[str, Any]], make: Any) -> list[Bar]:
+    total = sum(row["conversations"] for row in rows)
+    most = max((row["conversations"] for row in rows), default=1) or 1
+    found = []
+    for row in rows:
+        count = row["conversations"]
+        bar: Bar = make(row)
+        bar.count = count
+        bar.share = words.share(count / total)
+        bar.width = round(count / most * 100, 2)
+        bar.unknown = row["value"] is None
+        found.append(bar)
+    return found
+
+
+def _bar(text: str, href: str, icon: Icon | None = None) -> Bar:
+    return Bar(text, 0, "", 0.0, href, icon)
+
+
+def channels(view: View, rows: list[dict[str, Any]]) -> Breakdown:
+    """Conversations by channel."""
+
+    def make(row: dict[str, Any]) -> Bar:
+        value = row["value"]
+        return _bar(names.channel_name(value), view.having("source", value), names.channel_icon(value))
+
+    empty = "Where people talk to your agent. Send a source, such as whatsapp, with a conversation."
+    return Breakdown("sources", "Channels", "Channel", _bars(rows, make), empty)
+
+
+def devices(view: View, rows: list[dict[str, Any]]) -> Breakdown:
+    """Conversations by kind of device."""
+
+    def make(row: dict[str, Any]) -> Bar:
+        value = row["value"]
+        return _bar(names.device_name(value), view.having("device", value), names.device_icon(value))
+
+    empty = "Desktop, mobile or tablet. Send a device with a conversation."
+    return Breakdown("devices", "Devices", "Device", _bars(rows, make), empty)
+
+
+def languages(view: View, rows: list[dict[str, Any]]) -> Breakdown:
+    """Conversations by language, with its variants one level down."""
+
+    def make(row: dict[str, Any]) -> Bar:
+        bar = _bar(names.language_name(row["value"]), view.having("language", row["value"]))
+        variants = row.get("detail", [])
+        if len(variants) > 1:
+            for each in variants:
+                tag = each["value"]
+                _, _, region = tag.replace("_", "-").partition("-")
+                # Without a region it means all of the language: there is no list of just these.
+                href = view.having("language", tag) if region else None
+                bar.detail.append((region.upper() if region else "no region", each["conversations"], href))
+        return bar
+
+    empty = "What people speak. Send a language, such as en-US, with a conversation."
+    return Breakdown("languages", "Languages", "Language", _bars(rows, make), empty)
+
+
+class Land(msgspec.Struct):
+    """A country on the map."""
+
+    code: str
+    text: str
+    level: int
+    href: str
+
+
+class Map(msgspec.Struct):
+    """The map, and the list beside it."""
+
+    breakdown: Breakdown
+    lands: list[Land]
+    legend: list[tuple[int, str]]
+    placed: int
+
+
+def countries(view: View, rows: list[dict[str, Any]]) -> Map:
+    """Conversations by country."""
+    known = [row for row in rows if row["value"] is not None]
+    counts = [row["conversations"] for row in known]
+    begins = thresholds(counts, 5)
+
+    def make(row: dict[str, Any]) -> Bar:
+        return _bar(names.country_name(row["value"]), view.having("country", row["value"]))
+
+    empty = "Where people are. Send customer_ip_address with a conversation."
+    bars = _bars(rows, make)
+    lands = [
+        Land(
+            row["value"],
+            f"{bar.label}, {plural(bar.count, 'conversation')} ({bar.share})",
+            class_of(bar.count, begins),
+            bar.href,
+        )
+        for row, bar in zip(rows, bars, strict=True)
+        if row["value"] is not None
+    ]
+    return Map(
+        Breakdown("countries", "Countries", "Country", bars, empty),
+        lands,
+        legend(begins, max(counts, default=0)),
+        len(known),
+    )
+
+
+class Tool(msgspec.Struct):
+    """A line of the table of tools."""
+
+    name: str
+    runs: int
+    width: float
+    errors: int
+    error_share: str
+    mean: str
+    median: str
+    p95: str
+    href: str
+
+
+def tools(view: View, rows: list[dict[str, Any]]) -> list[Tool]:
+    """Runs, errors and durations."""
+    most = max((row["runs"] for row in rows), default=1)
+    return [
+        Tool(
+            name=row["action_name"],
+            runs=row["runs"],
+            width=round(row["runs"] / most * 100, 2),
+            errors=row["errors"],
+            error_share=words.share(row["error_rate"]),
+            mean=duration(row["mean_ms"]),
+            median=duration(row["median_ms"]),
+            p95=duration(row["p95_ms"]),
+            href=view.happened(action_name=row["action_name"]),
+        )
+        for row in rows
+    ]
+
+
+class Button(msgspec.Struct):
+    """The choices of one event."""
+
+    event: str
+    clicks: int
+    href: str
+    bars: list[Bar]
+
+
+def buttons(view: View, rows: list[dict[str, Any]]) -> list[Button]:
+    """Clicks by event and label."""
+    events: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        events[row["button_event"]].append(row)
+    found = []
+    for event, given in events.items():
+        most = max(row["clicks"] for row in given)
+        bars = [
+            Bar(
+                label=row["label"],
+                count=row["clicks"],
+                share=words.share(row["share"]),
+                width=round(row["clicks"] / most * 100, 2),
+                href=view.happened(button_event=event, button_label=row["label"]),
+            )
+            for row in given
+        ]
+        clicks = sum(row["clicks"] for row in given)
+        found.append(Button(label(event), clicks, view.happened(button_event=event), bars))
+    return found
+
+
+class Step(msgspec.Struct):
+    """A step of the funnel; `of` is the share of the step before."""
+
+    label: str
+    note: str
+    count: int
+    width: float
+    of: str
+    href: str
+
+
+_STEPS = {
+    "offered": ("Offered", "the assistant spoke first"),
+    "engaged": ("Engaged", "people took part"),
+    "answered": ("Answered", "the assistant had the last word"),
+    "helpful": ("Helpful", "the customer said so"),
+}
+
+
+def funnel(view: View, steps: list[tuple[str, int]]) -> list[Step]:
+    """Offered, engaged, answered, helpful."""
+    offered = {"is_offered": "true"} if steps and steps[0][0] == "offered" else {}
+    links: dict[str, dict[str, str | None]] = {
+        "offered": {**offered, "is_used": "any"},
+        "engaged": {**offered},
+        "answered": {**offered, "unanswered": "false"},
+        "helpful": {
+            **offered,
+            "unanswered": "false",
+            "feedback_sentiment": "positive",
+            "feedback_source": "customer",
+        },
+    }
+    first = steps[0][1] if steps else 0
+    found = []
+    for place, (name, count) in enumerate(steps):
+        title, note = _STEPS[name]
+        before = steps[place - 1][1] if place else 0
+        found.append(
+            Step(
+                title,
+                note,
+                count,
+                round(count / first * 100, 2) if first else 0.0,
+                words.share(count / before) if before else "",
+                view.listed(**links[name]),
+            )
+        )
+    return found
