@@ -20,12 +20,11 @@ from agentsight.server.api.filters import (
     ordering,
     parse_filters,
 )
-from agentsight.server.contract import shapes
+from agentsight.server.contract import fields, shapes
 from agentsight.server.contract.documentation import Doc, Query
+from agentsight.server.contract.fields import clean, json_text
 from agentsight.server.contract.links import base_url, file_links
 from agentsight.server.errors import Invalid, decode, not_found
-from agentsight.server.ingest import wire
-from agentsight.server.ingest.normalise import clean, json_text
 from agentsight.server.requests import AnyRequest, json_body
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
@@ -217,17 +216,17 @@ class MarkIn(msgspec.Struct):
 class RenameIn(msgspec.Struct):
     """The new name."""
 
-    name: wire.Name
+    name: fields.Name
 
 
 class UpdateIn(msgspec.Struct):
     """The fields to set; those left out stay. `metadata` is set as a whole."""
 
-    name: wire.OptionalName | msgspec.UnsetType | None = msgspec.UNSET
+    name: fields.OptionalName | msgspec.UnsetType | None = msgspec.UNSET
     is_marked: bool | msgspec.UnsetType = msgspec.UNSET
-    customer_id: wire.OptionalName | msgspec.UnsetType | None = msgspec.UNSET
-    device: wire.Device | msgspec.UnsetType | None = msgspec.UNSET
-    language: wire.OptionalName | msgspec.UnsetType | None = msgspec.UNSET
+    customer_id: fields.OptionalName | msgspec.UnsetType | None = msgspec.UNSET
+    device: fields.Device | msgspec.UnsetType | None = msgspec.UNSET
+    language: fields.OptionalName | msgspec.UnsetType | None = msgspec.UNSET
     metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -243,7 +242,7 @@ _update = msgspec.json.Decoder(UpdateIn)
 )
 async def mark(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Mark a conversation, or take the mark away."""
-    given = decode(await _body(request), _mark, wire.CHOICES)
+    given = decode(await _body(request), _mark, fields.CHOICES)
     return await _change(request, number, {"is_marked": given.is_marked})
 
 
@@ -253,7 +252,7 @@ async def mark(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
 )
 async def rename(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Give a conversation another name, of at most 255 characters."""
-    given = decode(await _body(request), _rename, wire.CHOICES)
+    given = decode(await _body(request), _rename, fields.CHOICES)
     return await _change(request, number, {"name": clean("name", given.name)})
 
 
@@ -263,7 +262,7 @@ async def rename(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
 )
 async def change(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Set the fields given and leave the others."""
-    given = decode(await _body(request), _update, wire.CHOICES)
+    given = decode(await _body(request), _update, fields.CHOICES)
     values: dict[str, Any] = {}
     for name in UpdateIn.__struct_fields__:
         value = getattr(given, name)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from agentsight.server.contract import fields
 from agentsight.server.errors import Invalid, RequestError, decode
 from agentsight.server.ingest import wire
 from agentsight.server.ingest.normalise import Normaliser
@@ -97,8 +98,8 @@ class Batch:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             # Something does not fit: go through it piece by piece, so that the rest can be stored.
             self.accepted, self.outcomes, self._waiting = [], [], []
-            decode(body, _anything, wire.CHOICES)  # what is not JSON at all is refused as a whole
-            for raw in decode(body, _loose, wire.CHOICES).conversations:
+            decode(body, _anything, fields.CHOICES)  # what is not JSON at all is refused as a whole
+            for raw in decode(body, _loose, fields.CHOICES).conversations:
                 self._take_loose(raw)
 
     @property
@@ -119,8 +120,8 @@ class Batch:
         taken: list[tuple[ItemOutcome, wire.ItemIn]] = []
         name: Any = None
         try:
-            name = decode(raw, _name, wire.CHOICES).conversation_id
-            pieces = decode(raw, _loose_items, wire.CHOICES)
+            name = decode(raw, _name, fields.CHOICES).conversation_id
+            pieces = decode(raw, _loose_items, fields.CHOICES)
             for decoder, piece in [
                 *((_item, each) for each in pieces.items),
                 *((_feedback, each) for each in pieces.feedbacks),
@@ -128,13 +129,13 @@ class Batch:
                 outcome = ItemOutcome(len(outcomes), None, None, None, False)
                 outcomes.append(outcome)
                 try:
-                    kind = decode(piece, _kind, wire.CHOICES)
+                    kind = decode(piece, _kind, fields.CHOICES)
                     outcome.uuid = kind.id if isinstance(kind.id, str) else None
                     outcome.type = kind.type if isinstance(kind.type, str) else None
-                    taken.append((outcome, decode(piece, decoder, wire.CHOICES)))
+                    taken.append((outcome, decode(piece, decoder, fields.CHOICES)))
                 except RequestError as error:
                     outcome.errors = _errors(error)
-            given = decode(_without_items(raw), _fields, wire.CHOICES)
+            given = decode(_without_items(raw), _fields, fields.CHOICES)
         except RequestError as error:
             self._refuse(name if isinstance(name, str) else None, outcomes, _errors(error))
             return

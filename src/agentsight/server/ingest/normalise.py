@@ -5,16 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
+from agentsight.server.contract.fields import clean, json_text, timestamp
 from agentsight.server.errors import Invalid
 from agentsight.server.filetypes import clean_filename, guess_mime_type
 from agentsight.server.ingest import wire
-from agentsight.server.store import times
 from agentsight.server.store.append import NewConversation, NewFile, NewItem
 from agentsight.server.store.schema import (
     ACTION,
@@ -28,11 +28,8 @@ from agentsight.server.store.schema import (
     TOKEN_USAGE,
 )
 
-_EARLIEST = 0
-_LATEST = times.from_datetime(datetime(2200, 1, 1))
 _WHITESPACE = str.maketrans("", "", " \t\r\n")
 _SENDER_NUMBERS = {name: number for number, name in enumerate(SENDERS)}
-_encode = msgspec.json.Encoder().encode
 
 
 class PlaceLike(Protocol):
@@ -255,18 +252,6 @@ def _as_token_usage(given: wire.ActionIn) -> wire.TokenUsageIn:
     return usage
 
 
-def timestamp(field: str, value: datetime) -> int:
-    """Microseconds of a time that is within reason.
-
-    Raises:
-        Invalid: before 1970 or from 2200 on.
-    """
-    moment = times.from_datetime(value)
-    if not _EARLIEST <= moment < _LATEST:
-        raise Invalid({field: ["takes a time from 1970 to 2199"]})
-    return moment
-
-
 def _when(value: datetime | None, otherwise: int) -> int:
     return otherwise if value is None else timestamp("timestamp", value)
 
@@ -283,57 +268,10 @@ def _uuid(value: str | None) -> bytes | None:
     return parsed
 
 
-def clean(field: str, value: str) -> str:
-    """Refuse what a database cannot keep: the NUL character."""
-    if "\0" in value:
-        raise Invalid({field: ["must not contain the NUL character"]})
-    return value
-
-
 def _text(field: str, value: str | None) -> str | None:
     if value is None or not value.strip():
         return None
     return clean(field, value)
-
-
-def json_text(field: str, value: Any) -> str | None:
-    """JSON text of a value that came as JSON; None for null.
-
-    Raises:
-        Invalid: too deep, too long, or with a NUL character.
-    """
-    if value is None:
-        return None
-    if isinstance(value, (dict, list)) and _depth_over(value, wire.JSON_DEPTH):
-        raise Invalid({field: [f"takes at most {wire.JSON_DEPTH} levels of nesting"]})
-    text = _encode(value)
-    if len(text) > wire.JSON_LENGTH:
-        raise Invalid({field: [f"takes at most {wire.JSON_LENGTH:,} bytes of JSON"]})
-    if b"\\u0000" in text and _has_nul(value):
-        raise Invalid({field: ["must not contain the NUL character"]})
-    return text.decode()
-
-
-def _depth_over(value: Any, limit: int) -> bool:
-    level: list[Any] = [value]
-    for _ in range(limit):
-        level = [
-            child
-            for each in level
-            for child in (each.values() if isinstance(each, dict) else each)
-            if isinstance(child, (dict, list))
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, Mapping):
-        return any("\0" in key or _has_nul(each) for key, each in value.items())
-    return isinstance(value, list) and any(_has_nul(each) for each in value)
 
 
 def _from_base64(index: int, text: str) -> bytes:

@@ -11,7 +11,7 @@ from litestar import Response, post
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec.structs import asdict
 
-from agentsight.server.contract import shapes
+from agentsight.server.contract import fields, shapes
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.contract.links import file_links
 from agentsight.server.errors import Invalid, decode, not_found
@@ -89,8 +89,8 @@ async def create_conversation(request: AnyRequest) -> Response[bytes]:
     services, given = await _read(request, _Decoders.conversation)
     if given.is_used is None:
         given.is_used = True
-    fields = Normaliser(services.places.lookup).conversation(given)
-    written = await _store(request, services, _agent(request), fields)
+    target = Normaliser(services.places.lookup).conversation(given)
+    written = await _store(request, services, _agent(request), target)
     links = file_links(request)
     row = written.conversation
     usage = await services.read(lambda c: transcripts.usage_of(c, [row.id]).get(row.id, []))
@@ -113,9 +113,9 @@ class TrackedMessage(shapes.Message):
 async def track(request: AnyRequest) -> Response[bytes]:
     """A message with `content` and `sender`, or a `question` and its `answer` in one call."""
     services, given = await _read(request, _Decoders.track)
-    fields = single.reference(given)
-    fields.items = single.tracked(given, Normaliser(services.places.lookup))
-    written = await _store(request, services, _agent(request), fields)
+    target = single.reference(given)
+    target.items = single.tracked(given, Normaliser(services.places.lookup))
+    written = await _store(request, services, _agent(request), target)
     links = file_links(request)
     messages = [shapes.message(entry, links) for entry in written.entries]
     answer = TrackedMessage(
@@ -222,17 +222,17 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
     normaliser = Normaliser(services.places.lookup)
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         services.writer.check_room()
-        fields, new = await single.multipart_attachments(request, normaliser)
+        target, new = await single.multipart_attachments(request, normaliser)
     else:
         services, given = await _read(request, _Decoders.attachments)
-        fields = single.reference(given)
+        target = single.reference(given)
         item = wire.AttachmentsIn(
             given.attachments, given.sender, None, given.timestamp, given.message, given.metadata
         )
         new = normaliser.item(item, times.now())
-    fields.items = [new]
+    target.items = [new]
     await _keep_files(services, normaliser)
-    written = await _store(request, services, _agent(request), fields)
+    written = await _store(request, services, _agent(request), target)
     message = shapes.message(written.entries[0], file_links(request))
     row = written.conversation
     answer = StoredAttachments(
@@ -252,10 +252,10 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
     """What somebody thought of a conversation; `source` is `customer` for a key, `platform` for a person."""
     services, given = await _read(request, _Decoders.feedback)
     viewer = viewer_of(request)
-    fields = single.reference(given)
+    target = single.reference(given)
     agent_id = viewer.agent_id
     if agent_id is None:
-        number = fields.row
+        number = target.row
         if number is None:
             raise Invalid({"conversation": ["is required: the integer id"]})
         found = await services.read(lambda c: conversations.get(c, viewer.agent_ids, number))
@@ -264,7 +264,7 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
         agent_id = found.agent_id
     item = wire.FeedbackIn(given.sentiment, None, given.timestamp, None, given.comment, None, given.metadata)
     person = viewer.person
-    fields.items = [
+    target.items = [
         Normaliser(services.places.lookup).feedback(
             item,
             times.now(),
@@ -272,7 +272,7 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
             person_id=person.id if person else None,
         )
     ]
-    written = await _store(request, services, agent_id, fields)
+    written = await _store(request, services, agent_id, target)
     return _json(shapes.feedback(written.feedbacks[0]), HTTP_201_CREATED)
 
 
@@ -280,24 +280,24 @@ async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[
     services = services_of(request)
     services.writer.check_room()
     body = await json_body(request, services.settings.max_body_bytes)
-    return services, decode(body, decoder, wire.CHOICES)
+    return services, decode(body, decoder, fields.CHOICES)
 
 
 async def _store_item(
     request: AnyRequest, services: Services, given: wire.Reference, item: wire.ItemIn
 ) -> single.Written:
-    fields = single.reference(given)
-    fields.items = [Normaliser(services.places.lookup).item(item, times.now())]
-    return await _store(request, services, _agent(request), fields)
+    target = single.reference(given)
+    target.items = [Normaliser(services.places.lookup).item(item, times.now())]
+    return await _store(request, services, _agent(request), target)
 
 
 async def _store(
-    request: AnyRequest, services: Services, agent_id: int, fields: NewConversation
+    request: AnyRequest, services: Services, agent_id: int, target: NewConversation
 ) -> single.Written:
     key_id = viewer_of(request).key_id
     return await services.write(
-        lambda connection, attempt: single.write(connection, attempt, agent_id, fields),
-        tally=None if key_id is None else tally.of_single(key_id, fields),
+        lambda connection, attempt: single.write(connection, attempt, agent_id, target),
+        tally=None if key_id is None else tally.of_single(key_id, target),
     )
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from agentsight.server.contract import fields
+from agentsight.server.contract.fields import clean, json_text, timestamp
 from agentsight.server.errors import Invalid, not_found
 from agentsight.server.ingest import wire
-from agentsight.server.ingest.normalise import Normaliser, json_text, timestamp
+from agentsight.server.ingest.normalise import Normaliser
 from agentsight.server.requests import AnyRequest
 from agentsight.server.store import append, conversations, times, transcripts
 from agentsight.server.store.append import Appended, NewConversation, NewItem
@@ -43,9 +45,9 @@ def reference(given: wire.Reference) -> NewConversation:
     name = given.conversation_id
     if name is None or not name.strip():
         raise Invalid({"conversation_id": ["is required, or conversation with the integer id"]})
-    if "\0" in name:
-        raise Invalid({"conversation_id": ["must not contain the NUL character"]})
-    return NewConversation(conversation_id=name)
+    if len(name) > fields.NAME_LENGTH:  # a form's fields come unchecked
+        raise Invalid({"conversation_id": [f"takes at most {fields.NAME_LENGTH} characters"]})
+    return NewConversation(conversation_id=clean("conversation_id", name))
 
 
 class Written(msgspec.Struct):
@@ -79,7 +81,7 @@ def tracked(given: wire.TrackIn, normaliser: Normaliser) -> list[NewItem]:
     if given.question is not None or given.answer is not None:
         if given.content is not None:
             raise Invalid({"content": ["goes without question and answer"]})
-        pairs: Iterable[tuple[str, wire.Sender, str | None]] = (
+        pairs: Iterable[tuple[str, fields.Sender, str | None]] = (
             ("question", "end_user", given.question),
             ("answer", "agent", given.answer),
         )
@@ -111,13 +113,13 @@ async def multipart_attachments(
 ) -> tuple[NewConversation, NewItem]:
     """The multipart form of attachments: files `attachment_0`, `attachment_1`… beside plain fields."""
     form = await request.form()
-    fields: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     files: list[append.NewFile] = []
     for name, value in sorted(form.multi_items(), key=_position):
         if isinstance(value, (str, bytes)):
-            if len(files) + len(fields) > wire.FILES_PER_ITEM + 20:
+            if len(files) + len(values) > fields.FILES_PER_ITEM + 20:
                 raise Invalid({"detail": ["too many form fields"]})
-            fields[name] = value if isinstance(value, str) else value.decode("utf-8", "replace")
+            values[name] = value if isinstance(value, str) else value.decode("utf-8", "replace")
         else:
             data = await value.read()
             place = f"{name}."
@@ -125,24 +127,24 @@ async def multipart_attachments(
             files.append(normaliser.file(place, value.filename or name, kind, data))
     if not files:
         raise Invalid({"attachment_0": ["is required: at least one file"]})
-    if len(files) > wire.FILES_PER_ITEM:
-        raise Invalid({"attachments": [f"takes at most {wire.FILES_PER_ITEM} files"]})
+    if len(files) > fields.FILES_PER_ITEM:
+        raise Invalid({"attachments": [f"takes at most {fields.FILES_PER_ITEM} files"]})
     named = reference(
-        wire.Reference(conversation=fields.get("conversation"), conversation_id=fields.get("conversation_id"))
+        wire.Reference(conversation=values.get("conversation"), conversation_id=values.get("conversation_id"))
     )
-    sender = fields.get("sender") or "end_user"
+    sender = values.get("sender") or "end_user"
     if sender not in ("end_user", "agent", "system"):
-        raise Invalid({"sender": [f"takes {wire.CHOICES['sender']}"]})
-    mode = fields.get("mode")
+        raise Invalid({"sender": [f"takes {fields.CHOICES['sender']}"]})
+    mode = values.get("mode")
     if mode not in (None, "", "base64", "form_data"):
-        raise Invalid({"mode": [f"takes {wire.CHOICES['mode']}"]})
+        raise Invalid({"mode": [f"takes {fields.CHOICES['mode']}"]})
     item = NewItem(
         ATTACHMENTS,
-        _form_time(fields.get("timestamp")),
+        _form_time(values.get("timestamp")),
         None,
         ("end_user", "agent", "system").index(sender),
-        _caption(fields.get("message")),
-        _form_metadata(fields.get("metadata")),
+        _caption(values.get("message")),
+        _form_metadata(values.get("metadata")),
         None,
         tuple(files),
     )
@@ -179,6 +181,6 @@ def _caption(text: str | None) -> str | None:
         return None
     if "\0" in text:
         raise Invalid({"message": ["must not contain the NUL character"]})
-    if len(text) > wire.CONTENT_LENGTH:
-        raise Invalid({"message": [f"takes at most {wire.CONTENT_LENGTH:,} characters"]})
+    if len(text) > fields.CONTENT_LENGTH:
+        raise Invalid({"message": [f"takes at most {fields.CONTENT_LENGTH:,} characters"]})
     return text

@@ -7,40 +7,22 @@ from typing import Annotated, Any, Literal, Union
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-# Limits, in characters; the SDK knows the same ones.
-NAME_LENGTH = 255
-CONTENT_LENGTH = 1_048_576
-LABEL_LENGTH = 2_000
-COMMENT_LENGTH = 5_000
-JSON_LENGTH = 1_048_576
-JSON_DEPTH = 64
-LARGEST_INTEGER = 2**53 - 1
-FILES_PER_ITEM = 50
-
-Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=r"\S")]
-OptionalName = Annotated[str, Meta(max_length=NAME_LENGTH)]
-Content = Annotated[str, Meta(min_length=1, max_length=CONTENT_LENGTH, pattern=r"\S")]
-LongText = Annotated[str, Meta(max_length=CONTENT_LENGTH)]
-Label = Annotated[str, Meta(min_length=1, max_length=LABEL_LENGTH, pattern=r"\S")]
-Comment = Annotated[str, Meta(max_length=COMMENT_LENGTH)]
-Whole = Annotated[int, Meta(ge=0, le=LARGEST_INTEGER)]
-
-Device = Literal["desktop", "mobile", "tablet"]
-Environment = Literal["production", "development"]
-Sender = Literal["end_user", "agent", "system"]
-Sentiment = Literal["positive", "neutral", "negative"]
-FeedbackSource = Literal["customer", "platform"]
-Metadata = dict[str, Any]
-
-CHOICES: dict[str, str] = {
-    "device": "desktop, mobile or tablet",
-    "environment": "production or development",
-    "sender": "end_user, agent or system",
-    "sentiment": "positive, neutral or negative",
-    "source": "customer or platform",
-    "mode": "base64 or form_data",
-    "type": "message, action, button, attachments, token_usage or feedback",
-}
+from agentsight.server.contract.fields import (
+    FILES_PER_ITEM,
+    Comment,
+    Content,
+    Device,
+    Environment,
+    FeedbackSource,
+    Label,
+    LongText,
+    Metadata,
+    Name,
+    OptionalName,
+    Sender,
+    Sentiment,
+    Whole,
+)
 
 
 class FileIn(Struct):

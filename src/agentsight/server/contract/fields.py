@@ -1,0 +1,111 @@
+"""What single fields take: types, limits and the checks that types cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from agentsight.server.errors import Invalid
+from agentsight.server.store import times
+
+# Limits, in characters; the SDK knows the same ones.
+NAME_LENGTH = 255
+CONTENT_LENGTH = 1_048_576
+LABEL_LENGTH = 2_000
+COMMENT_LENGTH = 5_000
+JSON_LENGTH = 1_048_576
+JSON_DEPTH = 64
+LARGEST_INTEGER = 2**53 - 1
+FILES_PER_ITEM = 50
+
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=r"\S")]
+OptionalName = Annotated[str, Meta(max_length=NAME_LENGTH)]
+Content = Annotated[str, Meta(min_length=1, max_length=CONTENT_LENGTH, pattern=r"\S")]
+LongText = Annotated[str, Meta(max_length=CONTENT_LENGTH)]
+Label = Annotated[str, Meta(min_length=1, max_length=LABEL_LENGTH, pattern=r"\S")]
+Comment = Annotated[str, Meta(max_length=COMMENT_LENGTH)]
+Whole = Annotated[int, Meta(ge=0, le=LARGEST_INTEGER)]
+
+Device = Literal["desktop", "mobile", "tablet"]
+Environment = Literal["production", "development"]
+Sender = Literal["end_user", "agent", "system"]
+Sentiment = Literal["positive", "neutral", "negative"]
+FeedbackSource = Literal["customer", "platform"]
+Metadata = dict[str, Any]
+
+CHOICES: dict[str, str] = {
+    "device": "desktop, mobile or tablet",
+    "environment": "production or development",
+    "sender": "end_user, agent or system",
+    "sentiment": "positive, neutral or negative",
+    "source": "customer or platform",
+    "mode": "base64 or form_data",
+    "type": "message, action, button, attachments, token_usage or feedback",
+}
+
+_EARLIEST = 0
+_LATEST = times.from_datetime(datetime(2200, 1, 1))
+_encode = msgspec.json.Encoder().encode
+
+
+def timestamp(field: str, value: datetime) -> int:
+    """Microseconds of a time that is within reason.
+
+    Raises:
+        Invalid: before 1970 or from 2200 on.
+    """
+    moment = times.from_datetime(value)
+    if not _EARLIEST <= moment < _LATEST:
+        raise Invalid({field: ["takes a time from 1970 to 2199"]})
+    return moment
+
+
+def clean(field: str, value: str) -> str:
+    """Refuse what a database cannot keep: the NUL character."""
+    if "\0" in value:
+        raise Invalid({field: ["must not contain the NUL character"]})
+    return value
+
+
+def json_text(field: str, value: Any) -> str | None:
+    """JSON text of a value that came as JSON; None for null.
+
+    Raises:
+        Invalid: too deep, too long, or with a NUL character.
+    """
+    if value is None:
+        return None
+    if isinstance(value, (dict, list)) and _depth_over(value, JSON_DEPTH):
+        raise Invalid({field: [f"takes at most {JSON_DEPTH} levels of nesting"]})
+    text = _encode(value)
+    if len(text) > JSON_LENGTH:
+        raise Invalid({field: [f"takes at most {JSON_LENGTH:,} bytes of JSON"]})
+    if b"\\u0000" in text and _has_nul(value):
+        raise Invalid({field: ["must not contain the NUL character"]})
+    return text.decode()
+
+
+def _depth_over(value: Any, limit: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any("\0" in key or _has_nul(each) for key, each in value.items())
+    return isinstance(value, list) and any(_has_nul(each) for each in value)
