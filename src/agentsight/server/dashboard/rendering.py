@@ -89,9 +89,14 @@ def monogram(name: str) -> str:
     return (words[0][0] + (words[1][0] if len(words) > 1 else "")).upper()
 
 
-def hue(name: str) -> int:
-    """A number from 0 to 7 that is always the same for a name: which of the series colours is its own."""
-    return hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=1).digest()[0] % 8
+def hue(number: int | str) -> int:
+    """Which of the eight series colours is an agent's own: agents made one after the other look different.
+
+    A name (where there is no number) always gets the same one.
+    """
+    if isinstance(number, str):
+        number = hashlib.blake2b(number.encode("utf-8", "replace"), digest_size=1).digest()[0]
+    return number % 8
 
 
 def _zone(context: Context) -> tzinfo:
