@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from agentsight.server.analytics.engine import TABLES, Batch, Columns
 from agentsight.server.store import changes
+from agentsight.server.store.changes import ChangedRow
 from agentsight.server.store.schema import END_USER
 
 _SENTIMENTS = ("positive", "neutral", "negative")
@@ -39,7 +40,7 @@ class _State:
 
 
 def collect(
-    connection: Connection, rows: Sequence[Row[Any]], known: Mapping[int, tuple[Any, ...]], upto: int
+    connection: Connection, rows: Sequence[ChangedRow], known: Mapping[int, tuple[Any, ...]], upto: int
 ) -> Batch:
     """The batch that brings the engine up to `upto`.
 
@@ -109,7 +110,7 @@ def _messages(items: changes.Items, states: Mapping[int, _State]) -> Columns:
     return columns
 
 
-def _facts(table: str, items: Sequence[tuple[Any, ...]], states: Mapping[int, _State]) -> Columns:
+def _facts(table: str, items: Sequence[Sequence[Any]], states: Mapping[int, _State]) -> Columns:
     columns = _empty(table)
     if not items:
         return columns
@@ -138,7 +139,7 @@ def _feedback(items: changes.Items, states: Mapping[int, _State]) -> Columns:
     return _facts("feedback", [item[:4] for item in items.feedback if item[4] == "customer"], states)
 
 
-def _conversations(rows: Sequence[Row[Any]], states: Mapping[int, _State]) -> Columns:
+def _conversations(rows: Sequence[ChangedRow], states: Mapping[int, _State]) -> Columns:
     columns = _empty("conversations")
     append = [values.append for values in columns.values()]
     for row in rows:

@@ -192,7 +192,9 @@ class Engine(Protocol):
 
 def known(ask: Ask, conversations: Iterable[int]) -> dict[int, tuple[Any, ...]]:
     """What the engine has of these conversations: {id: KNOWN columns}."""
-    listed = ", ".join(map(str, conversations))
+    (highest,) = ask("SELECT max(id) FROM conversations", ())[0]
+    # Most are new: their numbers are higher than any that is there.
+    listed = ", ".join(str(number) for number in conversations if number <= (highest or 0))
     if not listed:
         return {}
     rows = ask(f"SELECT id, {', '.join(KNOWN)} FROM conversations WHERE id IN ({listed})", ())  # noqa: S608

@@ -19,7 +19,7 @@ from agentsight.server.store.database import Database
 logger = logging.getLogger(__name__)
 
 # Other processes write too, and tell nobody.
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 # Between two batches, so that a conversation that grows by the second is not taken up for each item ...
 REST_SECONDS = 0.1
 # ... and following never takes more than a third of one core from ingest, unless a reader is waiting.

@@ -10,32 +10,37 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from agentsight.server.store import dialect
 from agentsight.server.store.conversations import latest_revision
 from agentsight.server.store.schema import conversations
 
-_table = conversations.c
-_changed = (
-    select(
-        _table.id,
-        _table.revision,
-        _table.agent_id,
-        (_table.environment == "production").label("production"),
-        _table.is_deleted,
-        _table.is_used,
-        _table.is_offered,
-        _table.started_at,
-        _table.ended_at,
-        _table.customer_id,
-        _table.device,
-        _table.source,
-        _table.language,
-        _table.country,
-        _table.metadata,
-    )
-).order_by(_table.revision, _table.id)
+
+class ChangedRow(msgspec.Struct, frozen=True):
+    """A conversation as it is now; what is true or false may be 1 or 0."""
+
+    id: int
+    revision: int
+    agent_id: int
+    production: int
+    is_deleted: int
+    is_used: int
+    is_offered: int
+    started_at: int
+    ended_at: int
+    customer_id: str | None
+    device: str | None
+    source: str | None
+    language: str | None
+    country: str | None
+    metadata: str
+
+
+_COLUMNS = ChangedRow.__struct_fields__
+_LISTED = ", ".join(
+    "environment = 'production' AS production" if name == "production" else name for name in _COLUMNS
+)
 
 
 class Changes(msgspec.Struct):
@@ -44,23 +49,23 @@ class Changes(msgspec.Struct):
     `upto` is also right when there are none: a transaction may take a revision and change nothing.
     """
 
-    rows: Sequence[Row[Any]]
+    rows: list[ChangedRow]
     upto: int
     more: bool
 
 
 class Items(msgspec.Struct):
-    """Items by kind, each a tuple that begins with (item id, conversation, timestamp), in order of time and id.
+    """Items by kind, each a row that begins with (item id, conversation, timestamp), in order of time and id.
 
     said: + sender; actions: + action_name, failed, duration_ms; clicks: + button_event, label;
     usage: + model, prompt, completion, embedding, total tokens; feedback: + sentiment, source.
     """
 
-    said: list[tuple[Any, ...]]
-    actions: list[tuple[Any, ...]]
-    clicks: list[tuple[Any, ...]]
-    usage: list[tuple[Any, ...]]
-    feedback: list[tuple[Any, ...]]
+    said: list[Sequence[Any]]
+    actions: list[Sequence[Any]]
+    clicks: list[Sequence[Any]]
+    usage: list[Sequence[Any]]
+    feedback: list[Sequence[Any]]
 
 
 def since(connection: Connection, revision: int, *, limit: int = 1_000) -> Changes:
@@ -68,15 +73,22 @@ def since(connection: Connection, revision: int, *, limit: int = 1_000) -> Chang
     latest = latest_revision(connection)
     if latest <= revision:
         return Changes([], latest, False)
-    rows = connection.execute(_changed.where(_table.revision > revision).limit(limit)).all()
+    mark = dialect.mark(dialect.of(connection))
+    rows = _changed(connection, f"revision > {mark}", (revision, limit), limit=f"LIMIT {mark}")
     if len(rows) < limit:
         return Changes(rows, latest, False)
     last = rows[-1].revision
     whole = [row for row in rows if row.revision < last]
     if not whole:  # one transaction that touched more than the limit
-        whole = list(connection.execute(_changed.where(_table.revision == last)).all())
-        return Changes(whole, last, True)
+        return Changes(_changed(connection, f"revision = {mark}", (last,)), last, True)
     return Changes(whole, last - 1, True)
+
+
+def _changed(
+    connection: Connection, condition: str, values: tuple[int, ...], *, limit: str = ""
+) -> list[ChangedRow]:
+    query = f"SELECT {_LISTED} FROM conversations WHERE {condition} ORDER BY revision, id {limit}"  # noqa: S608
+    return [ChangedRow(*row) for row in dialect.fetch(connection, _COLUMNS, query, values)]
 
 
 def items_of(connection: Connection, wanted: Mapping[int, int]) -> Items:
@@ -88,9 +100,8 @@ def items_of(connection: Connection, wanted: Mapping[int, int]) -> Items:
     if not wanted:
         return Items([], [], [], [], [])
     source, values = dialect.pairs(connection, wanted)
-    driver = connection.connection.cursor()
 
-    def fetch(columns: str, table: str, condition: str = "") -> list[tuple[Any, ...]]:
+    def fetch(columns: dict[str, str], table: str, condition: str = "") -> list[Sequence[Any]]:
         # CROSS JOIN makes SQLite begin with the short list, never with the table.
         if table == "items":
             joined = "items i WHERE i.conversation = wanted.conversation AND i.id > wanted.above"
@@ -99,28 +110,33 @@ def items_of(connection: Connection, wanted: Mapping[int, int]) -> Items:
                 f"{table} d CROSS JOIN items i WHERE d.conversation = wanted.conversation "
                 "AND d.item > wanted.above AND i.id = d.item"
             )
-        driver.execute(
+        named = {"item": "i.id", "conversation": "i.conversation", "moment": "i.timestamp", **columns}
+        listed = ", ".join(f"{expression} AS {name}" for name, expression in named.items())
+        return dialect.fetch(
+            connection,
+            list(named),
             f"WITH wanted(conversation, above) AS ({source}) "  # noqa: S608 - no value is part of the text
-            f"SELECT i.id, i.conversation, i.timestamp, {columns} FROM wanted CROSS JOIN {joined} {condition} "
-            "ORDER BY i.timestamp, i.id",
+            f"SELECT {listed} FROM wanted CROSS JOIN {joined} {condition} ORDER BY i.timestamp, i.id",
             values,
         )
-        return list(driver.fetchall())
 
-    try:
-        return Items(
-            # Messages of the two parties; notes by the system are neither's.
-            fetch("i.sender", "items", "AND i.kind IN (0, 3) AND i.sender IN (0, 1)"),
-            fetch("d.action_name, d.error_msg IS NOT NULL, d.duration_ms", "actions"),
-            fetch("d.button_event, d.label", "buttons"),
-            fetch(
-                "d.model, d.prompt_tokens, d.completion_tokens, d.embedding_tokens, d.total_tokens",
-                "token_usage",
-            ),
-            fetch("d.sentiment, d.source", "feedbacks"),
-        )
-    finally:
-        driver.close()
+    def own(*names: str) -> dict[str, str]:
+        return {name: f"d.{name}" for name in names}
+
+    return Items(
+        # Messages of the two parties; notes by the system are neither's.
+        fetch({"sender": "i.sender"}, "items", "AND i.kind IN (0, 3) AND i.sender IN (0, 1)"),
+        fetch(
+            {"action_name": "d.action_name", "failed": "d.error_msg IS NOT NULL", **own("duration_ms")},
+            "actions",
+        ),
+        fetch(own("button_event", "label"), "buttons"),
+        fetch(
+            own("model", "prompt_tokens", "completion_tokens", "embedding_tokens", "total_tokens"),
+            "token_usage",
+        ),
+        fetch(own("sentiment", "source"), "feedbacks"),
+    )
 
 
 def total(connection: Connection) -> int:

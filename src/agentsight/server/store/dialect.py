@@ -162,6 +162,36 @@ def pairs(connection: Connection, values: Mapping[int, int]) -> tuple[str, tuple
             assert_never(unknown)
 
 
+def fetch(
+    connection: Connection, columns: Sequence[str], query: str, values: Sequence[Any] = ()
+) -> list[Sequence[Any]]:
+    """All rows of a query in the driver's spelling, with one call.
+
+    SQLite's driver gives the interpreter away for each row and, beside busy threads, waits for it each time:
+    a hundred times what the query takes. As one JSON text the rows come in one step.
+
+    Args:
+        columns: the names of the query's columns; whole numbers, texts and truth values (1 or 0 on SQLite).
+    """
+    driver = connection.connection.cursor()
+    try:
+        match of(connection):
+            case Dialect.SQLITE:
+                listed = ", ".join(columns)
+                driver.execute(
+                    f"SELECT json_group_array(json_array({listed})) FROM ({query})",  # noqa: S608
+                    values,
+                )
+                return msgspec.json.decode(driver.fetchone()[0], type=list[Sequence[Any]])  # type: ignore[index]
+            case Dialect.POSTGRESQL:
+                driver.execute(query, values)
+                return list(driver.fetchall())
+            case unknown:
+                assert_never(unknown)
+    finally:
+        driver.close()
+
+
 def seed(connection: Connection) -> None:
     """Make sure that the running numbers exist."""
     for name in ("revision", "items", "conversations"):
