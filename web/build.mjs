@@ -7,6 +7,7 @@ import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { PurgeCSS } from "purgecss";
+import { world } from "./world.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dashboard = join(here, "..", "src", "agentsight", "server", "dashboard");
@@ -71,7 +72,7 @@ const purgeTabler = {
 
 const bundle = await build({
   absWorkingDir: here,
-  entryPoints: { app: "src/app.ts", dashboard: "src/styles/app.css" },
+  entryPoints: { app: "src/app.ts", analytics: "src/analytics.ts", dashboard: "src/styles/app.css" },
   bundle: true,
   write: false,
   outdir: out,
@@ -102,6 +103,9 @@ for (const path of await filesUnder(join(here, "src", "assets"), [".svg", ".png"
   manifest[basename(path)] = hashed(basename(path), contents);
   outputs.push([manifest[basename(path)], contents]);
 }
+const outlines = Buffer.from(world());
+manifest["world.json"] = hashed("world.json", outlines);
+outputs.push([manifest["world.json"], outlines]);
 const icons = await collectIcons(templates);
 
 await rm(out, { recursive: true, force: true });

@@ -9,7 +9,7 @@ import msgspec
 
 from agentsight.server.dashboard import names
 from agentsight.server.dashboard.analytics import words
-from agentsight.server.dashboard.analytics.drawing import class_of, legend, thresholds
+from agentsight.server.dashboard.analytics.drawing import colour_of, legend, thresholds
 from agentsight.server.dashboard.analytics.view import View
 from agentsight.server.dashboard.formats import duration, plural
 from agentsight.server.dashboard.inbox import label
@@ -29,7 +29,7 @@ class Bar(msgspec.Struct):
     icon: Icon | None = None
     unknown: bool = False
     # One level down: (label, count, address).
-    detail: list[tuple[str, int, str | None]] = []
+    detail: list[tuple[str, int, str]] = []
 
 
 class Breakdown(msgspec.Struct):
@@ -93,9 +93,10 @@ def languages(view: View, rows: list[dict[str, Any]]) -> Breakdown:
             for each in variants:
                 tag = each["value"]
                 _, _, region = tag.replace("_", "-").partition("-")
-                # Without a region it means all of the language: there is no list of just these.
-                href = view.having("language", tag) if region else None
-                bar.detail.append((region.upper() if region else "no region", each["conversations"], href))
+                # A tag without a region means all of the language: there is no list of just these.
+                if region:
+                    href = view.having("language", tag)
+                    bar.detail.append((region.upper(), each["conversations"], href))
         return bar
 
     empty = "What people speak. Send a language, such as en-US, with a conversation."
@@ -135,7 +136,7 @@ def countries(view: View, rows: list[dict[str, Any]]) -> Map:
         Land(
             row["value"],
             f"{bar.label}, {plural(bar.count, 'conversation')} ({bar.share})",
-            class_of(bar.count, begins),
+            colour_of(bar.count, begins),
             bar.href,
         )
         for row, bar in zip(rows, bars, strict=True)
@@ -226,10 +227,10 @@ class Step(msgspec.Struct):
 
 
 _STEPS = {
-    "offered": ("Offered", "the assistant spoke first"),
+    "offered": ("Offered", "your agent spoke first"),
     "engaged": ("Engaged", "people took part"),
-    "answered": ("Answered", "the assistant had the last word"),
-    "helpful": ("Helpful", "the customer said so"),
+    "answered": ("Answered", "your agent had the last word"),
+    "helpful": ("Helpful", "customers said so"),
 }
 
 

@@ -97,7 +97,7 @@ def _exact(kind: Kind, value: float | None) -> str:
 def _note(name: str, given: dict[str, Any]) -> str:
     """What stands small beneath the figure."""
     if name == "users" and given["anonymous_conversations"]:
-        return f"+ {plural(given['anonymous_conversations'], 'anonymous conversation')}"
+        return f"+ {number(given['anonymous_conversations'])} anonymous"
     if name == "response_time" and given["count"]:
         return f"median {words.figure('milliseconds', given['median_ms'])}"
     if name == "escalation_rate" and given["denominator"]:
@@ -208,7 +208,8 @@ def facts(view: View, metrics: dict[str, Any]) -> list[Fact]:
     waiting, taken = metrics["unanswered"], metrics["interactions"]
 
     def fact(name: str, value: str, note: str, href: str | None = None) -> Fact:
-        return Fact(METRICS[name].label, value, note, METRICS[name].formula, href)
+        label = {"duration": "Length", "messages_per_conversation": "Messages in each"}.get(name)
+        return Fact(label or METRICS[name].label, value, note, METRICS[name].formula, href)
 
     def of(rate: dict[str, Any]) -> str:
         return f"{number(rate['numerator'])} of {number(rate['denominator'])}" if rate["denominator"] else ""
@@ -216,7 +217,11 @@ def facts(view: View, metrics: dict[str, Any]) -> list[Fact]:
     median, mean = (words.figure("milliseconds", length[name]) for name in ("median_ms", "mean_ms"))
     return [
         fact("duration", median, f"median; mean {mean}" if length["count"] else ""),
-        fact("messages_per_conversation", ABSENT if per["value"] is None else f"{per['value']:.1f}", ""),
+        fact(
+            "messages_per_conversation",
+            ABSENT if per["value"] is None else f"{per['value']:.1f}",
+            f"{plural(per['numerator'], 'message')}" if per["denominator"] else "",
+        ),
         fact("returning_users", words.share(back["value"]), of(back)),
         fact(
             "unanswered",

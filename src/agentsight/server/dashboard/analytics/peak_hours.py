@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from agentsight.server.dashboard.analytics.drawing import class_of, legend, thresholds
+from agentsight.server.dashboard.analytics.drawing import colour_of, legend, thresholds
 from agentsight.server.dashboard.analytics.view import HOURS, View
 from agentsight.server.dashboard.formats import plural
 
@@ -48,7 +48,7 @@ def _week(view: View, rows: list[dict[str, Any]], name: str) -> Week:
         count = counts.get((day, at), 0)
         clock = {"weekday": str(day), "hour": str(at)}
         href = view.listed(**clock) if name == "conversations" else view.happened(**clock)
-        return Hour(count, class_of(count, begins), f"{DAYS[day]} {at:02}:00, {plural(count, noun)}", href)
+        return Hour(count, colour_of(count, begins), f"{DAYS[day]} {at:02}:00, {plural(count, noun)}", href)
 
     busiest = ""
     if most:

@@ -116,14 +116,15 @@ def change(kind: Kind, now: float | None, past: float | None) -> Change | None:
     else:
         ratio = now / past - 1
         more = ratio > 0
-        amount = f"{abs(ratio) * 100:.0f} %" if ratio < 9.995 else f"{ratio + 1:.0f} times"
+        amount = f"{abs(ratio) * 100:.0f} %"
         same = amount == "0 %"
     if same:
         return Change("no change", Icon("minus"), "", before)
     word = _MORE[kind][0 if more else 1]
     better = more is not (kind in _LESS_IS_BETTER)
     icon = Icon("arrow-up") if more else Icon("arrow-down")
-    text = amount if amount.endswith("times") else f"{amount} {word}"
+    # Many times a small number says less than the number.
+    text = f"from {before}" if kind not in _SHARES and now / (past or 1) >= 10 else f"{amount} {word}"
     return Change(text, icon, "good" if better else "bad", before)
 
 

@@ -291,9 +291,9 @@ async def figures_file(request: AnyRequest, agent_id: FromPath[int], name: FromP
         content, kind = msgspec.json.format(msgspec.json.encode(_whole(found))), "application/json"
     elif metric == "over_time":
         columns, rows = headlines.sheet(found.metrics["over_time"], found.trends)
-        content, kind = to_csv(columns, rows).encode(), "text/csv; charset=utf-8"
+        content, kind = to_csv(columns, rows).encode(), "text/csv"
     else:
-        content, kind = to_csv(*table(metric, one["metrics"][metric])).encode(), "text/csv; charset=utf-8"
+        content, kind = to_csv(*table(metric, one["metrics"][metric])).encode(), "text/csv"
     slug = re.sub(r"[^a-z0-9]+", "-", agent.lower()).strip("-") or "agent"
     file = f"{slug}_{'figures' if name == 'page.json' else metric}_{scope.first}_{scope.last}.{ending}"
     return Response(

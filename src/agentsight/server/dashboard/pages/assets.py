@@ -18,9 +18,10 @@ _TYPES = {
     ".js": "text/javascript",
     ".css": "text/css",
     ".svg": "image/svg+xml",
+    ".json": "application/json",
     ".woff2": "font/woff2",
 }
-_COMPRESSED = (".js", ".css", ".svg")
+_COMPRESSED = (".js", ".css", ".svg", ".json")
 
 
 @functools.lru_cache(maxsize=64)
