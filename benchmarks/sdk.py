@@ -28,7 +28,6 @@ RESULTS = Path(__file__).parent / "results"
 KEY = "ags_0123456789abcdef0123456789abcdef_0a1b2c"
 MESSAGE = "What is the weather like today in Zagreb, and will it rain tomorrow?"
 TURNS = 9  # of three items each: 27 items, the mean of the dialogues that the project is tested with
-PEERS = {"agentsight 0.0.43": "agentsight==0.0.43", "langfuse": "langfuse"}
 
 
 # --- a server that takes everything, in a process of its own ---------------------------------------------------
@@ -245,8 +244,14 @@ def conversations(server: Server, python: str, parts: dict[str, str], count: int
         check=True,
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parent.parent,
-        env={**os.environ, "AGENTSIGHT_LOG_LEVEL": "CRITICAL"},
+        cwd=RESULTS,  # away from the checkout, whose package a peer must not find
+        env={
+            **os.environ,
+            "AGENTSIGHT_API_KEY": KEY,
+            "AGENTSIGHT_API_ENDPOINT": server.endpoint,
+            "AGENTSIGHT_LOG_LEVEL": "CRITICAL",
+        },
+        timeout=300,
     )
     times = sorted(json.loads(done.stdout.splitlines()[-1]))
     counts = server.counts()
@@ -314,8 +319,22 @@ def main() -> None:
         if chosen.peers:
             from benchmarks import sdk_peers
 
-            result["peers"] = sdk_peers.measure(server)
-            rows.update(result["peers"]["conversations"])
+            result["peers"] = peers = sdk_peers.measure(server)
+            rows.update(peers["conversations"])
+            table(
+                "Peers",
+                [
+                    ("", "ns a call", "import ms"),
+                    *(
+                        (
+                            name,
+                            f"{value:,.0f}",
+                            f"{peers['import_ms'][name]:.0f}" if name in peers["import_ms"] else "",
+                        )
+                        for name, value in peers["ns_per_call"].items()
+                    ),
+                ],
+            )
     table(
         "A conversation of 27 items, sent to a server on this machine",
         [
