@@ -13,6 +13,7 @@ from typing import IO, Any
 import click
 
 from agentsight.cli.options import STORE, Trouble, load, open_database, setting_options
+from agentsight.cli.whole_files import whole_file
 
 _FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 _NAMED_MISSING = 10
@@ -110,26 +111,6 @@ def _stream(pieces: Iterator[bytes], target: IO[bytes] | gzip.GzipFile, moved: C
         target.write(piece)
         moved()
     target.flush()
-
-
-@contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """A file to write beside `target`, which takes its place when the block has ended well.
-
-    It is for the owner's eyes only, on disk before it is renamed, and gone when the block fails.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-        yield draft
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _report(run: Any, output: str) -> None:

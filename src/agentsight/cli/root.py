@@ -16,6 +16,9 @@ _COMMANDS = {
     "people": ("people", "people", "Add people who sign in to the dashboard."),
     "import": ("importing", "import_", "Read conversations from files."),
     "export": ("export", "export", "Write an agent's conversations to a file."),
+    "backup": ("backup", "backup", "Copy everything into one file, while the server runs."),
+    "restore": ("restore", "restore", "Make a backup the data again."),
+    "doctor": ("doctor", "doctor", "Look everything over, and say what to do."),
     "analytics": ("analytics", "analytics", "Build the figures anew."),
 }
 
