@@ -391,4 +391,7 @@ def subtag(language: str | None) -> str | None:
 
 
 def hour_of(local: datetime) -> str:
-    return local.replace(minute=0, second=0, microsecond=0).isoformat()
+    """The hour that the clock shows, with the offset of the moment: one that comes twice is two."""
+    offset = local.utcoffset()
+    assert offset is not None
+    return local.replace(minute=0, second=0, microsecond=0, tzinfo=timezone(offset)).isoformat()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -175,6 +175,17 @@ def test_the_period_before_is_counted_as_if_it_were_asked_for(world: World, data
             assert found["change"] == near(expected), name
     assert compared["metrics"]["over_time"]["previous"] == alone["over_time"]["rows"]
     msgspec.convert(compared, shapes.Answer, strict=True)
+
+
+def test_an_hour_that_comes_twice_is_two(world: World) -> None:
+    """Also where summer time is half an hour: 01:00 to 02:00, then 01:30 to 02:00 once more."""
+    for name, day, hours in (
+        ("Australia/Lord_Howe", date(2026, 4, 5), ["01:00:00+11:00", "01:00:00+10:30", "02:00:00+10:30"]),
+        ("Europe/Zagreb", date(2026, 10, 25), ["01:00:00+02:00", "02:00:00+02:00", "02:00:00+01:00"]),
+    ):
+        scope = Scope((world.agent(),), day, day, ZoneInfo(name))
+        rows = answer(world.engine, scope, ["over_time"])["metrics"]["over_time"]["rows"]
+        assert [row["start"] for row in rows][1:4] == [f"{day}T{hour}" for hour in hours]
 
 
 def near(value: Any) -> Any:

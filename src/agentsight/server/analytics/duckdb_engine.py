@@ -143,6 +143,11 @@ class DuckEngine:
         connection.execute("COMMIT")
 
     def _begin_anew(self, reason: str) -> None:
+        if self._used != self.path:  # the file itself is another program's
+            remove(self._used)
+            logger.warning("%s %s: the figures are built anew", self._used, reason)
+            self._begin()
+            return
         aside = self.path.with_name(f"{self.path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
         try:
             self.path.rename(aside)
@@ -150,10 +155,13 @@ class DuckEngine:
             raise AnalyticsError(f"{self.path} {reason} and cannot be moved: {error.strerror}") from None
         _remove_log(self.path)
         logger.warning("%s %s: moved to %s, the figures are built anew", self.path, reason, aside.name)
+        self._begin()
+
+    def _begin(self) -> None:
         try:
             self._start()
         except duckdb.Error as error:
-            raise AnalyticsError(f"cannot open {self.path}: {_first_line(error)}") from None
+            raise AnalyticsError(f"cannot open {self._used}: {_first_line(error)}") from None
 
     def _use_second_file(self, error: duckdb.Error) -> None:
         self._used = self.path.with_name(f"{self.path.name}.{os.getpid()}")
