@@ -20,8 +20,15 @@ function project([longitude, latitude]) {
   return [across, up].map((value) => Math.round(((value * 180) / Math.PI) * 100) / 100);
 }
 
+/** A ring that leaves the map at one side and comes back at the other stays on one side, a little beyond the edge. */
+function whole(ring) {
+  const crosses = ring.some(([at], place) => place > 0 && Math.abs(at - ring[place - 1][0]) > 180);
+  return crosses ? ring.map(([at, up]) => [at < 0 ? at + 360 : at, up]) : ring;
+}
+
 function rings(geometry) {
-  return geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
+  const polygons = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
+  return polygons.map((polygon) => polygon.map(whole));
 }
 
 function read(file) {

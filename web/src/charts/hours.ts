@@ -15,7 +15,7 @@ interface Week {
 
 const SHORT = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-function option(week: Week, look: Colours): Option {
+function option(week: Week, look: Colours, narrow: boolean): Option {
   const cells = week.days.flatMap((day, row) =>
     day.map((hour, at) => ({ value: [at, row, hour.level], ...(hour.count ? {} : { cursor: "default" }) })),
   );
@@ -26,7 +26,7 @@ function option(week: Week, look: Colours): Option {
       type: "category",
       data: Array.from({ length: 24 }, (_, at) => `${String(at).padStart(2, "0")}:00`),
       ...axis,
-      axisLabel: { color: look.muted, interval: (at: number) => at % 3 === 0, margin: 8 },
+      axisLabel: { color: look.muted, interval: (at: number) => at % (narrow ? 6 : 3) === 0, margin: 8 },
     },
     yAxis: {
       type: "category",
@@ -62,7 +62,7 @@ export function startHours(): void {
   const weeks = dataOf<Record<string, Week>>("hours-data");
   if (!place || !weeks) return;
   let chosen = place.dataset.chosen ?? "conversations";
-  const plot = new Plot(place, (look) => option(weeks[chosen] as Week, look));
+  const plot = new Plot(place, (look) => option(weeks[chosen] as Week, look, place.clientWidth < 420));
   plot.chart.on("click", (event) => {
     const [at = 0, row = 0] = event.value as number[];
     const hour = weeks[chosen]?.days[row]?.[at];

@@ -9,26 +9,46 @@ from litestar import Response, get, post
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from agentsight.server.analytics.answer import answer
+from agentsight.server.analytics.engine import AnalyticsError, Engine
+from agentsight.server.analytics.pulse import silent_since
+from agentsight.server.analytics.query import Inquiry
+from agentsight.server.analytics.scope import Scope, of_request
 from agentsight.server.dashboard import formats
+from agentsight.server.dashboard.analytics import words
+from agentsight.server.dashboard.analytics.drawing import Spark, spark
+from agentsight.server.dashboard.analytics.words import Change
 from agentsight.server.dashboard.pages.page import go_to, html, inside
 from agentsight.server.errors import Invalid
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access
-from agentsight.server.services import services_of
-from agentsight.server.store import agents, overview, times
+from agentsight.server.services import services_of, viewer_of
+from agentsight.server.store import agents, overview
 
 RECENT = 30 * formats.DAY
 LONGEST_NAME = 255
+_FIGURES = ("conversations", "over_time", "response_time", "feedback", "escalation_rate")
 
 
 class AgentLine(msgspec.Struct):
-    """An agent's line."""
+    """An agent's line; the figures are those of its own page.
+
+    Attributes:
+        silent_since: since when it has been silent against its habit.
+    """
 
     id: int
     name: str
-    recent: int
     last_at: int | None
-    question: str | None
+    conversations: str = formats.ABSENT
+    exact: str = ""
+    change: Change | None = None
+    spark: Spark | None = None
+    answer_time: str = formats.ABSENT
+    satisfaction: str = formats.ABSENT
+    handed: str = formats.ABSENT
+    handed_of: str = ""
+    silent_since: int | None = None
 
 
 @get("/", opt={"access": Access.PERSON})
@@ -62,17 +82,47 @@ async def new_agent(request: AnyRequest) -> Response[str]:
 
 
 async def _page(request: AnyRequest, name: str, problem: str | None, status: int = 200) -> Response[str]:
-    def answer(connection: Connection) -> dict[str, Any]:
-        context = inside(request, connection, "overview")
-        since = times.now() - RECENT
-        lines = []
-        for each in context["agents"]:
-            seen = overview.activity(connection, each.id, since)
-            question = " ".join((seen.first_question or "").split())[:200]
-            lines.append(AgentLine(each.id, each.name, seen.recent, seen.last_at, question or None))
-        return context | {"rows": lines, "agent_name": name, "problem": problem}
+    services = services_of(request)
 
-    return html("pages/overview.html", await services_of(request).read(answer), status)
+    def prepare(connection: Connection) -> tuple[dict[str, Any], list[AgentLine], list[Scope]]:
+        context = inside(request, connection, "overview")
+        zone = getattr(context["tz"], "key", "UTC")
+        lines, scopes = [], []
+        for each in context["agents"]:
+            seen = overview.activity(connection, each.id, context["now"] - RECENT)
+            lines.append(AgentLine(each.id, each.name, seen.last_at))
+            asked = {"agent": str(each.id), "tz": zone}
+            scopes.append(of_request(asked, viewer_of(request), now=context["now"]).of_store(connection))
+        return context, lines, scopes
+
+    context, lines, scopes = await services.read(prepare)
+    trouble = False
+    try:
+        await services.analytics.run(lambda engine, _: _fill(engine, lines, scopes, context["now"]))
+    except AnalyticsError:
+        trouble = True
+    shown = {"rows": lines, "agent_name": name, "problem": problem, "trouble": trouble}
+    return html("pages/overview.html", context | shown, status)
+
+
+def _fill(engine: Engine, lines: list[AgentLine], scopes: list[Scope], now: int) -> None:
+    """Put the figures into the lines."""
+    for line, scope in zip(lines, scopes, strict=True):
+        if line.last_at is None:
+            continue
+        found = answer(engine, scope, _FIGURES, "previous")["metrics"]
+        held, handed = found["conversations"], found["escalation_rate"]
+        line.conversations = words.figure("conversations", held["value"])
+        line.exact = f"{formats.plural(held['value'], 'conversation')} in the last 30 days"
+        line.change = words.change("conversations", held["value"], held["previous"])
+        line.spark = spark([row["conversations"] for row in found["over_time"]["rows"]])
+        line.answer_time = words.figure("milliseconds", found["response_time"]["mean_ms"])
+        line.satisfaction = words.figure("satisfied", found["feedback"]["satisfaction"])
+        line.handed = words.figure("handed", handed["value"])
+        if handed["denominator"]:
+            line.handed_of = f"{handed['numerator']:,} of {handed['denominator']:,}"
+        with engine.reading() as ask:
+            line.silent_since = silent_since(Inquiry(ask, engine.functions, scope), now)
 
 
 handlers = [agents_page, new_agent]
