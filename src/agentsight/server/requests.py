@@ -11,6 +11,8 @@ from litestar.exceptions import ClientException
 from agentsight.server.errors import RequestError, malformed
 
 AnyRequest = Request[Any, Any, Any]
+# In a request's scope: a function that counts bytes which the request keeps in memory, see traffic.py.
+HOLD = "agentsight.hold"
 
 
 async def json_body(request: AnyRequest, limit: int) -> bytes:
@@ -36,7 +38,7 @@ async def json_body(request: AnyRequest, limit: int) -> bytes:
     if encoding not in {"gzip", "x-gzip"}:
         return body
     inflated = inflate(body, limit)
-    hold = request.scope.get("agentsight.hold")
+    hold = request.scope.get(HOLD)
     if callable(hold):
         hold(len(inflated))  # a small body may have become a large one
     return inflated

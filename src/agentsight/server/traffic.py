@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from agentsight.server.errors import RequestError
 from agentsight.server.logs import REQUEST_ID, identity_of, shown_path
+from agentsight.server.requests import HOLD
 from agentsight.server.store.writer import Overloaded
 
 Scope = MutableMapping[str, Any]
@@ -26,7 +27,6 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 logger = logging.getLogger("agentsight.request")
 
-HOLD = "agentsight.hold"  # in a request's scope: counts bytes that it makes of its body
 HEADER_SECONDS = 20.0  # for a request's head, from its first byte or from the connection's beginning
 IDLE_SECONDS = 15.0  # without a byte of a body that was announced
 GRACE_SECONDS = 30.0  # after which a body has to come at ...
