@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from agentsight.dispatch import Dispatch
-    from agentsight.outbox import Lane
+    from agentsight.lane import Lane
     from agentsight.tracker import ConversationTracker
 
     F = TypeVar("F", bound=Callable[..., Any])

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agentsight.outbox import Lane
+    from agentsight.lane import Lane
 
 __all__ = ["Current", "Place", "current_places", "places"]
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from typing import Any
 
-    from agentsight.outbox import Outbox, Parcel
+    from agentsight.lane import Parcel
+    from agentsight.outbox import Outbox
     from agentsight.sender import Answer, Transport
     from agentsight.wire import Prepared
 

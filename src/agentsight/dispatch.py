@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from agentsight.background import BackgroundSender
     from agentsight.config import Config
     from agentsight.delivery import Delivery
-    from agentsight.outbox import Lane, Outbox, Parcel
+    from agentsight.lane import Lane, Parcel
+    from agentsight.outbox import Outbox
     from agentsight.sender import Transport
 
 __all__ = ["Dispatch"]

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from agentsight.outbox import Lane, Outbox
+    from agentsight.lane import Lane
+    from agentsight.outbox import Outbox
 
 __all__ = ["Spool"]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from agentsight.outbox import Lane
+    from agentsight.lane import Lane
 
 __all__ = ["summarise"]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentsight.enums import Environment, LogLevel
-    from agentsight.outbox import Lane
+    from agentsight.lane import Lane
 
 __all__ = ["Conversation", "ConversationTracker"]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentsight.enums import AttachmentMode, Sender
-    from agentsight.outbox import Lane
+    from agentsight.lane import Lane
     from agentsight.validation import Json
 
 __all__ = ["Tracking"]

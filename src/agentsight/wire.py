@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from agentsight.outbox import Lane
+    from agentsight.lane import Lane
     from agentsight.validation import Json
 
 __all__ = ["Prepared", "encode_json", "iso", "kind_names", "prepare"]

@@ -1,0 +1,124 @@
+"""What is known and what waits of one conversation, and what a sender takes of it."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agentsight.outbox import Outbox
+    from agentsight.wire import Prepared
+
+__all__ = ["Lane", "Parcel", "merge"]
+
+
+class Lane:
+    """What is known and what waits of one conversation."""
+
+    __slots__ = (
+        "__weakref__",
+        "announced",
+        "backlog",
+        "conversation_id",
+        "fields",
+        "flights",
+        "items",
+        "known",
+        "left",
+        "opened_ns",
+        "outbox",
+        "papers",
+        "places",
+        "queued",
+        "swept",
+        "tokens",
+    )
+
+    def __init__(self, outbox: Outbox, conversation_id: str) -> None:
+        self.outbox = outbox
+        self.conversation_id = conversation_id
+        self.items: deque[tuple[Any, ...] | Prepared] = deque()  # tracked, in order
+        self.backlog: list[Prepared] = []  # older than items: was on its way and came back
+        self.known: dict[str, Any] = {}  # the conversation's fields, as far as they were told
+        self.fields: dict[str, Any] = {}  # those of them that the server has not acknowledged
+        self.papers: list[str] = []  # ids of what the spool has written of the conversation itself
+        self.announced = False  # the conversation itself waits to be sent
+        self.queued = False  # stands in outbox.waiting
+        self.flights = 0  # senders that have items of this lane under way
+        self.left = False  # its `with` block has ended
+        self.opened_ns = time.time_ns()
+        self.places: weakref.WeakSet[Any] = weakref.WeakSet()  # contexts where it is current
+        self.swept: dict[str, int] = {}  # what others sent of it since it was last sent by name
+        self.tokens = [0, 0, 0, 0]
+
+    def put(self, item: tuple[Any, ...]) -> None:
+        """Add an item: (kind, time in ns, weight in bytes or 0 when light, ...)."""
+        outbox = self.outbox
+        if item[2]:
+            outbox.weigh(item[2])
+        kept = item if outbox.spool is None else outbox.spool.keep(self, item)
+        # First append, then look: a sender clears `queued` before it empties the lane, so whichever way the two
+        # meet, the item is either taken with the rest or the lane is queued again.
+        self.items.append(kept)
+        if not self.queued:
+            outbox.enqueue(self)
+        number = next(outbox.tick)
+        if number >= outbox.mark:
+            outbox.reached(number)
+
+    def announce(self, fields: dict[str, Any]) -> None:
+        """Let the conversation itself be sent. Fields given earlier stay, empty ones are filled."""
+        outbox = self.outbox
+        with outbox.lock:
+            news = {name: value for name, value in fields.items() if name not in self.known}
+            if "metadata" in fields and "metadata" in self.known:
+                known = self.known["metadata"]
+                added = {key: value for key, value in fields["metadata"].items() if key not in known}
+                if added:
+                    news["metadata"] = added
+        # Before it can be sent, so that whoever sends it knows which record to take back.
+        papers = [] if outbox.spool is None else [outbox.spool.announce(self, news)]
+        with outbox.lock:
+            self.known = merge(self.known, news)
+            self.fields = merge(self.fields, news)
+            self.papers += papers
+            self.left = False
+            first = not self.announced
+            self.announced = True
+        outbox.enqueue(self)
+        if first:
+            number = next(outbox.tick)
+            if number >= outbox.mark:
+                outbox.reached(number)
+
+    @property
+    def is_open(self) -> bool:
+        """Current somewhere, or unsent and its `with` block, if there was one, has not ended."""
+        return len(self.places) > 0 or (not self.left and (self.queued or self.flights > 0))
+
+
+def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a conversation from two sources, the first winning; metadata key by key."""
+    merged = {**second, **first}
+    if "metadata" in first and "metadata" in second:
+        merged["metadata"] = {**second["metadata"], **first["metadata"]}
+    return merged
+
+
+class Parcel:
+    """What one sender took from one lane."""
+
+    __slots__ = ("announced", "fields", "items", "lane", "papers", "raw", "settled")
+
+    def __init__(self, lane: Lane, announced: bool, fields: dict[str, Any], items: list[Prepared]) -> None:
+        self.lane = lane
+        self.announced = announced  # still to be acknowledged
+        self.fields = fields
+        self.items = items  # still to be acknowledged, once `raw` is prepared
+        self.papers: list[str] = []
+        self.raw: list[tuple[Any, ...] | Prepared] = []
+        self.settled: list[Prepared] = []
