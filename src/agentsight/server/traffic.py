@@ -278,5 +278,7 @@ class Patient(HttpToolsProtocol):
 
     def _late(self) -> None:
         self._timer = None
-        if self.transport is not None and not self.transport.is_closing():
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._wait()  # the next request's head has begun while this one is being answered
+        elif self.transport is not None and not self.transport.is_closing():
             self.transport.close()
