@@ -17,7 +17,11 @@ const SHORT = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 function option(week: Week, look: Colours, narrow: boolean): Option {
   const cells = week.days.flatMap((day, row) =>
-    day.map((hour, at) => ({ value: [at, row, hour.level], ...(hour.count ? {} : { cursor: "default" }) })),
+    day.map((hour, at) => ({
+      value: [at, row, hour.level],
+      cursor: hour.count ? "pointer" : "default",
+      emphasis: { itemStyle: { color: look.ramp[hour.level] } },
+    })),
   );
   const axis = { axisLine: { show: false }, axisTick: { show: false }, splitLine: { show: false } };
   return {
