@@ -18,10 +18,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 
 from agentsight.server.settings import Settings
 from agentsight.server.store.database import Database
-from agentsight.server.store.schema import metadata
+from agentsight.server.store.schema import ingest_refusals, metadata
 from tests.serving import Agent, ServerProcess
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("AGENTSIGHT_")}
@@ -98,6 +99,17 @@ def place(server: ServerProcess) -> list[str]:
     return ["--data-dir", str(server.data_dir), *more]
 
 
+def written_down(server: ServerProcess) -> None:
+    """Wait until the refusal that `fill` caused is on disk: the ledger follows a refused request."""
+    deadline = time.monotonic() + 20
+    while True:
+        with server.database.read() as connection:
+            if connection.execute(select(func.count()).select_from(ingest_refusals)).scalar_one():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """A running server with data, on each engine."""
@@ -106,6 +118,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         server.person("ana@example.com")
         agent = server.agent("Concierge")
         fill(agent)
+        written_down(server)
         server.concierge = agent  # type: ignore[attr-defined]
         yield server
 
