@@ -193,6 +193,23 @@ def test_a_graceful_stop_finishes_what_it_took(tmp_path: Path) -> None:
         assert "Traceback" not in "".join(server.output)
 
 
+def test_callers_who_hang_up_halfway_are_no_errors(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        agent = server.agent()
+        for _ in range(20):
+            with closing(connect(server)) as caller:
+                caller.sendall(head(agent, 90_000) + b'{"conversations": [')
+        until(
+            lambda: (
+                'route="/api/ingest/batch",status="499"} 20' in httpx.get(server.address + "/metrics").text
+            )
+        )
+        server.stop()
+        log = "".join(server.output)
+        assert "Traceback" not in log
+        assert " 500 " not in log
+
+
 # ------------------------------------------------------------------ slow ones
 
 

@@ -201,6 +201,8 @@ class _Request:
             self.hold(length)
         else:
             self._body_ended = True
+            # Nobody is left to hear it; it ends the handler, and is counted for what it is.
+            raise RequestError(_CLOSED, {"detail": "the caller hung up before the body was complete"})
         return message
 
     async def _in_time(self, loop: asyncio.AbstractEventLoop) -> Message:
