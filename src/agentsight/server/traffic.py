@@ -109,24 +109,19 @@ class Traffic:
             return
         path = shown_path(scope)
         took = round(seconds * 1000, 1)
-        logger.log(
-            level,
-            "%s %s %d in %s ms",
-            method,
-            path,
-            status,
-            took,
-            extra={
-                "fields": {
-                    "method": method,
-                    "path": path,
-                    "status": status,
-                    "duration_ms": took,
-                    "bytes_in": request.received,
-                    "bytes_out": request.sent,
-                }
-            },
+        # Made by hand: looking for the line of the program that logs would cost more than all the rest.
+        line = logging.LogRecord(
+            logger.name, level, "", 0, "%s %s %d in %s ms", (method, path, status, took), None
         )
+        line.fields = {
+            "method": method,
+            "path": path,
+            "status": status,
+            "duration_ms": took,
+            "bytes_in": request.received,
+            "bytes_out": request.sent,
+        }
+        logger.handle(line)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
