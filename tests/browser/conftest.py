@@ -26,7 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+# For this folder alone: Playwright keeps an event loop in the main thread, where other tests run their own.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium: CHROMIUM names another, else the system's, else the one that Playwright brings."""
     named = os.environ.get("CHROMIUM")
