@@ -21,6 +21,7 @@ class Served:
     key: str
     pid: int
     data_dir: Path
+    database_url: str | None = None  # of PostgreSQL
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def serving(engine: str = "sqlite", *arguments: str) -> Iterator[Served]:
                 [*command, "keys", "create", "--agent", "Benchmark"],
                 env=environ, capture_output=True, text=True, check=True,
             ).stdout.strip()  # fmt: skip
-            yield Served(port, key, process.pid, folder / "data")
+            yield Served(port, key, process.pid, folder / "data", environ.get("AGENTSIGHT_DATABASE_URL"))
         finally:
             process.terminate()
             process.wait(30)
