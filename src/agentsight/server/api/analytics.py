@@ -52,7 +52,8 @@ def _filter(name: str) -> Query:
 _QUERY = (
     Query(
         "metrics",
-        "Names, separated by commas; all of them when left out: " + ", ".join(f"`{name}`" for name in METRICS),
+        "Names, separated by commas; all of them when left out",
+        {"type": "array", "items": {"type": "string", "enum": list(METRICS)}},
     ),
     Query("from", "First day; 30 days up to `to` when left out", _DAY),
     Query("to", f"Last day, included; today when left out. At most {LONGEST_DAYS:,} days", _DAY),
@@ -81,7 +82,7 @@ _NAMES = PARAMETERS | {"metrics", "compare", "format"}
     "/api/analytics",
     opt={
         "access": Access.READ,
-        "doc": Doc("Figures", "Analytics", None, {200: shapes.Answer}, _QUERY),
+        "doc": Doc("Figures", "Analytics", None, {200: shapes.Answer}, _QUERY, files=("text/csv",)),
     },
 )
 async def analytics(request: AnyRequest) -> Response[Any]:

@@ -29,7 +29,7 @@ from agentsight.server.requests import AnyRequest, json_body
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
 from agentsight.server.store import conversations, times, transcripts
-from agentsight.server.store.conversations import ConversationRow
+from agentsight.server.store.conversations import ORDERINGS, ConversationRow
 from agentsight.server.store.schema import SENDERS
 
 _READ: dict[str, Any] = {"access": Access.READ}
@@ -49,9 +49,14 @@ class Page(msgspec.Struct):
 _PAGING = (
     Query("page", "From 1", {"type": "integer", "minimum": 1, "default": 1}),
     Query("page_size", "At most 100", {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}),
-    Query("ordering", "A column, with `-` for falling", {"type": "string", "default": "-started_at"}),
+    Query(
+        "ordering",
+        "A column, with `-` for falling",
+        {"type": "string", "enum": [f"{sign}{name}" for name in ORDERINGS for sign in ("", "-")],
+         "default": "-started_at"},
+    ),
     Query("full", "false leaves messages and feedbacks out", {"type": "boolean", "default": True}),
-)
+)  # fmt: skip
 
 
 @get(
@@ -146,7 +151,7 @@ class Found(msgspec.Struct):
             "Reading",
             None,
             {200: Found},
-            (Query("conversation_id", "The text id; required"),),
+            (Query("conversation_id", "The text id", {"type": "string", "minLength": 1}, required=True),),
         )
     },
 )

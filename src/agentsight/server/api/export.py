@@ -38,7 +38,14 @@ _QUERIES = (
     "/api/export",
     opt={
         "access": Access.READ,
-        "doc": Doc("Export", "Reading", None, {200: None}, (*_QUERIES, *FILTER_QUERIES)),
+        "doc": Doc(
+            "Export",
+            "Reading",
+            None,
+            {200: None},
+            (*_QUERIES, *FILTER_QUERIES),
+            files=("application/x-ndjson", "text/csv"),
+        ),
     },
 )
 async def export(request: AnyRequest) -> Stream:

@@ -28,6 +28,7 @@ _ERRORS: dict[int, tuple[str, Any]] = {
     401: ("No key, or one that is not known or was revoked", Detail),
     403: ("The key's role does not allow it", Detail),
     404: ("Not there, or another agent's", Detail),
+    408: ("The body did not arrive in time", Detail),
     413: ("The body is too large", Detail),
     415: ("Not JSON, or an encoding that is not supported", Detail),
     429: ("Too much is waiting; try again after Retry-After seconds", Detail),
@@ -37,16 +38,20 @@ _ERRORS: dict[int, tuple[str, Any]] = {
 
 @dataclass(frozen=True)
 class Query:
-    """A query parameter. `schema` is its JSON schema."""
+    """A query parameter. `schema` is its JSON schema; an array is written with commas."""
 
     name: str
     description: str
     schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = False
 
 
 @dataclass(frozen=True)
 class Doc:
-    """What a route is for; put into its `opt` as "doc". The description is the handler's docstring."""
+    """What a route is for; put into its `opt` as "doc". The description is the handler's docstring.
+
+    `files` are media types in which a 200 may also come, or comes when it has no struct.
+    """
 
     summary: str
     tag: str
@@ -54,6 +59,7 @@ class Doc:
     responses: dict[int, Any] = field(default_factory=dict)
     query: tuple[Query, ...] = ()
     multipart: bool = False
+    files: tuple[str, ...] = ()
 
 
 def document(handlers: Iterable[HTTPRouteHandler], server_url: str) -> dict[str, Any]:
@@ -114,6 +120,8 @@ def _operation(handler: HTTPRouteHandler, doc: Doc, path: str, schemas: dict[str
             for status, kind in doc.responses.items()
         },
     }
+    for kind in doc.files:
+        operation["responses"]["200"].setdefault("content", {})[kind] = {"schema": {"type": "string"}}
     access = handler.opt.get("access")
     if access is Access.PUBLIC:
         operation["security"] = []
@@ -122,10 +130,10 @@ def _operation(handler: HTTPRouteHandler, doc: Doc, path: str, schemas: dict[str
         if doc.multipart:
             content["multipart/form-data"] = {"schema": _MULTIPART}
         operation["requestBody"] = {"required": True, "content": content}
-    for status, (meaning, kind) in _ERRORS.items():
+    for status, (meaning, kind) in _ERRORS.items() if path.startswith("/api/") else ():
         if status in {401, 403} and access is Access.PUBLIC:
             continue
-        if status in {413, 415, 429, 503} and doc.request is None and "GET" in handler.http_methods:
+        if status in {408, 413, 415} and doc.request is None:
             continue
         schema = schemas[repr(kind)]
         if status == 400:  # msgspec knows no union of two objects
@@ -163,8 +171,15 @@ def _parameters(path: str, doc: Doc) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
         for name in re.findall(r"\{(\w+):int\}", path)
     ]
-    found += [
-        {"name": each.name, "in": "query", "description": each.description, "schema": each.schema}
-        for each in doc.query
-    ]
+    for each in doc.query:
+        parameter = {
+            "name": each.name,
+            "in": "query",
+            "description": each.description,
+            "required": each.required,
+            "schema": each.schema,
+        }
+        if each.schema.get("type") == "array":
+            parameter |= {"style": "form", "explode": False}
+        found.append(parameter)
     return found

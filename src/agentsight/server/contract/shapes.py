@@ -117,8 +117,8 @@ class Conversation(msgspec.Struct):
     metadata: Any
     geo_location: GeoLocation | None
     token_usage: TokenUsage
-    messages: list[Message] | msgspec.UnsetType
-    feedbacks: list[Feedback] | msgspec.UnsetType
+    messages: list[Message] | msgspec.UnsetType = msgspec.UNSET
+    feedbacks: list[Feedback] | msgspec.UnsetType = msgspec.UNSET
 
 
 class FileLinks:

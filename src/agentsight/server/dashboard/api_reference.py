@@ -229,7 +229,7 @@ class _Document:
         ]
 
     def _answer(self, status: str, answer: dict[str, Any]) -> Answer:
-        schema = next((each["schema"] for each in answer.get("content", {}).values()), None)
+        schema = answer.get("content", {}).get("application/json", {}).get("schema")
         good = status.startswith("2")
         return Answer(
             status,

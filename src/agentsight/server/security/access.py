@@ -93,7 +93,8 @@ class Gate:
         access = handler.opt.get("access")
         if not isinstance(access, Access):
             raise RequestError(403, {"detail": "this address is open to nobody"})
-        if any(isinstance(value, int) and value > LARGEST_ID for value in connection.path_params.values()):
+        numbers = (value for value in connection.path_params.values() if isinstance(value, int))
+        if any(not 0 <= number <= LARGEST_ID for number in numbers):
             raise not_found()
         connection.state.viewer = None
         header = connection.headers.get("authorization")
