@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,6 +18,7 @@ from agentsight.server.security.access import Gate, Viewer
 from agentsight.server.security.sessions import Brake
 from agentsight.server.security.signing import Signer
 from agentsight.server.settings import Settings
+from agentsight.server.store.append import Appended, NewConversation
 from agentsight.server.store.database import Database
 from agentsight.server.store.ledger import Ledger
 from agentsight.server.store.writer import Overloaded, Tally, Unavailable, Work, Writer
@@ -54,6 +55,17 @@ class Services:
     async def write(self, work: Work[T], *, weight: int = 1, tally: Tally[T] | None = None) -> T:
         """Run work in the writer's next transaction; it is on disk when this returns."""
         return await self.writer.run(work, weight=weight, tally=tally)
+
+    async def append(
+        self,
+        agent_id: int,
+        batch: Sequence[NewConversation],
+        *,
+        weight: int,
+        tally: Tally[list[Appended]] | None = None,
+    ) -> list[Appended]:
+        """Store conversations and items in the writer's next transaction; they are on disk when this returns."""
+        return await self.writer.append(agent_id, batch, weight=weight, tally=tally)
 
     async def settle_ledger(self) -> None:
         """Bring into the ledger what no write takes along, second by second, for as long as the server runs."""

@@ -79,14 +79,22 @@ def json_text(field: str, value: Any) -> str | None:
     """
     if value is None:
         return None
-    if isinstance(value, (dict, list)) and _depth_over(value, JSON_DEPTH):
-        raise Invalid({field: [f"takes at most {JSON_DEPTH} levels of nesting"]})
-    text = _encode(value)
+    try:
+        text = _encode(value)
+    except RecursionError:
+        raise _too_deep(field) from None
+    # Without that many brackets it cannot be that deep.
+    if text.count(b"{") + text.count(b"[") > JSON_DEPTH and _depth_over(value, JSON_DEPTH):
+        raise _too_deep(field)
     if len(text) > JSON_LENGTH:
         raise Invalid({field: [f"takes at most {JSON_LENGTH:,} bytes of JSON"]})
     if b"\\u0000" in text and _has_nul(value):
         raise Invalid({field: ["must not contain the NUL character"]})
     return text.decode()
+
+
+def _too_deep(field: str) -> Invalid:
+    return Invalid({field: [f"takes at most {JSON_DEPTH} levels of nesting"]})
 
 
 def _depth_over(value: Any, limit: int) -> bool:

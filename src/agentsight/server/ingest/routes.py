@@ -18,10 +18,10 @@ from agentsight.server.errors import Invalid, decode, not_found
 from agentsight.server.ingest import single, tally, wire
 from agentsight.server.ingest.batch import Batch, BatchOutcome
 from agentsight.server.ingest.normalise import Normaliser, Pending
-from agentsight.server.requests import AnyRequest, json_body
+from agentsight.server.requests import AnyRequest, aside, json_body
 from agentsight.server.security.access import Access
 from agentsight.server.services import Services, services_of, viewer_of
-from agentsight.server.store import append, conversations, times, transcripts
+from agentsight.server.store import conversations, times, transcripts
 from agentsight.server.store.append import NewConversation
 
 T = TypeVar("T")
@@ -57,15 +57,12 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
     services = services_of(request)
     services.writer.check_room()
     body = await json_body(request, services.settings.max_body_bytes)
-    batch = Batch(Normaliser(services.places.lookup), body)
+    batch = await aside(len(body), lambda: Batch(Normaliser(services.places.lookup), body))
     await _keep_files(services, batch.normaliser)
-    agent_id = _agent(request)
-    appended = await services.write(
-        lambda connection, attempt: append.append(connection, attempt, agent_id, batch.accepted),
-        weight=batch.weight,
-        tally=tally.of_batch(_key(request), batch),
+    appended = await services.append(
+        _agent(request), batch.accepted, weight=batch.weight, tally=tally.of_batch(_key(request), batch)
     )
-    return _json(batch.answer(appended))
+    return await aside(len(body), lambda: _json(batch.answer(appended)))
 
 
 @post(
@@ -229,7 +226,8 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         item = wire.AttachmentsIn(
             given.attachments, given.sender, None, given.timestamp, given.message, given.metadata
         )
-        new = normaliser.item(item, times.now())
+        size = sum(len(each.data) for each in given.attachments)
+        new = await aside(size, lambda: normaliser.item(item, times.now()))
     target.items = [new]
     await _keep_files(services, normaliser)
     written = await _store(request, services, _agent(request), target)
@@ -280,7 +278,7 @@ async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[
     services = services_of(request)
     services.writer.check_room()
     body = await json_body(request, services.settings.max_body_bytes)
-    return services, decode(body, decoder, fields.CHOICES)
+    return services, await aside(len(body), lambda: decode(body, decoder, fields.CHOICES))
 
 
 async def _store_item(

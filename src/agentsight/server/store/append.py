@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
-from functools import cache
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection
 
 from agentsight.server.store import dialect
-from agentsight.server.store.dialect import Dialect
+from agentsight.server.store.inserts import (
+    COLUMNS,
+    DETAIL_TABLES,
+    FILLED,
+    SETTABLE,
+    Statements,
+    statements_of,
+)
 from agentsight.server.store.rows import ConversationRow
 from agentsight.server.store.schema import (
     ACTION,
@@ -27,14 +32,6 @@ from agentsight.server.store.schema import (
     FEEDBACK,
     MESSAGE,
     SYSTEM,
-    TOKEN_USAGE,
-    actions,
-    attachments,
-    buttons,
-    conversations,
-    feedbacks,
-    items,
-    token_usage,
 )
 
 FIRST_QUESTION_LENGTH = 300
@@ -103,57 +100,8 @@ class Appended(msgspec.Struct):
     items: list[tuple[int, bool]] = []  # (row number, was there already), in order
 
 
-FILLED = (
-    "name", "customer_id", "customer_ip_address", "device", "source", "language",
-    "country", "city", "timezone_name",
-)  # fmt: skip
-_DETAIL_TABLES = {ACTION: actions, BUTTON: buttons, TOKEN_USAGE: token_usage, FEEDBACK: feedbacks}
-
-
-_ROWS_AT_ONCE = 128
-_COLUMNS = ConversationRow.__struct_fields__
-_SETTABLE = (*FILLED, "metadata", "is_used", "ended_at", "first_question", "messages", "revision")
-
-
-class _Statements:
-    """SQL for the driver itself, in its own spelling."""
-
-    def __init__(self, engine: Dialect) -> None:
-        mark = dialect.mark(engine)
-        listed = ", ".join(_COLUMNS)
-        settings = ", ".join(f"{name} = {mark}" for name in _SETTABLE)
-        self.mark = mark
-        self.find = f"SELECT {listed} FROM conversations WHERE agent_id = {mark} AND conversation_id IN "  # noqa: S608
-        self.find_row = f"SELECT {listed} FROM conversations WHERE agent_id = {mark} AND id = {mark}"  # noqa: S608
-        self.update = f"UPDATE conversations SET {settings} WHERE id = {mark}"  # noqa: S608
-        tables = (conversations, items, attachments, *_DETAIL_TABLES.values())
-        self._heads: dict[str, tuple[str, str]] = {}
-        for table in tables:
-            columns = [column.name for column in table.columns]
-            if table is attachments:
-                columns.remove("id")
-            head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "  # noqa: S608
-            self._heads[table.name] = (head, self.marks(len(columns)))
-
-    def insert(self, driver: Any, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows, many in one statement: each statement gives the interpreter away once, and under
-        load getting it back costs more than the insert. Sizes are powers of two, so that few statements
-        have to be prepared."""
-        head, marks = self._heads[table]
-        start = 0
-        size = _ROWS_AT_ONCE
-        while start < len(rows):
-            while size > len(rows) - start:
-                size //= 2
-            values = list(chain.from_iterable(rows[start : start + size]))
-            driver.execute(head + ", ".join([marks] * size), values)
-            start += size
-
-    def marks(self, count: int) -> str:
-        return f"({', '.join([self.mark] * count)})"
-
-
-_statements = cache(_Statements)
+# An agent's number and what is to be added to its conversations.
+Addition = tuple[int, Sequence[NewConversation]]
 
 
 def uuid7() -> bytes:
@@ -171,88 +119,108 @@ def append(
     The first attempt inserts without looking; when a unique key objects (the request was sent before, or
     another process was faster) the writer calls again, and then what is there already is looked up first.
     """
-    engine = dialect.of(connection)
-    statements = _statements(engine)
+    return append_all(connection, attempt, [(agent_id, batch)])[0]
+
+
+def append_all(connection: Connection, attempt: int, requests: Sequence[Addition]) -> list[list[Appended]]:
+    """Store what several requests brought, as one: a dozen statements for all of them instead of for each.
+
+    See append(). Either all are stored or an error is raised; the answers are in the order of the requests.
+    """
+    statements = statements_of(dialect.of(connection))
     driver = connection.connection.cursor()
-    rows, new = _find_or_make(connection, statements, driver, agent_id, batch)
-    known = _known(connection, agent_id, batch) if attempt else {}
-    total = sum(len(each.items) for each in batch)
-    numbers = iter(dialect.allocate_ids(connection, items, total) if total else ())
-    revision = next_revision(connection)
+    agents: dict[int, _Agent] = {}
+    for agent_id, batch in requests:
+        agents.setdefault(agent_id, _Agent(agent_id)).batch.extend(batch)
+    for agent in agents.values():
+        agent.find(statements, driver)
+        if attempt:
+            agent.find_items(statements, driver)
+    revision, conversation_ids, item_ids = dialect.take_numbers(
+        driver,
+        dialect.of(connection),
+        sum(len(agent.missing) for agent in agents.values()),
+        sum(len(given.items) for _, batch in requests for given in batch),
+    )
+    for agent in agents.values():
+        agent.make(conversation_ids)
 
-    answers: list[Appended] = []
     changed: dict[int, ConversationRow] = {}
-    item_rows: list[tuple[Any, ...]] = []
-    details: dict[int, list[tuple[Any, ...]]] = {}
-    file_rows: list[tuple[Any, ...]] = []
-    for given, row in zip(batch, rows, strict=True):
-        if row is None:
-            answers.append(Appended(None, given.conversation_id))
-            continue
-        number = row.id
-        created = number in new and number not in changed
-        outcomes: list[tuple[int, bool]] = []
-        answers.append(Appended(number, row.conversation_id, created, outcomes))
-        fresh: list[NewItem] = []
-        for item in given.items:
-            uuid = item.uuid or uuid7()
-            found = known.get(uuid)
-            if found is not None:
-                outcomes.append((found, True))
-                continue
-            item_id = known[uuid] = next(numbers)
-            outcomes.append((item_id, False))
-            fresh.append(item)
-            kind = item.kind
-            item_rows.append(
-                (
-                    item_id,
-                    agent_id,
-                    number,
-                    uuid,
-                    kind,
-                    item.timestamp,
-                    item.sender,
-                    item.content,
-                    item.metadata,
-                )
-            )
-            if item.detail is not None:
-                details.setdefault(kind, []).append((item_id, number, *item.detail))
-            for file in item.files:
-                file_rows.append(
-                    (item_id, number, file.sha256, file.filename, file.mime_type, file.size_bytes)
-                )
-        if _summarise(row, given, fresh, created) or created:
-            row.revision = revision
-            changed[number] = row
+    rows = _Rows()
+    answers = [
+        [_add(agents[agent_id], given, item_ids, rows, changed, revision) for given in batch]
+        for agent_id, batch in requests
+    ]
 
-    made = [_values(row, _COLUMNS) for row in changed.values() if row.id in new]
+    new = {number for agent in agents.values() for number in agent.new}
+    made = [_values(row, COLUMNS) for row in changed.values() if row.id in new]
     statements.insert(driver, "conversations", made)
-    updated = [(*_values(row, _SETTABLE), row.id) for row in changed.values() if row.id not in new]
+    updated = [(*_values(row, SETTABLE), row.id) for row in changed.values() if row.id not in new]
     if updated:
         driver.executemany(statements.update, updated)
-    statements.insert(driver, "items", item_rows)
-    for kind, detail_rows in details.items():
-        statements.insert(driver, _DETAIL_TABLES[kind].name, detail_rows)
-    statements.insert(driver, "attachments", file_rows)
+    statements.insert(driver, "items", rows.items)
+    for kind, detail_rows in rows.details.items():
+        statements.insert(driver, DETAIL_TABLES[kind].name, detail_rows)
+    statements.insert(driver, "attachments", rows.files)
+    if rows.choices:
+        driver.executemany(statements.choice, sorted(rows.choices))
     driver.close()
-    for choice in sorted({(row[2], row[3]) for row in details.get(BUTTON, ()) if _fits_an_index(row)}):
-        connection.execute(
-            _choice, dict(zip(("agent_id", "button_event", "label"), (agent_id, *choice), strict=True))
-        )
     return answers
 
 
-def _fits_an_index(button: tuple[Any, ...]) -> bool:
+class _Rows:
+    """What is to be inserted, table by table."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[Any, ...]] = []
+        self.details: dict[int, list[tuple[Any, ...]]] = {}
+        self.files: list[tuple[Any, ...]] = []
+        self.choices: set[tuple[int, str, str]] = set()
+
+
+def _add(
+    agent: _Agent,
+    given: NewConversation,
+    numbers: Iterator[int],
+    rows: _Rows,
+    changed: dict[int, ConversationRow],
+    revision: int,
+) -> Appended:
+    row = agent.row_of(given)
+    if row is None:
+        return Appended(None, given.conversation_id)
+    number, agent_id, known = row.id, agent.id, agent.items
+    created = number in agent.new and number not in changed
+    outcomes: list[tuple[int, bool]] = []
+    fresh: list[NewItem] = []
+    for item in given.items:
+        uuid = item.uuid or uuid7()
+        found = known.get(uuid)
+        if found is not None:
+            outcomes.append((found, True))
+            continue
+        item_id = known[uuid] = next(numbers)
+        outcomes.append((item_id, False))
+        fresh.append(item)
+        kind, detail = item.kind, item.detail
+        rows.items.append(
+            (item_id, agent_id, number, uuid, kind, item.timestamp, item.sender, item.content, item.metadata)
+        )
+        if detail is not None:
+            rows.details.setdefault(kind, []).append((item_id, number, *detail))
+            if kind == BUTTON and _fits_an_index(detail[0], detail[1]):
+                rows.choices.add((agent_id, detail[0], detail[1]))
+        for file in item.files:
+            rows.files.append((item_id, number, file.sha256, file.filename, file.mime_type, file.size_bytes))
+    if _summarise(row, given, fresh, created) or created:
+        row.revision = revision
+        changed[number] = row
+    return Appended(number, row.conversation_id, created, outcomes)
+
+
+def _fits_an_index(event: str, label: str) -> bool:
     """PostgreSQL keeps at most some 2,700 bytes in a row of an index; a label of that length is no choice."""
-    return len(button[2].encode()) + len(button[3].encode()) <= 2_000
-
-
-_choice = text(
-    "INSERT INTO button_choices (agent_id, button_event, label) VALUES (:agent_id, :button_event, :label) "
-    "ON CONFLICT DO NOTHING"
-)
+    return len(event.encode()) + len(label.encode()) <= 2_000
 
 
 def next_revision(connection: Connection) -> int:
@@ -265,43 +233,61 @@ def next_revision(connection: Connection) -> int:
     )
 
 
-def _find_or_make(
-    connection: Connection,
-    statements: _Statements,
-    driver: Any,
-    agent_id: int,
-    batch: Sequence[NewConversation],
-) -> tuple[list[ConversationRow | None], set[int]]:
-    """A row for each of the batch, and the numbers of those that are new; the same row for the same name."""
-    by_number: dict[int, ConversationRow] = {}
-    by_name: dict[str | None, ConversationRow] = {}
+class _Agent:
+    """One agent's part of what is written together: its conversations by number and name, made where they
+    are missing, and the items that are known to be there."""
 
-    def remember(values: Sequence[Any]) -> None:
-        row = ConversationRow(*values)
-        row = by_number.setdefault(row.id, row)
-        by_name[row.conversation_id] = row
+    def __init__(self, number: int) -> None:
+        self.id = number
+        self.batch: list[NewConversation] = []
+        self.missing: list[NewConversation] = []
+        self.new: set[int] = set()
+        self.items: dict[bytes, int] = {}
+        self._by_number: dict[int, ConversationRow] = {}
+        self._by_name: dict[str | None, ConversationRow] = {}
 
-    for number in {given.row for given in batch if given.row is not None}:
-        driver.execute(statements.find_row, (agent_id, number))
-        for values in driver.fetchall():
-            remember(values)
-    names = list({given.conversation_id for given in batch if given.row is None} - set(by_name))
-    for start in range(0, len(names), 500):
-        some = names[start : start + 500]
-        driver.execute(statements.find + statements.marks(len(some)), (agent_id, *some))
-        for values in driver.fetchall():
-            remember(values)
-    missing = [given for given in batch if given.row is None and given.conversation_id not in by_name]
-    new: set[int] = set()
-    if missing:
-        numbers = dialect.allocate_ids(connection, conversations, len(missing))
-        for number, given in zip(numbers, missing, strict=True):
-            if given.conversation_id not in by_name:
-                by_name[given.conversation_id] = _new_row(number, agent_id, given)
-                new.add(number)
-    return [
-        by_name[given.conversation_id] if given.row is None else by_number.get(given.row) for given in batch
-    ], new
+    def find(self, statements: Statements, driver: Any) -> None:
+        """Look up the conversations that are there; the same row for the same name."""
+        for number in {given.row for given in self.batch if given.row is not None}:
+            driver.execute(statements.find_row, (self.id, number))
+            self._remember(driver.fetchall())
+        names = list(
+            {given.conversation_id for given in self.batch if given.row is None} - set(self._by_name)
+        )
+        for start in range(0, len(names), 500):
+            some = names[start : start + 500]
+            driver.execute(statements.find + statements.marks(len(some)), (self.id, *some))
+            self._remember(driver.fetchall())
+        absent: dict[str | None, NewConversation] = {}
+        for given in self.batch:
+            if given.row is None and given.conversation_id not in self._by_name:
+                absent.setdefault(given.conversation_id, given)
+        self.missing = list(absent.values())
+
+    def _remember(self, found: Iterable[Sequence[Any]]) -> None:
+        for values in found:
+            row = ConversationRow(*values)
+            row = self._by_number.setdefault(row.id, row)
+            self._by_name[row.conversation_id] = row
+
+    def find_items(self, statements: Statements, driver: Any) -> None:
+        """Look up which of the items are there already."""
+        wanted = [item.uuid for given in self.batch for item in given.items if item.uuid is not None]
+        for start in range(0, len(wanted), 500):
+            some = wanted[start : start + 500]
+            driver.execute(statements.find_items + statements.marks(len(some)), (self.id, *some))
+            self.items.update((bytes(uuid), number) for uuid, number in driver.fetchall())
+
+    def make(self, numbers: Iterator[int]) -> None:
+        """Make the missing ones, each with the next number."""
+        for given in self.missing:
+            number = next(numbers)
+            self._by_name[given.conversation_id] = _new_row(number, self.id, given)
+            self.new.add(number)
+
+    def row_of(self, given: NewConversation) -> ConversationRow | None:
+        """The conversation that is meant; None where a number is not the agent's."""
+        return self._by_name[given.conversation_id] if given.row is None else self._by_number.get(given.row)
 
 
 def _new_row(number: int, agent_id: int, given: NewConversation) -> ConversationRow:
@@ -335,19 +321,6 @@ def _new_row(number: int, agent_id: int, given: NewConversation) -> Conversation
         messages=0,
         revision=0,
     )
-
-
-def _known(connection: Connection, agent_id: int, batch: Iterable[NewConversation]) -> dict[bytes, int]:
-    wanted = [item.uuid for given in batch for item in given.items if item.uuid is not None]
-    found: dict[bytes, int] = {}
-    for start in range(0, len(wanted), 500):
-        rows = connection.execute(
-            select(items.c.uuid, items.c.id).where(
-                items.c.agent_id == agent_id, items.c.uuid.in_(wanted[start : start + 500])
-            )
-        )
-        found.update((bytes(uuid), number) for uuid, number in rows)
-    return found
 
 
 def _summarise(row: ConversationRow, given: NewConversation, fresh: list[NewItem], created: bool) -> bool:

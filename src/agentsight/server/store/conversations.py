@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Select, and_, func, or_, select, update
 
-from agentsight.server.store import dialect, times
+from agentsight.server.store import dialect, happenings, times
 from agentsight.server.store.append import next_revision
 from agentsight.server.store.matching import Agents, conditions, visible
 from agentsight.server.store.matching import Filters as Filters
@@ -26,6 +27,25 @@ def count(connection: Connection, agents: Agents, filters: Filters) -> int:
     return int(
         connection.execute(query.where(*conditions(dialect.of(connection), agents, filters))).scalar_one()
     )
+
+
+def people(connection: Connection, agents: Agents, filters: Filters) -> int:
+    """How many customers the matching conversations are with; those without a customer id have none."""
+    wanted = conditions(dialect.of(connection), agents, filters)
+    query = select(func.count(conversations.c.customer_id.distinct())).where(*wanted)
+    return int(connection.execute(query).scalar_one())
+
+
+def happened(connection: Connection, agents: Agents, filters: Filters) -> int:
+    """How often that which `filters.happened` looks for is found in the matching conversations; of tokens, how many.
+
+    Example:
+        >>> happened(connection, {1}, Filters(happened="tool", happened_name="check_database"))
+        52
+    """
+    others = msgspec.structs.replace(filters, **dict.fromkeys(happenings.FIELDS))
+    wanted = conditions(dialect.of(connection), agents, others)
+    return int(connection.execute(happenings.amount_of_it(filters, wanted)).scalar_one())
 
 
 def page(

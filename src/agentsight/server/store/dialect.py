@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import enum
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, cast, func, text
+from sqlalchemy import ColumnElement, Connection, cast, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Engine
 from sqlalchemy.sql.elements import SQLColumnExpression
 from sqlalchemy.types import Text
 from typing_extensions import assert_never
 
+# A revision, and running numbers of conversations and of items.
+Numbers = tuple[int, Iterator[int], Iterator[int]]
 _WRITERS_LOCK = 0x4147_5349_4748_5401  # any number that is ours alone in the database
 
 
@@ -121,22 +123,34 @@ def json_text(dialect: Dialect, column: SQLColumnExpression[Any], path: Sequence
             assert_never(dialect)
 
 
-def allocate_ids(connection: Connection, table: Table, count: int) -> list[int]:
-    """Reserve `count` row numbers of a table, rising, inside the running transaction."""
-    dialect = of(connection)
+def take_numbers(driver: Any, dialect: Dialect, conversations: int, items: int) -> Numbers:
+    """The transaction's revision, and so many new row numbers of conversations and items, all by one statement.
+
+    Args:
+        driver: a cursor in a writing transaction; writers take turns, so that numbers come without gaps.
+    """
     match dialect:
         case Dialect.SQLITE:
-            last = connection.exec_driver_sql(
-                "UPDATE counters SET value = value + ? WHERE name = ? RETURNING value", (count, table.name)
-            ).scalar_one()
-            return list(range(last - count + 1, last + 1))
+            driver.execute(
+                "UPDATE counters SET value = value + "
+                "CASE name WHEN 'revision' THEN 1 WHEN 'conversations' THEN ? ELSE ? END "
+                "WHERE name IN ('revision', 'conversations', 'items') RETURNING name, value",
+                (conversations, items),
+            )
+            last = dict(driver.fetchall())
         case Dialect.POSTGRESQL:
-            rows = connection.exec_driver_sql(
-                "SELECT nextval(%s::regclass) FROM generate_series(1, %s)", (f"{table.name}_id_seq", count)
-            ).scalars()
-            return sorted(rows)
+            taken = "CASE WHEN %s > 0 THEN setval('{0}_id_seq', nextval('{0}_id_seq') + %s - 1) END"
+            driver.execute(
+                "WITH counted AS (UPDATE counters SET value = value + 1 WHERE name = 'revision' RETURNING value) "  # noqa: S608
+                f"SELECT value, {taken.format('conversations')}, {taken.format('items')} FROM counted",
+                (conversations, conversations, items, items),
+            )
+            last = dict(zip(("revision", "conversations", "items"), driver.fetchone(), strict=True))
         case _:
             assert_never(dialect)
+    ends = [(last[name] or 0, count) for name, count in (("conversations", conversations), ("items", items))]
+    made, added = (iter(range(end - count + 1, end + 1)) for end, count in ends)
+    return last["revision"], made, added
 
 
 def mark(dialect: Dialect) -> str:

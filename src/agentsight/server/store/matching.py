@@ -6,9 +6,9 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Table, exists, func, or_, select
 
-from agentsight.server.store import dialect
+from agentsight.server.store import dialect, happenings
 from agentsight.server.store.dialect import contains, json_text
 from agentsight.server.store.schema import (
     AGENT,
@@ -16,12 +16,11 @@ from agentsight.server.store.schema import (
     END_USER,
     MESSAGE,
     actions,
-    buttons,
     conversations,
     feedbacks,
     items,
 )
-from agentsight.server.zones import DAY, HOUR, Offsets
+from agentsight.server.zones import Offsets
 
 Agents = Collection[int] | None  # None: every agent
 
@@ -30,13 +29,19 @@ NULLABLE = ("device", "source", "language", "country", "customer_id")
 
 
 class Filters(msgspec.Struct, frozen=True):
-    """What to look for; None leaves a filter out. Times in microseconds, both ends included."""
+    """What to look for; None leaves a filter out. Times in microseconds, both ends included.
+
+    Each is a condition on a conversation, whenever it is met in it; `happened` and its kin are about one thing that
+    happened, all of them about the same one.
+    """
 
     conversation_id: str | None = None
     customer_id: str | None = None
     customer_id__icontains: str | None = None
     name: str | None = None
     language: str | None = None
+    # The very tag, not also its variants; whatever the case.
+    language__iexact: str | None = None
     device: str | None = None
     source: str | None = None
     country: str | None = None
@@ -54,7 +59,7 @@ class Filters(msgspec.Struct, frozen=True):
     started_at_after: int | None = None
     started_at_before: int | None = None
     # Begun in this hour, on this day of the week (Monday is 0), on the clock that `offsets` describes; with
-    # happened_after or happened_before it is what happened that is meant, not the beginning.
+    # `happened` or its times it is what happened that is meant, not the beginning.
     weekday: int | None = None
     hour: int | None = None
     offsets: Offsets = ()
@@ -63,12 +68,20 @@ class Filters(msgspec.Struct, frozen=True):
     message_contains: str | None = None
     action_name: str | None = None
     action_name__in: tuple[str, ...] = ()
-    button_event: str | None = None
-    button_label: str | None = None
     has_feedback: bool | None = None
     feedback_sentiment: Literal["positive", "neutral", "negative"] | None = None
     feedback_source: Literal["customer", "platform"] | None = None
-    # When the action, click or feedback that is looked for happened; without one of them, a message.
+    # The customer was content, at any time.
+    is_helpful: bool | None = None
+    # A thing that happened, and when; without `happened` it is a message.
+    happened: happenings.Kind | None = None
+    # The tool, the button's event, the sentiment or the model.
+    happened_name: str | None = None
+    happened_name__isnull: bool | None = None
+    # The label of a clicked button.
+    happened_label: str | None = None
+    # Runs of a tool that ended in an error, or did not.
+    happened_failed: bool | None = None
     happened_after: int | None = None
     happened_before: int | None = None
     metadata: tuple[tuple[str, str], ...] = ()
@@ -106,6 +119,9 @@ def conditions(engine: dialect.Dialect, agents: Agents, filters: Filters) -> lis
         spoken = func.lower(func.replace(table.language, "_", "-"))
         language = filters.language.lower().replace("_", "-")
         wanted.append(or_(spoken == language, spoken.startswith(language + "-", autoescape=True)))
+    if filters.language__iexact:
+        tag = filters.language__iexact.lower().replace("_", "-")
+        wanted.append(func.lower(func.replace(table.language, "_", "-")) == tag)
     if filters.country:
         wanted.append(table.country == filters.country.upper())
     wanted.extend(_times(filters))
@@ -116,7 +132,8 @@ def conditions(engine: dialect.Dialect, agents: Agents, filters: Filters) -> lis
         wanted.append(last == END_USER if filters.unanswered else func.coalesce(last, AGENT) != END_USER)
     if filters.message_contains:
         wanted.append(_says(engine, filters.message_contains))
-    wanted.extend(_happenings(filters))
+    wanted.extend(_having(filters))
+    wanted.extend(happenings.one_of_it(filters))
     for key, value in filters.metadata:
         inside = json_text(engine, table.metadata, key.split(".")) == value
         wanted.append(
@@ -141,29 +158,8 @@ def _times(filters: Filters) -> list[ColumnElement[bool]]:
         wanted.append(began >= filters.started_at_after)
     if filters.started_at_before is not None:
         wanted.append(began <= filters.started_at_before)
-    if not _happened(filters):
-        wanted.extend(_clock(filters, began))
-    return wanted
-
-
-def _happened(filters: Filters) -> bool:
-    return filters.happened_after is not None or filters.happened_before is not None
-
-
-def _clock(filters: Filters, moment: ColumnElement[int]) -> list[ColumnElement[bool]]:
-    """The hour and the day of the week of a moment."""
-    wanted: list[ColumnElement[bool]] = []
-    if filters.weekday is None and filters.hour is None:
-        return wanted
-    (_, ahead), *later = filters.offsets or ((0, 0),)
-    local: ColumnElement[int] = moment + ahead
-    if later:
-        # The last offset that has begun holds.
-        local = moment + case(*((moment >= since, offset) for since, offset in reversed(later)), else_=ahead)
-    if filters.hour is not None:
-        wanted.append(local // HOUR % 24 == filters.hour)
-    if filters.weekday is not None:
-        wanted.append((local // DAY + 3) % 7 == filters.weekday)  # 1 January 1970 was a Thursday
+    if happenings.looked_for(filters) is None:
+        wanted.extend(happenings.on_the_clock(filters, began))
     return wanted
 
 
@@ -177,67 +173,36 @@ def _last_speaker() -> Any:
         )
         .order_by(items.c.timestamp.desc(), items.c.id.desc())
         .limit(1)
+        .correlate(conversations)
         .scalar_subquery()
     )
 
 
 def _says(engine: dialect.Dialect, needle: str) -> ColumnElement[bool]:
-    return exists().where(
-        items.c.conversation == conversations.c.id,
-        items.c.kind.in_([MESSAGE, ATTACHMENTS]),
-        contains(engine, items.c.content, needle),
-    )
+    return _some(items, items.c.kind.in_([MESSAGE, ATTACHMENTS]), contains(engine, items.c.content, needle))
 
 
-def _happenings(filters: Filters) -> list[ColumnElement[bool]]:
-    """Conversations in which something happened: each condition is about one item that meets all of it."""
+def _having(filters: Filters) -> list[ColumnElement[bool]]:
+    """Conversations that have an action, or feedback, at any time."""
     wanted: list[ColumnElement[bool]] = []
-    ran = []
     if filters.action_name:
-        ran.append(actions.c.action_name == filters.action_name)
+        wanted.append(_some(actions, actions.c.action_name == filters.action_name))
     if filters.action_name__in:
-        ran.append(actions.c.action_name.in_(filters.action_name__in))
-    if ran:
-        wanted.append(_one(actions, filters, ran))
-    clicked = []
-    if filters.button_event:
-        clicked.append(buttons.c.button_event == filters.button_event)
-    if filters.button_label:
-        clicked.append(buttons.c.label == filters.button_label)
-    if clicked:
-        wanted.append(_one(buttons, filters, clicked))
+        wanted.append(_some(actions, actions.c.action_name.in_(filters.action_name__in)))
+    if filters.is_helpful is not None:
+        content = _some(feedbacks, feedbacks.c.source == "customer", feedbacks.c.sentiment == "positive")
+        wanted.append(content if filters.is_helpful else ~content)
     given = []
     if filters.feedback_sentiment:
         given.append(feedbacks.c.sentiment == filters.feedback_sentiment)
     if filters.feedback_source:
         given.append(feedbacks.c.source == filters.feedback_source)
     if given or filters.has_feedback is not None:
-        some = _one(feedbacks, filters, given)
+        some = _some(feedbacks, *given)
         wanted.append(~some if filters.has_feedback is False else some)
-    if not wanted and _when(filters):
-        wanted.append(
-            exists().where(
-                items.c.conversation == conversations.c.id,
-                items.c.kind.in_([MESSAGE, ATTACHMENTS]),
-                items.c.sender.in_([END_USER, AGENT]),
-                *_when(filters),
-            )
-        )
     return wanted
 
 
-def _one(table: Table, filters: Filters, precise: list[ColumnElement[bool]]) -> ColumnElement[bool]:
-    wanted = [table.c.conversation == conversations.c.id, *precise]
-    when = _when(filters)
-    if when:
-        wanted.append(exists().where(and_(items.c.id == table.c.item, *when)))
-    return exists().where(*wanted)
-
-
-def _when(filters: Filters) -> list[ColumnElement[bool]]:
-    wanted: list[ColumnElement[bool]] = []
-    if filters.happened_after is not None:
-        wanted.append(items.c.timestamp >= filters.happened_after)
-    if filters.happened_before is not None:
-        wanted.append(items.c.timestamp <= filters.happened_before)
-    return wanted + _clock(filters, items.c.timestamp) if wanted else wanted
+def _some(table: Table, *wanted: ColumnElement[bool]) -> ColumnElement[bool]:
+    # Also where the query around it is about the same table: the rows here are others.
+    return exists().where(table.c.conversation == conversations.c.id, *wanted).correlate(conversations)

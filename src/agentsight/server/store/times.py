@@ -6,7 +6,6 @@ import time
 from datetime import datetime, timedelta, timezone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MICROSECOND = timedelta(microseconds=1)
 DAY = 86_400_000_000
 
 
@@ -19,7 +18,8 @@ def from_datetime(value: datetime) -> int:
     """Microseconds of a datetime; one without a zone is read as UTC."""
     if value.tzinfo is None:
         value = value.replace(tzinfo=timezone.utc)
-    return (value - _EPOCH) // _MICROSECOND
+    since = value - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def to_datetime(value: int) -> datetime:
