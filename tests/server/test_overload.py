@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
+import os
 import socket
 import sqlite3
 import threading
@@ -154,6 +156,35 @@ def test_bodies_in_memory_are_bounded_and_a_stalled_one_blocks_no_small_one(tmp_
         assert names(server, agent) == {"small", "large", "h0", "h1", "h2"}
         text = httpx.get(server.address + "/metrics").text
         assert "agentsight_http_body_bytes 0" in text
+
+
+def test_a_large_body_holds_up_nobody_else(tmp_path: Path) -> None:
+    """Others are answered while it is decoded and judged, not only before and after."""
+    with ServerProcess(tmp_path) as server:
+        agent = server.agent()
+        # The last file is none, so nothing is stored: all the time that it takes is spent on judging it.
+        files = [{"filename": "a.bin", "data": base64.b64encode(os.urandom(500_000)).decode()}] * 40
+        call = {"conversation_id": "c", "attachments": [*files, {"filename": "b.bin", "data": "?"}]}
+        large = json.dumps(call).encode()
+        judged = threading.Event()
+        answers: list[httpx.Response] = []
+
+        def write() -> None:
+            headers = {"Content-Type": "application/json"}
+            with agent.client("ingest") as client:
+                answers.append(client.post("/api/attachments/", content=large, headers=headers))
+            judged.set()
+
+        writing = threading.Thread(target=write)
+        meanwhile = 0
+        with httpx.Client(base_url=server.address, timeout=30) as client:
+            writing.start()
+            while not judged.is_set():
+                whole = f"agentsight_http_body_bytes {len(large)}" in client.get("/metrics").text
+                meanwhile += whole and not judged.is_set()
+        writing.join(30)
+        assert answers[0].json() == {"attachments.40.data": ["takes base64"]}
+        assert meanwhile >= 3
 
 
 def test_a_graceful_stop_finishes_what_it_took(tmp_path: Path) -> None:

@@ -1,9 +1,16 @@
-"""Reading request bodies: size, encoding and type are checked before anything is decoded."""
+"""Reading request bodies: size, encoding and type are checked before anything is decoded.
+
+What takes long because a body is large is done aside, in a thread, so that nobody else waits for it.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import zlib
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from litestar.connection import Request
 from litestar.exceptions import ClientException
@@ -13,6 +20,27 @@ from agentsight.server.errors import RequestError, malformed
 AnyRequest = Request[Any, Any, Any]
 # In a request's scope: a function that counts bytes which the request keeps in memory, see traffic.py.
 HOLD = "agentsight.hold"
+LARGE = 256 * 1024
+"""Bytes from which on a body is inflated, decoded and judged aside."""
+
+_RATIO = 8  # of JSON to its gzip, roughly
+
+T = TypeVar("T")
+# One thread: it shares the interpreter with the event loop, and each further one would make the loop wait for its
+# turn that much longer.
+_aside = ThreadPoolExecutor(1, thread_name_prefix="agentsight-large")
+
+
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """Do work on that many bytes: at once when they are few, else in a thread, one large body after the other.
+
+    Example:
+        >>> batch = await aside(len(body), lambda: decoder.decode(body))
+    """
+    if size < LARGE:
+        return work()
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_aside, lambda: context.run(work))
 
 
 async def json_body(request: AnyRequest, limit: int) -> bytes:
@@ -37,7 +65,7 @@ async def json_body(request: AnyRequest, limit: int) -> bytes:
     body = await raw_body(request, limit)
     if encoding not in {"gzip", "x-gzip"}:
         return body
-    inflated = inflate(body, limit)
+    inflated = await aside(len(body) * _RATIO, lambda: inflate(body, limit))
     hold = request.scope.get(HOLD)
     if callable(hold):
         hold(len(inflated))  # a small body may have become a large one

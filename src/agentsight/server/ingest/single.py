@@ -14,7 +14,7 @@ from agentsight.server.contract.fields import clean, json_text, timestamp
 from agentsight.server.errors import Invalid, not_found
 from agentsight.server.ingest import wire
 from agentsight.server.ingest.normalise import Normaliser
-from agentsight.server.requests import AnyRequest
+from agentsight.server.requests import AnyRequest, aside
 from agentsight.server.store import append, conversations, times, transcripts
 from agentsight.server.store.append import Appended, NewConversation, NewItem
 from agentsight.server.store.conversations import ConversationRow
@@ -124,7 +124,8 @@ async def multipart_attachments(
             data = await value.read()
             place = f"{name}."
             kind = None if value.content_type == "application/octet-stream" else value.content_type
-            files.append(normaliser.file(place, value.filename or name, kind, data))
+            given = (place, value.filename or name, kind, data)
+            files.append(await aside(len(data), lambda given=given: normaliser.file(*given)))  # type: ignore[misc]
     if not files:
         raise Invalid({"attachment_0": ["is required: at least one file"]})
     if len(files) > fields.FILES_PER_ITEM:
