@@ -8,7 +8,7 @@ from agentsight.server import zones
 from agentsight.server.analytics.query import Inquiry
 
 NOW = 300_000_000
-"""How long "now" lasts, in microseconds."""
+"""How long "now" lasts, in microseconds; into the future as well, where clocks are a little ahead."""
 
 _WEEK = 7 * zones.DAY
 _WEEKS = 4
@@ -34,7 +34,8 @@ def present(inquiry: Inquiry, now: int) -> Present:
     """What goes on, whatever the period of the scope."""
     q = inquiry.query()
     count, last = q.row(
-        f"SELECT count(DISTINCT CASE WHEN moment >= {now - NOW} THEN conversation END), max(moment) "  # noqa: S608
+        f"SELECT count(DISTINCT CASE WHEN moment BETWEEN {now - NOW} AND {now + NOW} THEN conversation END), "  # noqa: S608
+        f"max(moment) "
         f"FROM messages WHERE {q.whose}"
     )
     return Present(count, last)

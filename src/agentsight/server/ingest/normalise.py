@@ -102,6 +102,11 @@ class Normaliser:
 
     def item(self, given: wire.ItemIn, now: int) -> NewItem:
         """One item of any type; `now` (microseconds) is its time when it names none."""
+        made = self._item(given, now)
+        made.stamped = made.timestamp == now and not self._archive
+        return made
+
+    def _item(self, given: wire.ItemIn, now: int) -> NewItem:
         if isinstance(given, wire.MessageIn):
             return self._message(given, now)
         if isinstance(given, wire.TokenUsageIn):

@@ -148,6 +148,7 @@ async def multipart_attachments(
         _form_metadata(values.get("metadata")),
         None,
         tuple(files),
+        stamped=not values.get("timestamp"),
     )
     return named, item
 

@@ -35,6 +35,8 @@ from agentsight.server.store.schema import (
 )
 
 FIRST_QUESTION_LENGTH = 300
+CLOCK_BACK = 6 * 3_600_000_000
+"""By how much an item without a time of its own is put later, at most, to keep its place (microseconds)."""
 _ENGAGING = frozenset({ACTION, BUTTON})
 _SAID = frozenset({MESSAGE, ATTACHMENTS})
 
@@ -50,7 +52,7 @@ class NewFile(msgspec.Struct, frozen=True):
 
 class NewItem(msgspec.Struct):
     """One thing that happened, checked. `detail` holds the columns of its kind's own table after
-    (item, conversation), in the table's order."""
+    (item, conversation), in the table's order. `stamped`: the time is the server's, for want of its own."""
 
     kind: int
     timestamp: int
@@ -60,6 +62,7 @@ class NewItem(msgspec.Struct):
     metadata: str | None = None
     detail: tuple[Any, ...] | None = None
     files: tuple[NewFile, ...] = ()
+    stamped: bool = False
 
 
 class NewConversation(msgspec.Struct):
@@ -203,6 +206,9 @@ def _add(
         outcomes.append((item_id, False))
         fresh.append(item)
         kind, detail = item.kind, item.detail
+        if item.stamped and item.timestamp < row.ended_at <= item.timestamp + CLOCK_BACK:
+            # The clock went back, or the others' is ahead: what comes after them is shown after them.
+            item.timestamp = row.ended_at
         rows.items.append(
             (item_id, agent_id, number, uuid, kind, item.timestamp, item.sender, item.content, item.metadata)
         )
