@@ -89,7 +89,8 @@ def explain(message: str, choices: Mapping[str, str]) -> dict[str, list[str]]:
     match = _PATH.match(message)
     assert match is not None
     what, path = match["what"], (match["path"] or "").lstrip(".")
-    path = re.sub(r"\[(\d+|\.\.\.)\]", lambda found: "." + found[1], path).lstrip(".")
+    # A list's place is part of the name; "[...]" is a place that is not told.
+    path = re.sub(r"\[(\d+)\]", r".\1", path.replace("[...]", "")).lstrip(".")
     missing = re.match(r"Object missing required field `(\w+)`", what)
     if missing:
         field = f"{path}.{missing[1]}" if path else missing[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -98,7 +99,8 @@ class Batch:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             # Something does not fit: go through it piece by piece, so that the rest can be stored.
             self.accepted, self.outcomes, self._waiting = [], [], []
-            decode(body, _anything, fields.CHOICES)  # what is not JSON at all is refused as a whole
+            with suppress(Invalid):  # a number like 1e999 is its item's mistake
+                decode(body, _anything, fields.CHOICES)  # what is not JSON at all is refused as a whole
             for raw in decode(body, _loose, fields.CHOICES).conversations:
                 self._take_loose(raw)
 
