@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import time
 import weakref
 
 from agentsight.config import log
 from agentsight.exceptions import AgentSightError, NoDataToSendException
+from agentsight.exits import at_exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Dispatch:
         self.outbox = outbox
         self.transport = transport
         self.background: BackgroundSender | None = None
+        self.given_up = 0  # items that were not sent when the process ended
         self._unseen: dict[str, int] = {}  # what the background sent since somebody last looked
         _every.add(self)
 
@@ -50,7 +51,18 @@ class Dispatch:
                 if self.background is not None:
                     return
                 self.background = BackgroundSender(self)
+            self._load()
             self.outbox.set_wake(self.background.wake)
+
+    def _load(self) -> None:
+        """Import what sending needs, here and not in the background.
+
+        A process that forks while one of its threads is importing leaves its child a module that is half there,
+        and locked for good. gunicorn's `--preload` forks in the very second in which the background sends first.
+        """
+        import agentsight.delivery  # noqa: F401
+
+        self.transport.load()
 
     def _open_spool(self) -> None:
         from agentsight.spool import Spool
@@ -234,16 +246,20 @@ def _at_exit() -> None:
     deadline = time.monotonic() + EXIT_SECONDS
     unsent = 0
     for dispatch in list(_every):
-        if dispatch.outbox.count() == 0:
-            if dispatch.outbox.spool is not None:
-                dispatch.outbox.spool.close()
-            continue
-        if dispatch.background is not None:
+        outbox = dispatch.outbox
+        count = outbox.count()
+        if count == 0:
+            if outbox.spool is not None:
+                outbox.spool.close()
+        elif count == dispatch.given_up:
+            continue  # some processes have two ends
+        elif dispatch.background is not None:
             dispatch.finish(max(deadline - time.monotonic(), 0.05))
-        elif dispatch.outbox.spool is None:
-            unsent += dispatch.outbox.count()
+        elif outbox.spool is None:
+            unsent += count
+        dispatch.given_up = outbox.count()
     if unsent:
         log().warning("unsent items at exit: %d (send_tracked_data was not called after them)", unsent)
 
 
-atexit.register(_at_exit)
+at_exit(_at_exit)

@@ -9,6 +9,7 @@ import weakref
 
 from agentsight._version import __version__
 from agentsight.exceptions import (
+    ConfigurationException,
     ConversationApiException,
     ConversationNetworkException,
     ForbiddenException,
@@ -213,6 +214,14 @@ class Transport:
                     self._pool, self._pool_key = _new_pool(url), key
                 pool = self._pool
         return pool
+
+    def load(self) -> None:
+        """Import what a request needs, which otherwise the first one does."""
+        "".encode("idna")  # as names of hosts are
+        try:  # noqa: SIM105 - contextlib would cost time at import
+            self._connections(self.config.endpoint)
+        except ConfigurationException:
+            pass  # told when something is sent
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
