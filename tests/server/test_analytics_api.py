@@ -285,6 +285,11 @@ def test_headline_figures_open_as_many_conversations(client: httpx.Client, told:
     rated = listed(client, **period, has_feedback="true", feedback_source="customer")
     assert rated == figures["feedback"]["response_rate"]["numerator"]
     assert listed(client, **period, has_feedback="false", feedback_source="customer") == 2 - rated
-    clicked = {"button_event": "end", "button_label": "=1+1", "happened_after": "2026-08-01"}
+    clicked = {
+        "happened": "button",
+        "happened_name": "end",
+        "happened_label": "=1+1",
+        "happened_after": "2026-08-01",
+    }
     assert listed(client, **clicked) == 1
     assert listed(client, **clicked | {"happened_after": "2026-08-04"}) == 0

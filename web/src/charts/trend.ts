@@ -11,6 +11,7 @@ interface Series {
   texts: string[];
   previous: Values | null;
   previousTexts: string[];
+  href: string;
 }
 
 interface Chart {
@@ -18,7 +19,7 @@ interface Chart {
   names: string[];
   labels: string[];
   previousNames: string[];
-  hrefs: string[];
+  when: string[];
   partial: boolean;
   series: Record<string, Series>;
 }
@@ -161,7 +162,8 @@ export function startTrend(): void {
   );
   pen.on("click", (event) => {
     const at = nearest(event.offsetX, event.offsetY);
-    if (at !== null) follow(chart.hrefs[at], event.event as unknown as MouseEvent);
+    const behind = chart.series[chart.chosen]?.href;
+    if (at !== null && behind) follow(`${behind}&${chart.when[at]}`, event.event as unknown as MouseEvent);
   });
 
   const choose = (name: string, href: string) => {

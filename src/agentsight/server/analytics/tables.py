@@ -7,9 +7,8 @@ import io
 from typing import Any
 
 from agentsight.server.analytics.metrics import METRICS
+from agentsight.server.spreadsheets import safe
 
-# A spreadsheet would take a text that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Where a figure has several tables, the one that says most.
 _ROWS = ("rows", "by_model")
 
@@ -61,9 +60,5 @@ def to_csv(columns: list[str], rows: list[list[Any]]) -> str:
     out.write("\ufeff")
     writer = csv.writer(out)
     writer.writerow(columns)
-    writer.writerows([[_safe(value) for value in row] for row in rows])
+    writer.writerows([[safe(each) if isinstance(each, str) else each for each in row] for row in rows])
     return out.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value

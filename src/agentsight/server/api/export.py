@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
+import tempfile
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from litestar import get
 from litestar.response import Stream
 
+from agentsight.server import zones
 from agentsight.server.api.conversations import parameters
 from agentsight.server.api.filters import FILTER_NAMES, FILTER_QUERIES, integer, only, parse_filters
 from agentsight.server.contract.documentation import Doc, Query
@@ -22,10 +26,18 @@ from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
 from agentsight.server.store import agents
+from agentsight.server.store.matching import Filters
 
 logger = logging.getLogger(__name__)
 
-_FORMATS = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
+_FORMATS = {
+    "jsonl": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+}
+# A Parquet file is written whole before it is sent, with a hundred megabytes or so of memory: so many at once.
+_AT_ONCE = asyncio.Semaphore(2)
+_PIECE = 256 * 1024
 _WHAT: tuple[tables.What, ...] = ("conversations", "messages")
 _QUERIES = (
     Query("format", "", {"type": "string", "enum": list(_FORMATS), "default": "jsonl"}),
@@ -44,7 +56,7 @@ _QUERIES = (
             None,
             {200: None},
             (*_QUERIES, *FILTER_QUERIES),
-            files=("application/x-ndjson", "text/csv"),
+            files=("application/x-ndjson", "text/csv", "application/vnd.apache.parquet"),
         ),
     },
 )
@@ -52,7 +64,8 @@ async def export(request: AnyRequest) -> Stream:
     """The agent's conversations as a file, oldest first, with the filters of the list.
 
     `jsonl` with `conversations` is whole, attachments included: one import record a line. `csv`, and `messages`,
-    are flat tables; in CSV a text that a spreadsheet would run as a formula begins with an apostrophe.
+    are flat tables; in CSV a text that a spreadsheet would run as a formula begins with an apostrophe. `parquet` is
+    the same table with types. With `happened_after` and `happened_before`, `messages` are those of that time.
     """
     given = parameters(request)
     only(given, FILTER_NAMES | {each.name for each in _QUERIES})
@@ -69,16 +82,47 @@ async def export(request: AnyRequest) -> Stream:
     if not names:
         raise not_found("no such agent")
     run = Export(services.database, services.files, agent_id, filters)
-    slug = re.sub(r"[^\w]+", "-", names[0]).strip("-").lower() or "agent"
+    if kind == "parquet":
+        folder = services.settings.data_dir
+        async with _AT_ONCE:
+            file = await asyncio.to_thread(_parquet, run, what, folder)
+        pieces = iter(functools.partial(file.read, _PIECE), b"")
+    else:
+        pieces = tables.in_chunks(tables.lines(run, kind, what))
+    name = "_".join([_slug(names[0]), what, *_days(filters, given.get("tz") or "UTC")])
     return Stream(
-        _in_threads(tables.in_chunks(tables.lines(run, kind, what)), run),
+        _in_threads(pieces, run),
         media_type=_FORMATS[kind],
         headers={
-            "Content-Disposition": content_disposition(f"{slug}-{what}.{kind}", inline=False),
+            "Content-Disposition": content_disposition(f"{name}.{kind}", inline=False),
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "private, no-store",
         },
     )
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^\w]+", "-", name).strip("-").lower() or "agent"
+
+
+def _days(filters: Filters, tz: str) -> list[str]:
+    """The first and the last day that is asked for, as far as they are said."""
+    after, before = filters.happened_after, filters.happened_before
+    if after is None and before is None:
+        after, before = filters.started_at_after, filters.started_at_before
+    zone = zones.find(tz)
+    try:
+        return [str(zones.today(zone, end)) for end in (after, before) if end is not None]
+    except OverflowError:  # at the end of the calendar
+        return []
+
+
+def _parquet(run: Export, what: tables.What, folder: Path) -> IO[bytes]:
+    """Write the file and open it; it is gone from the folder then, and from the disk when it is closed."""
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as place:
+        target = Path(place) / "table.parquet"
+        tables.write_parquet(run, what, target)
+        return target.open("rb")
 
 
 def _one_of(given: dict[str, str], name: str, allowed: tuple[str, ...]) -> str:

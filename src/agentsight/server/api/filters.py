@@ -13,6 +13,7 @@ from agentsight.server import zones
 from agentsight.server.contract.documentation import Query
 from agentsight.server.errors import Invalid
 from agentsight.server.store.conversations import ORDERINGS, Filters
+from agentsight.server.store.happenings import KINDS
 from agentsight.server.store.matching import NULLABLE
 from agentsight.server.store.times import from_datetime
 
@@ -22,13 +23,14 @@ _TEXTS = {
     "customer_id__icontains": "Part of the customer's id, whatever the case",
     "name": "Part of the conversation's name, whatever the case",
     "language": "A language; `en` also finds `en-US`",
+    "language__iexact": "The very language tag, whatever the case",
     "source": "The channel, exactly",
     "country": "ISO 3166 alpha-2 code, such as `HR`",
     "customer_ip_address": "The address, exactly",
     "message_contains": "Part of a message, whatever the case",
     "action_name": "A tool that was run",
-    "button_event": "The event of a button that was clicked",
-    "button_label": "The label of a button that was clicked",
+    "happened_name": "The tool, the button's event, the sentiment or the model of what `happened`",
+    "happened_label": "The label of the clicked button that `happened` looks for",
     "search": "Part of a message, name, customer or conversation id, whatever the case",
 }
 _BOOLEANS = {
@@ -39,24 +41,29 @@ _BOOLEANS = {
     "is_used": "People took part, or did not yet",
     "is_offered": "Begun by the assistant, before anybody took part, or not",
     "unanswered": "The last message is the person's, or is not",
+    "is_helpful": "The customer gave positive feedback, or did not",
+    "happened_failed": "The tool's run that `happened` looks for ended in an error, or did not",
+    "happened_name__isnull": "The tokens that `happened` looks for name no model, or name one",
     **{f"{name}__isnull": f"Without a {name}, or with one" for name in NULLABLE},
 }
 _TIMES = {
     "started_at_after": "Begun at this time or later (ISO 8601)",
     "started_at_before": "Begun at this time or earlier (ISO 8601)",
-    "happened_after": "The action, click or feedback asked for (else a message) is of this time or later",
-    "happened_before": "The action, click or feedback asked for (else a message) is of this time or earlier",
+    "happened_after": "What `happened` (else a message) did so at this time or later",
+    "happened_before": "What `happened` (else a message) did so at this time or earlier",
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
     "device": ("desktop", "mobile", "tablet"),
     "environment": ("production", "development"),
     "feedback_sentiment": ("positive", "neutral", "negative"),
     "feedback_source": ("customer", "platform"),
+    "happened": KINDS,
 }
+_CHOICE_DOCS = {"happened": "One of these is found in it; its name and its time are those of `happened_…`"}
 # On the clock of the time zone `tz`; each with its least and greatest value.
 _CLOCK = {
-    "weekday": ("Begun on this day of the week, 0 is Monday; with `happened_…`, what happened did", 0, 6),
-    "hour": ("Begun in this hour of the day; with `happened_…`, what happened did", 0, 23),
+    "weekday": ("Begun on this day of the week, 0 is Monday; with `happened`, what happened did", 0, 6),
+    "hour": ("Begun in this hour of the day; with `happened`, what happened did", 0, 23),
 }
 _LISTS = {"action_name__in": "One of these tools was run; names separated by commas"}
 _ZONE = "IANA time zone of `weekday` and `hour`; UTC when left out"
@@ -67,7 +74,10 @@ FILTER_QUERIES: tuple[Query, ...] = (
     *(Query(name, doc) for name, doc in _TEXTS.items()),
     *(Query(name, doc, {"type": "boolean"}) for name, doc in _BOOLEANS.items()),
     *(Query(name, doc, {"type": "string", "format": "date-time"}) for name, doc in _TIMES.items()),
-    *(Query(name, "", {"type": "string", "enum": list(of)}) for name, of in _CHOICES.items()),
+    *(
+        Query(name, _CHOICE_DOCS.get(name, ""), {"type": "string", "enum": list(of)})
+        for name, of in _CHOICES.items()
+    ),
     *(
         Query(name, doc, {"type": "integer", "minimum": least, "maximum": most})
         for name, (doc, least, most) in _CLOCK.items()
@@ -119,7 +129,7 @@ def parse_filters(given: Mapping[str, str]) -> Filters:
 def _clock(zone: ZoneInfo, values: Mapping[str, Any]) -> zones.Offsets:
     """The clock of a zone over the time in which the conversations began."""
     after, before = ("started_at_after", "started_at_before")
-    if values.keys() & {"happened_after", "happened_before"}:
+    if values.keys() & {"happened", "happened_after", "happened_before"}:
         after, before = ("happened_after", "happened_before")
     start = min(max(values.get(after, _CLOCK_FROM), _CLOCK_FROM), _CLOCK_TO - 1)
     end = max(min(values.get(before, _CLOCK_TO), _CLOCK_TO), start + 1)
@@ -135,7 +145,7 @@ def _value(name: str, text: str) -> Any:
         return text
     if name in _CHOICES:
         if text not in _CHOICES[name]:
-            raise ValueError(f"takes {' or '.join(_CHOICES[name])}")
+            raise ValueError(f"takes {_either(_CHOICES[name])}")
         return text
     if name in _TIMES:
         return moment(text)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 from datetime import date, datetime, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo
+
+from agentsight.server import zones
 
 ABSENT = "–"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -28,8 +29,8 @@ def zone(name: str | None) -> tzinfo:
     if not name or len(name) > 64:
         return timezone.utc
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
+        return zones.find(name)
+    except ValueError:
         return timezone.utc
 
 

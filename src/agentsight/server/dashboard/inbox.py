@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
-from typing import Literal, cast
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from typing import Any, Literal, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from agentsight.server import zones
-from agentsight.server.dashboard import names
-from agentsight.server.dashboard.transcript import HANDOVER
+from agentsight.server.dashboard import behind, names
+from agentsight.server.dashboard.names import label as label
 from agentsight.server.store import times
 from agentsight.server.store.conversations import ConversationRow
 from agentsight.server.store.matching import NULLABLE, Filters
@@ -78,16 +78,20 @@ class Chosen(msgspec.Struct):
 
 _UNKNOWN = tuple(f"{name}__isnull" for name in NULLABLE)
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-# The parameters of the list's address: those of the REST API, and `from` and `to`, which are the days on which
-# conversations began; with `by=activity` those on which what is looked for happened.
+# The parameters of the list's address: those of the REST API, and `from` and `to`, which are the days (or moments:
+# from the one, before the other) in which conversations began; with `happened` those in which that happened.
 FIELDS = (
     "search", "name", "message_contains", "conversation_id", "customer_id", "source", "device", "language",
-    "country", *_UNKNOWN, "environment", "action_name", "button_event", "button_label", "feedback_sentiment",
-    "feedback_source", "has_feedback", "handed_over", "unanswered", "is_marked", "is_used", "is_offered",
-    "metadata", "from", "to", "weekday", "hour", "by",
+    "language__iexact", "country", *_UNKNOWN, "environment", "action_name", "feedback_sentiment",
+    "feedback_source", "has_feedback", "is_helpful", "handed_over", "unanswered", "is_marked", "is_used",
+    "is_offered", "metadata", *behind.FIELDS, "from", "to", "weekday", "hour",
 )  # fmt: skip
+# Names that programs gave are taken as they are, blanks and all.
+_AS_GIVEN = frozenset({"source", "action_name", "happened_name", "happened_label"})
+_LONGEST = 2_000
 # Begun no later than this: as far as a clock is read where no day is given.
 _CLOCK_END = times.from_datetime(datetime(2100, 1, 1, tzinfo=timezone.utc))
+_EARLIEST, _LATEST = date(1970, 1, 2), date(9000, 12, 31)
 _ONE_OF = {
     "device": ("desktop", "mobile", "tablet"),
     "environment": ("production", "development"),
@@ -99,7 +103,8 @@ _ONE_OF = {
     "is_offered": ("true", "false"),
     "weekday": tuple(map(str, range(7))),
     "hour": tuple(map(str, range(24))),
-    "by": ("activity",),
+    "is_helpful": ("true", "false"),
+    **behind.ONE_OF,
     **dict.fromkeys(_UNKNOWN, ("true", "false")),
     "is_marked": ("true", "false"),
     "is_used": ("true", "false", "any"),
@@ -120,29 +125,30 @@ def read_filters(query: Mapping[str, str], tz: tzinfo, escalations: Sequence[str
     values: dict[str, str] = {}
     problems: list[str] = []
     for name in FIELDS:
-        value = query.get(name, "").strip()
+        value = query.get(name, "")
+        if name not in _AS_GIVEN or value.isspace():
+            value = value.strip()
         allowed = _ONE_OF.get(name)
         if not value:
             continue
-        if "\x00" in value or len(value) > 500:
+        if "\x00" in value or len(value) > _LONGEST:
             problems.append(f"{name} is too long, or holds what no text holds")
         elif allowed and value not in allowed:
             problems.append(f"{name} takes {_or(allowed)}, not “{value[:60]}”")
         else:
             values[name] = value
-    days: dict[str, date | None] = {}
-    for name in ("from", "to"):
-        days[name] = None
+    bounds: dict[str, int | None] = {"from": None, "to": None}
+    for name in bounds:
         if name in values:
             try:
-                days[name] = date.fromisoformat(values[name])
+                bounds[name] = _bound(values[name], tz, last=name == "to")
             except ValueError:
                 problems.append(f"{name} takes a day such as 2026-01-31, not “{values.pop(name)[:60]}”")
     metadata = _pairs(values.get("metadata"))
     if "metadata" in values and not metadata:
         problems.append(f"metadata takes key:value, not “{values.pop('metadata')[:60]}”")
-    after, before = _start_of(days["from"], tz), _end_of(days["to"], tz)
-    by_activity = "by" in values
+    after, before = bounds["from"], bounds["to"]
+    looked_for = "happened" in values
     filters = Filters(
         search=values.get("search"),
         name=values.get("name"),
@@ -151,12 +157,11 @@ def read_filters(query: Mapping[str, str], tz: tzinfo, escalations: Sequence[str
         customer_id=values.get("customer_id"),
         source=values.get("source"),
         language=values.get("language"),
+        language__iexact=values.get("language__iexact"),
         country=values.get("country"),
         action_name=values.get("action_name"),
         # Nothing hands over where no action does.
         action_name__in=(tuple(escalations) or ("",)) if "handed_over" in values else (),
-        button_event=values.get("button_event"),
-        button_label=values.get("button_label"),
         device=values.get("device"),
         environment=cast("Literal['production', 'development'] | None", values.get("environment")),
         feedback_sentiment=cast(
@@ -169,10 +174,16 @@ def read_filters(query: Mapping[str, str], tz: tzinfo, escalations: Sequence[str
         is_used=_truth(values.get("is_used", "true")),
         is_offered=_truth(values.get("is_offered")),
         metadata=metadata,
-        started_at_after=None if by_activity else after,
-        started_at_before=None if by_activity else before,
-        happened_after=after if by_activity else None,
-        happened_before=before if by_activity else None,
+        started_at_after=None if looked_for else after,
+        started_at_before=None if looked_for else before,
+        is_helpful=_truth(values.get("is_helpful")),
+        happened=cast("Any", values.get("happened")),
+        happened_name=values.get("happened_name") if looked_for else None,
+        happened_name__isnull=_truth(values.get("happened_name__isnull")) if looked_for else None,
+        happened_label=values.get("happened_label") if looked_for else None,
+        happened_failed=_truth(values.get("happened_failed")) if looked_for else None,
+        happened_after=after if looked_for else None,
+        happened_before=before if looked_for else None,
         weekday=_whole(values.get("weekday")),
         hour=_whole(values.get("hour")),
         offsets=_clock(tz, after, before) if values.keys() & {"weekday", "hour"} else (),
@@ -192,6 +203,7 @@ def chips(chosen: Chosen) -> list[Chip]:
         "source": names.channel_name,
         "device": names.device_name,
         "language": names.language_name,
+        "language__iexact": lambda v: f"Just {names.language_name(v)}",
         "country": names.country_name,
         "environment": lambda v: v.capitalize(),
         "action_name": lambda v: f"Tool: {v}",
@@ -201,11 +213,10 @@ def chips(chosen: Chosen) -> list[Chip]:
         "handed_over": lambda _: "Handed to a human",
         "unanswered": lambda v: "Unanswered" if v == "true" else "Answered",
         "is_offered": lambda v: "Offered first" if v == "true" else "Not offered first",
-        "button_event": lambda v: f"Buttons: {label(v)}",
-        "button_label": lambda v: f"Clicked: {v}",
+        "is_helpful": lambda v: "Found helpful" if v == "true" else "Not found helpful",
+        "happened": lambda _: behind.phrase(chosen.filters),
         "weekday": lambda v: f"{_DAYS[int(v)]}s",
         "hour": lambda v: f"{int(v):02}:00–{(int(v) + 1) % 24:02}:00",
-        "by": lambda _: "Active then",
         **{
             name: _known_or_not("Channel" if name.startswith("source") else name.split("_")[0].capitalize())
             for name in _UNKNOWN
@@ -214,25 +225,24 @@ def chips(chosen: Chosen) -> list[Chip]:
         "is_used": lambda v: {"false": "Never used", "any": "Also never used"}.get(v, "Used"),
         "metadata": lambda v: f"Metadata: {v}",
         "from": lambda v: f"From {_day(v)}",
-        "to": lambda v: f"To {_day(v)}",
+        "to": lambda v: f"{'Before' if 'T' in v else 'To'} {_day(v)}",
     }
-    shown = (
-        name
-        for name in FIELDS
-        if name in chosen.values and (name, chosen.values[name]) != ("is_used", "true")
-    )
-    return [Chip(words[name](chosen.values[name]), chosen.query(**{name: None}) or "?") for name in shown]
+    quiet = {("is_used", "true")}
+    if "happened" in chosen.values:
+        # Whoever took part or not: what happened is what counts.
+        quiet.add(("is_used", "any"))
+    shown = (name for name in FIELDS if name in words and name in chosen.values)
+    return [
+        Chip(words[name](chosen.values[name]), _without(chosen, name))
+        for name in shown
+        if (name, chosen.values[name]) not in quiet
+    ]
 
 
-def label(code: str) -> str:
-    """A name that a program gave, as words.
-
-    Example:
-        >>> label("after_chat")
-        'After chat'
-    """
-    words = " ".join(code.replace("_", " ").split()) or code
-    return words[:1].upper() + words[1:]
+def _without(chosen: Chosen, name: str) -> str:
+    """The list without a filter; what happened goes with all that is said of it."""
+    gone = (*behind.FIELDS, "is_used") if name == "happened" else (name,)
+    return chosen.query(**dict.fromkeys(gone)) or "?"
 
 
 def _known_or_not(what: str) -> Callable[[str], str]:
@@ -244,8 +254,14 @@ def rows(
     tools: Mapping[int, Sequence[tuple[str, bool]]],
     feedback: Sequence[FeedbackRow],
     query: str,
+    handing_over: Collection[str],
 ) -> list[Row]:
-    """The lines of the list. `query` is kept in their addresses, so that the list stays as it is filtered."""
+    """The lines of the list.
+
+    Args:
+        query: is kept in their addresses, so that the list stays as it is filtered.
+        handing_over: the agent's actions that hand over to a human.
+    """
     sentiments = {row.conversation: row.sentiment for row in feedback}
     made = []
     for row in found:
@@ -268,9 +284,9 @@ def rows(
                 language=row.language,
                 development=row.environment == "development",
                 marked=row.is_marked,
-                tools=[name for name, _ in used if name not in HANDOVER],
+                tools=[name for name, _ in used if name not in handing_over],
                 failed=[name for name, failed in used if failed],
-                handed_over=any(name in HANDOVER for name, _ in used),
+                handed_over=any(name in handing_over for name, _ in used),
                 sentiment=sentiments.get(row.id),
             )
         )
@@ -312,24 +328,28 @@ def _clock(tz: tzinfo, after: int | None, before: int | None) -> zones.Offsets:
     return zones.offsets(cast("ZoneInfo", tz), start, end)
 
 
-def _start_of(day: date | None, tz: tzinfo) -> int | None:
-    return None if day is None else _moment(day, tz)
+def _bound(text: str, tz: tzinfo, *, last: bool) -> int:
+    """The moment that a day or a moment of an address stands for; as `last` the one before it is over.
 
-
-def _end_of(day: date | None, tz: tzinfo) -> int | None:
-    if day is None:
-        return None
-    return _moment(day + timedelta(days=1), tz) - 1 if day < date.max else None
-
-
-def _moment(day: date, tz: tzinfo) -> int:
-    try:
-        return times.from_datetime(datetime.combine(day, time.min, tz).astimezone(timezone.utc))
-    except OverflowError:  # the first day there is, east of Greenwich
-        return times.from_datetime(datetime.combine(day, time.min, timezone.utc))
+    Raises:
+        ValueError: it is neither.
+    """
+    if "T" in text:
+        # "+" in an address is a blank unless it was encoded.
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+        if moment.tzinfo is None:
+            raise ValueError(text)
+        return times.from_datetime(moment.astimezone(timezone.utc)) - last
+    day = date.fromisoformat(text)
+    if not _EARLIEST <= day <= _LATEST:
+        raise ValueError(text)
+    return zones.start_of_day(cast("ZoneInfo", tz), day + timedelta(days=last)) - last
 
 
 def _day(text: str) -> str:
+    if "T" in text:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+        return f"{moment.day} {moment:%b %Y, %H:%M}"
     day = date.fromisoformat(text)
     return f"{day.day} {day:%b %Y}"
 

@@ -134,3 +134,14 @@ def sentiment_name(sentiment: str) -> str:
 def sentiment_icon(sentiment: str) -> Icon:
     """The mark of a sentiment."""
     return _SENTIMENTS[sentiment][1] if sentiment in _SENTIMENTS else Icon("message-circle")
+
+
+def label(code: str) -> str:
+    """A name that a program gave, as words.
+
+    Example:
+        >>> label("after_chat")
+        'After chat'
+    """
+    words = " ".join(code.replace("_", " ").split()) or code
+    return words[:1].upper() + words[1:]

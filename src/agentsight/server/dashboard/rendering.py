@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from datetime import tzinfo
 from pathlib import Path
@@ -89,13 +88,8 @@ def monogram(name: str) -> str:
     return (words[0][0] + (words[1][0] if len(words) > 1 else "")).upper()
 
 
-def hue(number: int | str) -> int:
-    """Which of the eight series colours is an agent's own: agents made one after the other look different.
-
-    A name (where there is no number) always gets the same one.
-    """
-    if isinstance(number, str):
-        number = hashlib.blake2b(number.encode("utf-8", "replace"), digest_size=1).digest()[0]
+def hue(number: int) -> int:
+    """Which of the eight series colours is an agent's own: agents made one after the other look different."""
     return number % 8
 
 
@@ -156,6 +150,7 @@ def environment() -> Environment:
     )
     jinja.filters.update(
         time=_time,
+        iso=formats.iso,
         number=formats.number,
         compact=formats.compact,
         size=formats.size,

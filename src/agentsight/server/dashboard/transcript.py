@@ -15,6 +15,7 @@ from agentsight.server import filetypes
 from agentsight.server.dashboard import formats
 from agentsight.server.dashboard.markdown import markdown, plain, pretty
 from agentsight.server.dashboard.names import Icon
+from agentsight.server.store.agents import ESCALATIONS
 from agentsight.server.store.schema import ACTION, AGENT, ATTACHMENTS, BUTTON, END_USER, FEEDBACK, TOKEN_USAGE
 from agentsight.server.store.transcripts import Entry, FeedbackRow, FileRow, Transcript, UsageRow
 
@@ -23,7 +24,7 @@ PAUSE = 5 * formats.MINUTE
 # A message longer than this scrolls inside its bubble.
 HUGE = 6_000
 # Tools whose run means that a human takes over, unless the agent's settings name others.
-HANDOVER = frozenset({"fallback_to_human", "open_ticket", "ticket", "contact_human"})
+HANDOVER = frozenset(ESCALATIONS)
 # So many text files of one transcript show their beginning; each costs a read.
 _SNIPPETS = 20
 _MANY_CHOICES = 12

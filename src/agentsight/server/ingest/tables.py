@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from agentsight.server.ingest.export import Export, json_value
+from agentsight.server.spreadsheets import safe
 from agentsight.server.store import times, transcripts
 from agentsight.server.store.conversations import ConversationRow
 from agentsight.server.store.schema import ITEM_KINDS, SENDERS
@@ -40,19 +41,26 @@ _MESSAGES = {
 }  # fmt: skip
 COLUMNS: dict[What, dict[str, str]] = {"conversations": _CONVERSATIONS, "messages": _MESSAGES}
 
-# What a spreadsheet would run instead of show; the wide forms too, which some take for the same.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _encode = msgspec.json.Encoder().encode
 
 
 def rows(export: Export, what: What) -> Iterator[Row]:
-    """The rows of a table, in the order of COLUMNS; JSON as text, times in microseconds."""
+    """The rows of a table, in the order of COLUMNS; JSON as text, times in microseconds.
+
+    Where the conversations are those in which something happened in some time, the messages are those of that time.
+    """
+    after, before = export.filters.happened_after, export.filters.happened_before
+
+    def asked_for(entry: Entry) -> bool:
+        at = entry.timestamp
+        return entry.is_line and (after is None or at >= after) and (before is None or at <= before)
+
     for page in export.pages():
         for row, transcript in page:
             if what == "conversations":
                 yield _conversation(row, transcript)
             else:
-                yield from (_message(row, entry) for entry in transcript.entries if entry.is_line)
+                yield from (_message(row, entry) for entry in transcript.entries if asked_for(entry))
             export.conversations += 1
             export.items += len(transcript.entries)
 
@@ -100,7 +108,7 @@ def csv_lines(export: Export, what: What) -> Iterator[bytes]:
     A cell that a spreadsheet would run as a formula begins with an apostrophe.
     """
     columns = COLUMNS[what]
-    shapes = [_CELLS.get(kind, _safe) for kind in columns.values()]
+    shapes = [_CELLS.get(kind, safe) for kind in columns.values()]
     target = io.StringIO()
     write = csv.writer(target).writerow
     yield b"\xef\xbb\xbf" + ",".join(columns).encode() + b"\r\n"
@@ -109,10 +117,6 @@ def csv_lines(export: Export, what: What) -> Iterator[bytes]:
         yield target.getvalue().encode()
         target.seek(0)
         target.truncate()
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _boolean(value: bool) -> str:

@@ -15,7 +15,8 @@ from agentsight.server.dashboard.formats import duration, plural
 from agentsight.server.dashboard.inbox import label
 from agentsight.server.dashboard.names import Icon
 
-UNKNOWN = "Unknown"
+# A language without a region.
+PLAIN = "no region"
 
 
 class Bar(msgspec.Struct):
@@ -88,19 +89,24 @@ def languages(view: View, rows: list[dict[str, Any]]) -> Breakdown:
 
     def make(row: dict[str, Any]) -> Bar:
         bar = _bar(names.language_name(row["value"]), view.having("language", row["value"]))
-        variants = row.get("detail", [])
+        variants = _variants(row.get("detail", []))
         if len(variants) > 1:
-            for each in variants:
-                tag = each["value"]
-                _, _, region = tag.replace("_", "-").partition("-")
-                # A tag without a region means all of the language: there is no list of just these.
-                if region:
-                    href = view.having("language", tag)
-                    bar.detail.append((region.upper(), each["conversations"], href))
+            for tag, count in variants.items():
+                region = tag.partition("-")[2]
+                href = view.listed(language__iexact=tag)
+                bar.detail.append((region.upper() if region else PLAIN, count, href))
         return bar
 
     empty = "What people speak. Send a language, such as en-US, with a conversation."
     return Breakdown("languages", "Languages", "Language", _bars(rows, make), empty)
+
+
+def _variants(detail: list[dict[str, Any]]) -> dict[str, int]:
+    """The tags of a language, however they were written: en-US and en_us are one."""
+    found: dict[str, int] = defaultdict(int)
+    for each in detail:
+        found[each["value"].lower().replace("_", "-")] += each["conversations"]
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 class Land(msgspec.Struct):
@@ -162,6 +168,7 @@ class Tool(msgspec.Struct):
     median: str
     p95: str
     href: str
+    errors_href: str
 
 
 def tools(view: View, rows: list[dict[str, Any]]) -> list[Tool]:
@@ -177,7 +184,8 @@ def tools(view: View, rows: list[dict[str, Any]]) -> list[Tool]:
             mean=duration(row["mean_ms"]),
             median=duration(row["median_ms"]),
             p95=duration(row["p95_ms"]),
-            href=view.happened(action_name=row["action_name"]),
+            href=view.happened("tool", row["action_name"]),
+            errors_href=view.happened("tool", row["action_name"], happened_failed="true"),
         )
         for row in rows
     ]
@@ -206,12 +214,12 @@ def buttons(view: View, rows: list[dict[str, Any]]) -> list[Button]:
                 count=row["clicks"],
                 share=words.share(row["share"]),
                 width=round(row["clicks"] / most * 100, 2),
-                href=view.happened(button_event=event, button_label=row["label"]),
+                href=view.happened("button", event, happened_label=row["label"]),
             )
             for row in given
         ]
         clicks = sum(row["clicks"] for row in given)
-        found.append(Button(label(event), clicks, view.happened(button_event=event), bars))
+        found.append(Button(label(event), clicks, view.happened("button", event), bars))
     return found
 
 
@@ -244,8 +252,7 @@ def funnel(view: View, steps: list[tuple[str, int]]) -> list[Step]:
         "helpful": {
             **offered,
             "unanswered": "false",
-            "feedback_sentiment": "positive",
-            "feedback_source": "customer",
+            "is_helpful": "true",
         },
     }
     first = steps[0][1] if steps else 0

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
+from agentsight.server import zones
 from agentsight.server.analytics.metrics import METRICS
+from agentsight.server.analytics.scope import Scope
+from agentsight.server.dashboard import formats
 from agentsight.server.dashboard.analytics import words
 from agentsight.server.dashboard.analytics.drawing import Spark, spark
 from agentsight.server.dashboard.analytics.view import View
 from agentsight.server.dashboard.analytics.words import Change, Kind
 from agentsight.server.dashboard.formats import ABSENT, number, plural
+from agentsight.server.store import times
 
 KINDS: dict[str, Kind] = {
     "conversations": "conversations",
@@ -48,6 +53,8 @@ class Series(msgspec.Struct, rename="camel"):
     texts: list[str]
     previous: list[float | None] | None
     previous_texts: list[str]
+    # The conversations behind it; a point's `when` says which of them are behind the point.
+    href: str
 
 
 class Chart(msgspec.Struct, rename="camel"):
@@ -57,7 +64,8 @@ class Chart(msgspec.Struct, rename="camel"):
     names: list[str]
     labels: list[str]
     previous_names: list[str]
-    hrefs: list[str]
+    # The time of each point, as the rest of an address.
+    when: list[str]
     # The last point is not over yet.
     partial: bool
     series: dict[str, Series]
@@ -140,15 +148,15 @@ def chart(
             ],
             previous=past,
             previous_texts=[words.told(kind, value) for value in past or ()],
+            href=_behind(view, name),
         )
-    ends = [*starts[1:], None]
     names = [words.bucket(unit, start, view.today) for start in starts]
     return Chart(
         chosen=view.chart,
         names=[long for long, _ in names],
         labels=[short for _, short in names],
         previous_names=[words.bucket(unit, row["start"], view.today)[0] for row in earlier][: len(rows)],
-        hrefs=[_behind(view, unit, start, end) for start, end in zip(starts, ends, strict=True)],
+        when=_when(view, unit, starts),
         partial=bool(begun) and view.scope.last >= view.today,
         series=series,
     )
@@ -159,23 +167,56 @@ def _begins(start: str, now: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 
 
-def _behind(view: View, unit: str, start: str, end: str | None) -> str:
-    """The conversations behind a point: those that began then."""
+def _behind(view: View, name: str) -> str:
+    """The conversations behind a figure, whatever their time."""
+    ever: dict[str, str | None] = {"from": None, "to": None}
+    if name == "messages":
+        return view.happened("message", **ever)
+    if name == "response_time":
+        return view.happened("answer", **ever)
+    if name == "feedback":
+        return view.happened("feedback", **ever)
+    if name == "users":
+        return view.listed(customer_id__isnull="false", **ever)
+    if name == "escalation_rate":
+        return view.listed(handed_over="true", **ever)
+    return view.listed(**ever)
+
+
+def _when(view: View, unit: str, starts: list[str]) -> list[str]:
+    """The time of each point as parameters of the list."""
     if unit == "hour":
-        moment = datetime.fromisoformat(start)
-        day = moment.date().isoformat()
-        return view.listed(**{"from": day, "to": day, "hour": str(moment.hour)})
-    last = date.fromisoformat(end) - timedelta(days=1) if end else view.scope.last
-    return view.listed(**{"from": start, "to": last.isoformat()})
+        hours = [_hour(view.scope, datetime.fromisoformat(start)) for start in starts]
+        return [urlencode({"from": first.isoformat(), "to": last.isoformat()}) for first, last in hours]
+    days = [date.fromisoformat(start) for start in starts]
+    lasts = [each - timedelta(days=1) for each in days[1:]] + [view.scope.last]
+    return [urlencode({"from": first, "to": last}) for first, last in zip(days, lasts, strict=True)]
 
 
-def table(chart: Chart) -> tuple[list[str], list[list[str]]]:
-    """The chart as a table: its columns and rows, in words."""
+def _hour(scope: Scope, start: datetime) -> tuple[datetime, datetime]:
+    """From when to when an hour of a series lasts: less than an hour where the clock is turned within it."""
+    began = times.from_datetime(start.astimezone(timezone.utc))
+    ended = began + zones.HOUR
+    clock = start.tzinfo or timezone.utc
+    for first, last, ahead in zones.segments(scope.zone, scope.start, scope.end):
+        if start.utcoffset() == timedelta(microseconds=ahead) and first < ended and last > began:
+            began, ended = max(first, began), min(last, ended)
+            break
+    return formats.local(began, clock), formats.local(ended, clock)
+
+
+def table(chart: Chart) -> tuple[list[str], list[list[tuple[str, str]]]]:
+    """The chart as a table, in words: its columns, and rows of cells with what is behind them."""
     columns = ["Time", *(each.label for each in chart.series.values())]
     rows = []
     for place, name in enumerate(chart.names):
-        cells = [words.figure(KINDS[key], each.values[place]) for key, each in chart.series.items()]
-        rows.append([name, *cells])
+        cells = [(name, "")]
+        for key, each in chart.series.items():
+            value = each.values[place]
+            cells.append(
+                (words.figure(KINDS[key], value), f"{each.href}&{chart.when[place]}" if value else "")
+            )
+        rows.append(cells)
     return columns, rows
 
 

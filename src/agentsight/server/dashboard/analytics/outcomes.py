@@ -52,7 +52,7 @@ def feedback(view: View, found: dict[str, Any], comments: Sequence[CommentRow]) 
             count=found[name],
             share=words.share(found[name] / given) if given else "",
             width=round(width, 2),
-            href=view.happened(feedback_sentiment=name, feedback_source="customer"),
+            href=view.happened("feedback", name),
             icon=sentiment_icon(name),
         )
         parts.append((name, bar, round(start, 2)))
@@ -101,7 +101,7 @@ def escalation(
             count=row["runs"],
             share=words.share(row["runs"] / total),
             width=round(row["runs"] / most * 100, 2),
-            href=view.happened(action_name=row["action_name"]),
+            href=view.happened("tool", row["action_name"]),
         )
         for row in rows
     ]

@@ -8,6 +8,7 @@ import msgspec
 
 from agentsight.server.dashboard.analytics import words
 from agentsight.server.dashboard.analytics.drawing import Spark, spark
+from agentsight.server.dashboard.analytics.view import View
 from agentsight.server.dashboard.analytics.words import Change
 from agentsight.server.dashboard.formats import ABSENT, compact, number
 
@@ -22,6 +23,7 @@ class Model(msgspec.Struct):
     exact: str
     cost: str
     width: float
+    href: str
 
 
 class Spending(msgspec.Struct):
@@ -52,7 +54,7 @@ def money(value: float | None) -> str:
     return f"${value:.3f}" if value >= 0.001 else "< $0.001"
 
 
-def spending(tokens: dict[str, Any], cost: dict[str, Any]) -> Spending | None:
+def spending(view: View, tokens: dict[str, Any], cost: dict[str, Any]) -> Spending | None:
     """Tokens and cost by model; None where no usage was reported."""
     if tokens["total"] is None:
         return None
@@ -65,10 +67,11 @@ def spending(tokens: dict[str, Any], cost: dict[str, Any]) -> Spending | None:
             Model(
                 row["model"] or NO_MODEL,
                 compact(row["total"]),
-                f"{number(row['prompt'])} prompt, {number(row['completion'])} completion, "
-                f"{number(row['embedding'])} embedding",
+                f"{number(row['total'])} tokens: {number(row['prompt'])} prompt, "
+                f"{number(row['completion'])} completion, {number(row['embedding'])} embedding",
                 "unpriced" if spent is None else money(spent),
                 round(row["total"] / most * 100, 2),
+                view.happened("tokens", row["model"], happened_name__isnull=None if row["model"] else "true"),
             )
         )
     parts = [(name, compact(tokens[name])) for name in ("prompt", "completion", "embedding") if tokens[name]]

@@ -16,6 +16,7 @@ from agentsight.server.dashboard.analytics import words
 from agentsight.server.dashboard.inbox import Chip, Chosen
 from agentsight.server.errors import Invalid
 from agentsight.server.security.access import Viewer
+from agentsight.server.store import happenings
 from agentsight.server.store.matching import NULLABLE, Filters
 
 # The filters of the page, as the list of conversations spells them.
@@ -126,14 +127,22 @@ class View(msgspec.Struct):
         kept = {name: value for name, value in found.items() if value}
         return f"/agents/{self.agent_id}/conversations/?{urlencode(kept)}"
 
-    def happened(self, **changes: str | None) -> str:
-        """The conversations in which something happened in the period, whenever they began."""
-        return self.listed(by="activity", is_used="any", **changes)
+    def happened(self, kind: happenings.Kind, name: str | None = None, **more: str | None) -> str:
+        """The conversations in which something happened in the period, whenever they began.
+
+        Example:
+            >>> view.happened("tool", "check_database")
+            '/agents/1/conversations/?environment=production&from=…&is_used=any&happened=tool&happened_name=…'
+        """
+        return self.listed(is_used="any", happened=kind, happened_name=name, **more)
 
     def having(self, name: str, value: str | None) -> str:
         """The conversations with a value; None is unknown."""
         if value is None:
             return self.listed(**{f"{name}__isnull": "true", name: None})
+        narrower = self.values.get(name, "") if name == "language" else ""
+        if narrower.lower().replace("_", "-").startswith(value + "-"):
+            return self.listed()
         return self.listed(**{name: value, f"{name}__isnull": None})
 
     def chips(self) -> list[Chip]:
@@ -178,7 +187,10 @@ def read(query: Mapping[str, str], viewer: Viewer, agent_id: int, tz: tzinfo, no
         "hours": HOURS,
     }
     for name in ("period", "from", "to", "compare", "environment", "chart", "hours", *FILTERS):
-        value = query.get(name, "").strip()
+        value = query.get(name, "")
+        # Names that programs gave are taken as they are, blanks and all.
+        if name not in {"source", "action_name"} or value.isspace():
+            value = value.strip()
         if not value:
             continue
         if name in allowed and value not in allowed[name]:

@@ -117,7 +117,7 @@ async def analytics_page(request: AnyRequest, agent_id: FromPath[int]) -> Respon
             "view": wanted,
             "presets": PRESETS,
             "options": choices(services.database, connection, agent_id),
-            "files": _files(wanted),
+            "downloads": _downloads(wanted),
             "zone": scope.zone.key,
             "credit": geo.ATTRIBUTION,
             "credit_url": geo.ATTRIBUTION_URL,
@@ -175,7 +175,7 @@ def _cards(
         "escalation": outcomes.escalation(
             wanted, metrics["escalation_rate"], metrics["tools"]["rows"], handing_over
         ),
-        "spending": spending.spending(metrics["tokens"], metrics["cost"]),
+        "spending": spending.spending(wanted, metrics["tokens"], metrics["cost"]),
         "formulas": {name: metric.formula for name, metric in METRICS.items()},
     }
 
@@ -228,18 +228,38 @@ def _elsewhere(connection: Connection, wanted: View) -> dict[str, Any]:
     }
 
 
-def _files(wanted: View) -> list[tuple[str, str]]:
-    """What can be taken along: (what, address)."""
+class Download(msgspec.Struct):
+    """What can be taken along, and the addresses of its forms."""
+
+    label: str
+    forms: list[tuple[str, str]]
+
+
+_FORMATS = (("CSV", "csv"), ("JSONL", "jsonl"), ("Parquet", "parquet"))
+
+
+def _downloads(wanted: View) -> list[Download]:
+    """The page and what it counted: conversations that began in the period, messages of the period."""
     scope = wanted.scope
-    listed = {"agent": str(wanted.agent_id), **scope.listed()}
     here = f"/agents/{wanted.agent_id}/figures/"
     query = wanted.address()
+    begun = {"agent": str(wanted.agent_id), "tz": scope.zone.key, **scope.listed()}
+    happened = {name: value for name, value in begun.items() if name != "is_used"}
+    happened["happened"] = "message"
+    for name in ("after", "before"):
+        happened[f"happened_{name}"] = happened.pop(f"started_at_{name}")
+
+    def forms(what: str, given: dict[str, str]) -> list[tuple[str, str]]:
+        return [
+            (label, "/api/export/?" + urlencode({"format": kind, "what": what, **given}))
+            for label, kind in _FORMATS
+        ]
+
     return [
-        ("The page as JSON", f"{here}page.json{query}"),
-        ("Figures over time, CSV", f"{here}over_time.csv{query}"),
-        ("Conversations, CSV", "/api/export/?" + urlencode({"format": "csv", **listed})),
-        ("Messages, CSV", "/api/export/?" + urlencode({"format": "csv", "what": "messages", **listed})),
-        ("Whole conversations, JSONL", "/api/export/?" + urlencode({"format": "jsonl", **listed})),
+        Download("This page", [("JSON", f"{here}page.json{query}")]),
+        Download("Figures over time", [("CSV", f"{here}over_time.csv{query}")]),
+        Download("Conversations", forms("conversations", begun)),
+        Download("Messages", forms("messages", happened)),
     ]
 
 

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from agentsight.server import geo
-from agentsight.server.dashboard import detail, inbox
+from agentsight.server.dashboard import behind, detail, inbox
 from agentsight.server.dashboard.inbox import Chosen, Cursor
 from agentsight.server.dashboard.names import Icon
 from agentsight.server.dashboard.pages.choices import choices
@@ -64,6 +64,18 @@ async def conversation_list(request: AnyRequest, agent_id: FromPath[int]) -> Res
     return await services_of(request).read(answer)
 
 
+@get("/agents/{agent_id:int}/conversations/count", opt=_PERSON)
+async def conversation_count(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
+    """How many match a list that is too long to be counted while its page is made."""
+
+    def answer(connection: Connection) -> Response[str]:
+        context = _context(request, connection, agent_id)
+        behind = _behind(connection, agent_id, context["chosen"], whole=True)
+        return html("pages/list_count.html", context | {"behind": behind})
+
+    return await services_of(request).read(answer)
+
+
 @get("/agents/{agent_id:int}/conversations/live", opt=_PERSON)
 async def live(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """Rows that changed since a revision, for the page that is open."""
@@ -82,7 +94,7 @@ async def live(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
             "pages/live.html",
             context
             | {
-                "list": _rows(connection, found, chosen),
+                "list": _rows(connection, found, context),
                 "since": since,
                 "overflow": len(found) == _LIVE_ROWS,
                 "reading": open_row.revision if open_row and not open_row.is_deleted else "",
@@ -159,6 +171,7 @@ def _context(request: AnyRequest, connection: Connection, agent_id: int) -> dict
     chosen = inbox.read_filters(request.query_params, context["tz"], handing_over)
     return context | {
         "chosen": chosen,
+        "handing_over": handing_over,
         "it": None,
         "symbols": SYMBOLS,
         "list_path": f"/agents/{agent_id}/conversations/",
@@ -180,18 +193,19 @@ def _list(connection: Connection, context: dict[str, Any], cursor: Cursor | None
         older = context["list_path"] + chosen.query(before=inbox.cursor_text((last.started_at, last.id)))
     return {
         "rows_found": found,
-        "list": _rows(connection, found, chosen),
+        "list": _rows(connection, found, context),
         "older": older,
         "newest": context["list_path"] + chosen.query() if cursor is not None else None,
     }
 
 
-def _rows(connection: Connection, found: list[ConversationRow], chosen: Chosen) -> list[inbox.Row]:
+def _rows(connection: Connection, found: list[ConversationRow], context: dict[str, Any]) -> list[inbox.Row]:
     numbers = conversations.ids(found)
     if not numbers:
         return []
     tools = transcripts.tools_of(connection, numbers)
-    return inbox.rows(found, tools, transcripts.feedback_of(connection, numbers), chosen.query())
+    feedback = transcripts.feedback_of(connection, numbers)
+    return inbox.rows(found, tools, feedback, context["chosen"].query(), context["handing_over"])
 
 
 def _frame_of_list(request: AnyRequest, connection: Connection, context: dict[str, Any]) -> dict[str, Any]:
@@ -203,20 +217,34 @@ def _frame_of_list(request: AnyRequest, connection: Connection, context: dict[st
         "filtered": bool(chips),
         "form": {name: chosen.values.get(name, "") for name in inbox.FIELDS},
         "options": choices(services_of(request).database, connection, context["agent"].id),
-        "count": _count(connection, context["agent"].id, chosen),
+        "behind": _behind(connection, context["agent"].id, chosen),
         "live": context["list_path"] + "live/" + chosen.query(),
         "since": conversations.latest_revision(connection),
     }
 
 
-def _count(connection: Connection, agent_id: int, chosen: Chosen) -> str:
-    """How many match, in words; nothing where counting would mean reading every message."""
-    if chosen.filters.search or chosen.filters.message_contains:
-        return ""
-    beyond = conversations.page(connection, {agent_id}, chosen.filters, offset=inbox.COUNT_UP_TO, limit=1)
-    if beyond:
-        return f"{inbox.COUNT_UP_TO:,}+"
-    return f"{conversations.count(connection, {agent_id}, chosen.filters):,}"
+def _behind(connection: Connection, agent_id: int, chosen: Chosen, *, whole: bool = False) -> dict[str, Any]:
+    """How many match, and how often that happened which is looked for; in words.
+
+    Without `whole` a long list is not counted to its end: `counting` is where the count is to be had.
+    """
+    filters, agent = chosen.filters, {agent_id}
+    people = filters.happened is None and filters.customer_id__isnull is False
+    found: dict[str, Any] = {"count": "", "things": None, "counting": "", "wide": people or filters.happened}
+    # Counting these would mean reading every message.
+    if filters.search or filters.message_contains:
+        return found
+    if not whole and conversations.page(connection, agent, filters, offset=inbox.COUNT_UP_TO, limit=1):
+        counting = f"/agents/{agent_id}/conversations/count/{chosen.query()}"
+        return found | {"count": f"{inbox.COUNT_UP_TO:,}+", "counting": counting}
+    number = conversations.count(connection, agent, filters)
+    found |= {"count": f"{number:,}", "conversations": "conversation" if number == 1 else "conversations"}
+    if filters.happened is not None:
+        found["things"] = behind.counted(filters, conversations.happened(connection, agent, filters))
+    elif people:
+        different = conversations.people(connection, agent, filters)
+        found["things"] = f"{different:,}", "person" if different == 1 else "people"
+    return found
 
 
 def _row(connection: Connection, agent_id: int, number: int) -> ConversationRow:
@@ -242,6 +270,7 @@ def _detail(
         choices=transcripts.choices(connection, row.agent_id, sorted(events)) if events else {},
         link=_file_address,
         peek=lambda sha: _beginning(services, sha),
+        handover=frozenset(context["handing_over"]),
     )
     return detail.detail(
         row,
@@ -269,4 +298,4 @@ def _number(text: str | None, otherwise: int) -> int:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else otherwise
 
 
-handlers = [conversation_list, live, conversation, printable, mark]
+handlers = [conversation_list, conversation_count, live, conversation, printable, mark]
