@@ -12,6 +12,7 @@ from agentsight.exceptions import (
 from agentsight.validation import (
     CONTENT_LENGTH,
     LABEL_LENGTH,
+    LARGEST_INTEGER,
     NAME_LENGTH,
     choice,
     optional_text,
@@ -89,10 +90,15 @@ class Tracking:
             and not message.isspace()
             and "\0" not in message
             and attachments is None
-            and metadata is None
             and question is None
         ):  # what most calls give, checked without a call
-            self._lane(conversation_id).put((QUESTION, time_ns(), 0, message, None, None))
+            now = time_ns()
+            if metadata is None:
+                self._lane(conversation_id).put((QUESTION, now, 0, message, None, None))
+                return
+            extra = small_dict("metadata", metadata)
+            weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
+            self._lane(conversation_id).put((QUESTION, now, weight, message, extra, None))
             return
         if question is not None:
             message = _either("message", message, "question", question, InvalidQuestionDataException)
@@ -128,10 +134,15 @@ class Tracking:
             and not message.isspace()
             and "\0" not in message
             and attachments is None
-            and metadata is None
             and answer is None
         ):  # what most calls give, checked without a call
-            self._lane(conversation_id).put((ANSWER, time_ns(), 0, message, None, None))
+            now = time_ns()
+            if metadata is None:
+                self._lane(conversation_id).put((ANSWER, now, 0, message, None, None))
+                return
+            extra = small_dict("metadata", metadata)
+            weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
+            self._lane(conversation_id).put((ANSWER, now, weight, message, extra, None))
             return
         if answer is not None:
             message = _either("message", message, "answer", answer, InvalidAnswerDataException)
@@ -195,10 +206,12 @@ class Tracking:
         weight = 0
         if tools_used is not None:
             tools = _tools(tools_used)
-            weight += heavy(tools)
+            if type(tools) is str:
+                weight += len(tools)
         if response is not None:
             answer = small_text("response", response)
-            weight += heavy(answer)
+            if type(answer) is str:
+                weight += len(answer)
         if error_msg is not None:
             if isinstance(error_msg, BaseException):
                 error_msg = f"{type(error_msg).__name__}: {error_msg}"
@@ -310,11 +323,21 @@ class Tracking:
             >>> conversation_tracker.track_token_usage(512, 64, model="gpt-4o")  # doctest: +SKIP
         """
         now = time_ns()
-        prompt = whole("prompt_tokens", prompt_tokens or 0)
-        completion = whole("completion_tokens", completion_tokens or 0)
-        total = whole("total_tokens", total_tokens or 0) or prompt + completion
-        embedding = whole("embedding_tokens", embedding_tokens or 0)
-        name = optional_text("model", model, NAME_LENGTH)
+        prompt, completion, embedding = prompt_tokens, completion_tokens, embedding_tokens
+        total = total_tokens
+        if not (
+            type(prompt) is type(completion) is type(total) is type(embedding) is int
+            and 0 <= prompt <= LARGEST_INTEGER
+            and 0 <= completion <= LARGEST_INTEGER
+            and 0 <= total <= LARGEST_INTEGER
+            and 0 <= embedding <= LARGEST_INTEGER
+        ):
+            prompt = whole("prompt_tokens", prompt or 0)
+            completion = whole("completion_tokens", completion or 0)
+            total = whole("total_tokens", total or 0)
+            embedding = whole("embedding_tokens", embedding or 0)
+        total = total or prompt + completion
+        name = None if model is None else optional_text("model", model, NAME_LENGTH)
         lane = self._lane(conversation_id)
         lane.put((TOKEN_USAGE, now, 0, prompt, completion, total, embedding, name, None))
         with lane.outbox.lock:

@@ -210,6 +210,7 @@ def small_dict(name: str, value: object, error: type[Exception] = Wrong) -> Json
     """
     if type(value) is not dict or len(value) > MOST_KEYS:
         return metadata_text(name, value, error)
+    value = value.copy()  # first, so that what is checked is what is kept, whatever other threads do to it
     size = 0
     for key, each in value.items():
         if type(key) is not str or not key.isascii() or "\0" in key:
@@ -229,7 +230,7 @@ def small_dict(name: str, value: object, error: type[Exception] = Wrong) -> Json
             return metadata_text(name, value, error)
     if size > SMALL:
         return metadata_text(name, value, error)
-    return value.copy() or None
+    return value or None
 
 
 def json_text(name: str, value: object, error: type[Exception] = Wrong) -> str:
