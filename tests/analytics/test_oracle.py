@@ -21,6 +21,7 @@ from agentsight.server.analytics.engine import Engine
 from agentsight.server.analytics.metrics import METRICS
 from agentsight.server.analytics.projector import Projector
 from agentsight.server.analytics.scope import Filter, Scope
+from agentsight.server.settings import Settings
 from agentsight.server.store import agents
 from agentsight.server.store.database import Database
 from tests.analytics.feeding import feed
@@ -31,8 +32,8 @@ from tests.oracle import Oracle, Question, Record
 class World:
     """A store, an engine behind it, and a new agent for every corpus."""
 
-    def __init__(self, folder: Path) -> None:
-        self.database = Database(f"sqlite:///{folder / 'agentsight.db'}")
+    def __init__(self, folder: Path, url: str) -> None:
+        self.database = Database(url)
         self.database.migrate()
         self.engine: Engine = DuckEngine(folder / "analytics.duckdb", threads=1)
         self.engine.open("store")
@@ -51,7 +52,15 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = World(tmp_path_factory.mktemp("oracle"))
+    folder = tmp_path_factory.mktemp("oracle")
+    world = World(folder, f"sqlite:///{folder / 'agentsight.db'}")
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def postgresql_world(new_postgres: Callable[[], str], tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path, Settings(database_url=new_postgres()).sqlalchemy_url)
     yield world
     world.close()
 
@@ -98,16 +107,19 @@ FILTERS: list[tuple[Filter, Callable[[Record], bool]]] = [
 
 
 @given(data=st.data())
-@settings(
-    max_examples=50,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-    ],
-)
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_figure_is_what_plain_python_counts(world: World, data: st.DataObject) -> None:
+    check(world, data)
+
+
+@given(data=st.data())
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_on_postgresql_too(postgresql_world: World, data: st.DataObject) -> None:
+    check(postgresql_world, data)
+
+
+def check(world: World, data: st.DataObject) -> None:
+    """Draw a corpus and a question, and compare every figure."""
     period = data.draw(periods, label="period")
     corpus = data.draw(records(period), label="records")
     chosen = data.draw(st.lists(st.sampled_from(FILTERS), max_size=2), label="filters")
