@@ -139,6 +139,7 @@ def environment() -> Environment:
         monogram=monogram,
         hue=hue,
         plural=formats.plural,
+        short_day=formats.short_day,
         channel_name=names.channel_name,
         channel_icon=names.channel_icon,
         device_name=names.device_name,

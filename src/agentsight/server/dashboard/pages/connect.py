@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from litestar import Response, get, post
@@ -9,6 +10,7 @@ from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from agentsight.server.contract.links import base_url
+from agentsight.server.dashboard.arrived import arrived
 from agentsight.server.dashboard.pages.page import html, inside
 from agentsight.server.errors import RequestError
 from agentsight.server.requests import AnyRequest
@@ -66,6 +68,8 @@ async def _page(request: AnyRequest, agent_id: int, key: str | None) -> Response
             "new_key": key,
             "keys": [each for each in agents.keys(connection, agent_id) if each.revoked_at is None],
             "snippets": snippets(base_url(request), key or _YOUR_KEY),
+            "arrived": arrived(connection, agent_id),
+            "today": datetime.now(timezone.utc).date(),
         }
         return html("pages/connect.html", context | _arrived(connection, agent_id))
 
