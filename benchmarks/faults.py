@@ -1,8 +1,8 @@
-"""Faults: a server under load is killed, starved and frozen; then what it acknowledged is looked for.
+"""Faults: a server under load is killed, starved, cut off and lied to; then what it acknowledged is looked for.
 
-Clients send batches with ids and attachments, and send again what was not acknowledged. After each fault the server
-is started again or given back what it lacked, the rest is sent, and every row and file is compared with what the
-clients were told. The doctor has the last word.
+Clients send every kind of item, and send again what was not acknowledged. After each fault the server is started
+again or given back what it lacked, the rest is sent, and every row, file and figure is compared with what the clients
+were told. The doctor has the last word.
 
     python -m benchmarks.faults [--rounds 3] [--seconds 2] [--only NAME]
 """
@@ -10,215 +10,37 @@ clients were told. The doctor has the last word.
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
-import hashlib
-import http.client
-import json
 import os
 import random
-import re
 import resource
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentsight.server.files import FileStore
-from agentsight.server.settings import Settings
-from agentsight.server.store.append import uuid7
-from agentsight.server.store.database import Database
 from benchmarks import report
+from benchmarks.load import Load, Server, Verdict, examine
 
-COMMAND = [sys.executable, "-m", "agentsight"]
-CLIENTS = 4
-
-
-class Server:
-    """`agentsight serve` on one folder, started as often as it has to be, always on the same port."""
-
-    def __init__(self, folder: Path, url: str | None) -> None:
-        self.folder, self.url = folder, url
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("AGENTSIGHT_")}
-        self.environ = clean | {"AGENTSIGHT_DATA_DIR": str(folder), "AGENTSIGHT_LOG_LEVEL": "ERROR"}
-        self.environ["PYTHONUNBUFFERED"] = "1"
-        if url:
-            self.environ["AGENTSIGHT_DATABASE_URL"] = url
-        self.process: subprocess.Popen[str] | None = None
-        self.log = folder.parent / "server.log"
-
-    def start(self) -> None:
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", str(self.port)], env=self.environ, stdout=subprocess.PIPE,
-                stderr=log, text=True,
-            )  # fmt: skip
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if re.search(r"http://127\.0\.0\.1:\d+", line):
-                return
-        raise SystemExit("the server did not start:\n" + self.log.read_text())
-
-    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
-        assert self.process is not None
-        self.process.send_signal(how)
-        self.process.wait(60)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *arguments], env=self.environ, capture_output=True, text=True, check=False
-        )
+Do = Callable[[Server, Load, float], None]
 
 
-@dataclass
-class Load:
-    """Clients that send for as long as they may; each remembers what it was told."""
+@dataclass(frozen=True)
+class Fault:
+    """What is done, to which engines, and with which settings of the server."""
 
-    server: Server
-    key: str
-    acknowledged: dict[str, str] = field(default_factory=dict)  # item's text: hash of its file, or ""
-    pending: list[list[dict[str, Any]]] = field(default_factory=list)
-    answers: Counter[str] = field(default_factory=Counter)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
-
-    def begin(self) -> None:
-        self._stop.clear()
-        self._threads = [threading.Thread(target=self._client) for _ in range(CLIENTS)]
-        for thread in self._threads:
-            thread.start()
-
-    def end(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
-
-    def settle(self, seconds: float = 60) -> None:
-        """Send what was not acknowledged, with the same ids."""
-        deadline = time.monotonic() + seconds
-        while self.pending and time.monotonic() < deadline:
-            batch = self.pending.pop()
-            if not self._send(batch):
-                time.sleep(0.1)
-        if self.pending:
-            raise SystemExit(
-                f"the server does not take what is left ({dict(self.answers)}):\n{self.server.log.read_text()[-2000:]}"
-            )
-
-    def _client(self) -> None:
-        rng = random.Random()
-        while not self._stop.is_set():
-            if not self._send(_batch(rng)):
-                time.sleep(0.02)
-
-    def _send(self, batch: list[dict[str, Any]]) -> bool:
-        body = json.dumps({"conversations": batch}).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
-        try:
-            headers = {"Content-Type": "application/json", "Authorization": f"Api-Key {self.key}"}
-            connection.request("POST", "/api/ingest/batch/", body, headers)
-            answer = connection.getresponse()
-            said = answer.read()
-            self.answers[str(answer.status)] += 1
-            if answer.status == 200 and all(
-                item["success"] for each in json.loads(said)["conversations"] for item in each["items"]
-            ):
-                for each in batch:
-                    self.acknowledged.update({item["_text"]: item["_sha"] for item in each["items"]})
-                return True
-        except (OSError, http.client.HTTPException) as error:
-            self.answers[type(error).__name__] += 1
-        finally:
-            connection.close()
-        self.pending.append(batch)
-        return False
-
-
-def _batch(rng: random.Random) -> list[dict[str, Any]]:
-    made = []
-    for _ in range(rng.randint(1, 3)):
-        name = uuid.uuid4().hex
-        began = time.time()
-        items: list[dict[str, Any]] = []
-        for number in range(rng.randint(1, 9)):
-            moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began + number)) + ".500Z"
-            text = f"{name}/{number}"
-            item = {"id": str(uuid.UUID(bytes=uuid7())), "type": "message", "sender": "end_user", "timestamp": moment,
-                    "content": text, "_text": text, "_sha": ""}  # fmt: skip
-            if rng.random() < 0.1:
-                data = rng.randbytes(rng.randint(1, 20_000))
-                item["attachments"] = [{"filename": "a.bin", "data": base64.b64encode(data).decode()}]
-                item["_sha"] = hashlib.sha256(data).hexdigest()
-            items.append(item)
-        made.append({"conversation_id": name, "items": items})
-    return made
-
-
-@dataclass
-class Verdict:
-    """What was found when the dust had settled."""
-
-    acknowledged: int = 0
-    lost: int = 0
-    doubled: int = 0
-    misplaced: int = 0
-    files: int = 0
-    files_lost: int = 0
-    unwell: int = 0
-
-
-def examine(server: Server, load: Load) -> Verdict:
-    """Compare everything that is stored with everything that was acknowledged."""
-    url = Settings(database_url=server.url, data_dir=server.folder).sqlalchemy_url
-    database = Database(url)
-    with database.read() as connection:
-        rows = connection.exec_driver_sql(
-            "SELECT i.content, c.conversation_id, i.timestamp FROM items i JOIN conversations c "
-            "ON c.id = i.conversation ORDER BY c.id, i.timestamp, i.id"
-        ).all()
-        attached = dict(
-            connection.exec_driver_sql(
-                "SELECT i.content, a.sha256 FROM attachments a JOIN items i ON i.id = a.item"
-            ).all()  # type: ignore[arg-type]
-        )
-        counted = connection.exec_driver_sql("SELECT sum(accepted) FROM ingest_ledger").scalar()
-    database.close()
-    seen = Counter(row[0] for row in rows)
-    verdict = Verdict(acknowledged=len(load.acknowledged))
-    verdict.lost = sum(text not in seen for text in load.acknowledged)
-    verdict.doubled = sum(count - 1 for count in seen.values())
-    last: dict[str, int] = {}
-    for text, name, _ in rows:
-        owner, _, number = text.partition("/")
-        verdict.misplaced += owner != name or int(number) <= last.get(name, -1)
-        last[name] = int(number)
-    store = FileStore(server.folder / "files")
-    wanted = {text: sha for text, sha in load.acknowledged.items() if sha}
-    verdict.files = len(wanted)
-    for text, sha in wanted.items():
-        whole = store.exists(sha) and hashlib.sha256(store.get(sha)).hexdigest() == sha
-        verdict.files_lost += not (whole and attached.get(text) == sha)
-    looked = server.run("doctor", "--thorough")
-    verdict.unwell = int(looked.returncode != 0) + int(int(counted or 0) != len(rows))
-    if verdict.unwell:
-        print(looked.stdout, looked.stderr, f"ledger: {counted}, rows: {len(rows)}", file=sys.stderr)
-    return verdict
-
-
-Fault = Callable[[Server, Load, float], None]
+    do: Do
+    engines: tuple[str, ...] = ("sqlite",)
+    environ: tuple[tuple[str, str], ...] = ()
 
 
 def killed(server: Server, load: Load, seconds: float) -> None:
@@ -226,6 +48,7 @@ def killed(server: Server, load: Load, seconds: float) -> None:
     time.sleep(random.uniform(0.2, seconds))
     server.end(signal.SIGKILL)
     time.sleep(0.2)
+    load.fault_is_over()
     server.start()
     time.sleep(seconds / 4)
 
@@ -234,6 +57,7 @@ def stopped(server: Server, load: Load, seconds: float) -> None:
     """SIGTERM under load."""
     time.sleep(random.uniform(0.2, seconds))
     server.end(signal.SIGTERM)
+    load.fault_is_over()
     server.start()
     time.sleep(seconds / 4)
 
@@ -245,6 +69,7 @@ def frozen(server: Server, load: Load, seconds: float) -> None:
     server.process.send_signal(signal.SIGSTOP)
     time.sleep(11)
     server.process.send_signal(signal.SIGCONT)
+    load.fault_is_over()
     time.sleep(seconds / 2)
 
 
@@ -257,16 +82,43 @@ def full(server: Server, load: Load, seconds: float) -> None:
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (max(4096, largest // 2), before[1]))
     time.sleep(seconds / 2)
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
-    time.sleep(seconds / 4)
+    load.fault_is_over()
+    time.sleep(seconds / 2)
 
 
 def locked(server: Server, load: Load, seconds: float) -> None:
     """Another program holds the database for a while."""
-    other = Database(Settings(database_url=server.url, data_dir=server.folder).sqlalchemy_url)
+    other = server.database()
     time.sleep(seconds / 2)
     with contextlib.suppress(Exception), other.write():
         time.sleep(seconds)
+    load.fault_is_over()
     other.close()
+
+
+def set_back(server: Server, load: Load, seconds: float) -> None:
+    """The clock goes back by an hour, leaps ahead by two, and is put right."""
+    for hours in (-1, 1, 0):
+        time.sleep(seconds / 3)
+        _clock(server).write_text(str(hours * 3600.0))
+    load.fault_is_over()
+    time.sleep(seconds / 3)
+
+
+def second(server: Server, load: Load, seconds: float) -> None:
+    """A second server is started on the same folder."""
+    time.sleep(seconds / 4)
+    if server.run("serve", "--port", "0").returncode != 2:
+        raise SystemExit("a second server was not refused")
+    load.fault_is_over()
+    time.sleep(seconds / 4)
+
+
+def _head(load: Load, length: int) -> bytes:
+    return (
+        f"POST /api/ingest/batch/ HTTP/1.1\r\nHost: x\r\nAuthorization: Api-Key {load.key}\r\n"
+        f'Content-Length: {length}\r\n\r\n{{"conversations": [{{"conver'
+    ).encode()
 
 
 def cut(server: Server, load: Load, seconds: float) -> None:
@@ -274,25 +126,126 @@ def cut(server: Server, load: Load, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), 5) as caller:
-            caller.sendall(
-                f"POST /api/ingest/batch/ HTTP/1.1\r\nHost: x\r\nAuthorization: Api-Key {load.key}\r\n"
-                'Content-Length: 90000\r\n\r\n{"conversations": [{"conver'.encode()
-            )
+            caller.sendall(_head(load, 90_000))
         time.sleep(0.005)
+    load.fault_is_over()
+
+
+def slow(server: Server, load: Load, seconds: float) -> None:
+    """A thousand callers send their bodies byte by byte, or begin a head and say no more."""
+    with contextlib.ExitStack() as stack:
+        callers = []
+        for number in range(1_000):
+            caller = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20))
+            caller.sendall(_head(load, 90_000) if number % 2 else b"POST /api/track/ HTTP/1.1\r\nHost:")
+            callers.append(caller)
+        load.fault_is_over()  # with all of them there the others have to be served
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for caller in callers[1::2]:
+                caller.sendall(b"s")
+            time.sleep(0.2)
+
+
+def crowded(server: Server, load: Load, seconds: float) -> None:
+    """More requests than are served at once; those beyond it are asked to come again."""
+    crowd = [Load(server, load.key, load.acknowledged, load.pending, load.answers) for _ in range(4)]
+    for each in crowd:
+        each.begin()
+    time.sleep(seconds)
+    for each in crowd:
+        each.end()
+    load.fault_is_over()
+    time.sleep(seconds / 2)
+    if not load.answers["429"]:
+        raise SystemExit("nobody was asked to come again")
+
+
+_BOT = """
+import sys
+from agentsight import ConversationTracker
+tracker = ConversationTracker(auto_send=True, log_level="ERROR")
+talk = tracker.get_or_create_conversation(sys.argv[1], environment="production")
+for number in range(int(sys.argv[2])):
+    mark = f"{sys.argv[1]}/{number}"
+    talk.track_human_message(mark, metadata={"mark": mark})
+    print(mark, flush=True)
+print(tracker.close(timeout=60)["unsent"], flush=True)
+"""
+
+
+def bot_killed(server: Server, load: Load, seconds: float) -> None:
+    """A bot with a spool is killed with SIGKILL; the next one sends what it left."""
+    environ = server.environ | {
+        "AGENTSIGHT_API_KEY": load.key,
+        "AGENTSIGHT_API_ENDPOINT": f"http://127.0.0.1:{server.port}",
+        "AGENTSIGHT_SPOOL_DIR": str(server.folder.parent / "spool"),
+    }
+
+    def bot(count: int) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", _BOT, f"b{uuid.uuid4().hex}", str(count)]
+        return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+
+    first = bot(10**9)
+    assert first.stdout is not None
+    killing = threading.Timer(random.uniform(0.5, 0.5 + seconds), first.kill)
+    killing.start()
+    # A call that has returned is what a bot may rely on. The last line may be cut off.
+    load.acknowledged.update(
+        {line.strip(): "" for line in first.stdout if line.endswith("\n") and "/" in line}
+    )
+    first.wait(30)
+    load.fault_is_over()
+    said, _ = bot(1).communicate(timeout=90)
+    if said.split()[-1] != "0":
+        raise SystemExit(f"the next bot could not send what was left: {said}")
+
+
+def _as_admin(url: str, statement: str) -> None:
+    import psycopg
+
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as admin:
+        admin.execute(statement.replace("{name}", str(name)).encode())
+
+
+_TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
 
 
 def severed(server: Server, load: Load, seconds: float) -> None:
     """Every connection to PostgreSQL is terminated, again and again."""
-    import psycopg
-
     assert server.url is not None
     for _ in range(5):
         time.sleep(seconds / 5)
-        with psycopg.connect(server.url, autocommit=True) as admin:
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        _as_admin(server.url, _TERMINATE)
+    load.fault_is_over()
+    time.sleep(seconds / 2)
+
+
+def read_only(server: Server, load: Load, seconds: float) -> None:
+    """PostgreSQL takes no writes for a while, as after a failover to a replica."""
+    assert server.url is not None
+    for state in ("on", "off"):
+        time.sleep(seconds / 2)
+        _as_admin(server.url, f"ALTER DATABASE {{name}} SET default_transaction_read_only = {state}")
+        _as_admin(server.url, _TERMINATE)
+    load.fault_is_over()
+    time.sleep(seconds / 2)
+
+
+def restarted(server: Server, load: Load, seconds: float) -> None:
+    """PostgreSQL is stopped without a farewell and started again: it recovers from its log."""
+    import pgserver
+
+    time.sleep(random.uniform(0.2, seconds))
+    folder = Path(os.environ["FAULTS_POSTGRESQL"])
+    cluster = pgserver.get_server(folder, cleanup_mode=None)
+    pgserver.pg_ctl(
+        ["restart", "-m", "immediate", "-w", "-l", str(cluster.log)],
+        pgdata=folder, user=cluster.system_user, timeout=60,
+    )  # fmt: skip
+    load.fault_is_over()
+    time.sleep(seconds)
 
 
 def copied(server: Server, load: Load, seconds: float) -> None:
@@ -307,26 +260,62 @@ def copied(server: Server, load: Load, seconds: float) -> None:
         if made.returncode or restored.returncode:
             raise SystemExit(made.stderr + restored.stderr)
         found = examine(fresh, Load(fresh, "", told))
-    if found.lost or found.files_lost or found.doubled or found.unwell:
+    if found.bad:
         raise SystemExit(f"the backup lacks what was acknowledged: {found}")
 
 
-FAULTS: dict[str, tuple[str, Fault]] = {
-    "SIGKILL under load": ("both", killed),
-    "SIGTERM under load": ("both", stopped),
-    "frozen for 11 s": ("sqlite", frozen),
-    "disk takes no more": ("sqlite", full),
-    "database held by another": ("both", locked),
-    "callers hang up halfway": ("sqlite", cut),
-    "connections terminated": ("postgresql", severed),
-    "backup and restore": ("both", copied),
+BOTH, POSTGRESQL = ("sqlite", "postgresql"), ("postgresql",)
+FAULTS = {
+    "server killed (SIGKILL)": Fault(killed, BOTH),
+    "server stopped (SIGTERM)": Fault(stopped, BOTH),
+    "server frozen for 11 s": Fault(frozen),
+    "disk takes no more": Fault(full),
+    "database held by another": Fault(locked, BOTH),
+    "database read-only": Fault(read_only, POSTGRESQL),
+    "connections terminated": Fault(severed, POSTGRESQL),
+    "PostgreSQL restarted": Fault(restarted, POSTGRESQL),
+    "clock back and ahead": Fault(set_back, BOTH),
+    "second server on the folder": Fault(second),
+    "callers hang up halfway": Fault(cut),
+    "1,000 slow or silent callers": Fault(slow),
+    "too many requests (429)": Fault(crowded, environ=(("AGENTSIGHT_MAX_REQUESTS", "3"),)),
+    "bot with a spool killed": Fault(bot_killed),
+    "backup and restore": Fault(copied, BOTH),
 }
+
+# Python runs this before anything else. What the file says is by how much the clock is wrong.
+_CLOCK = """
+import time
+
+def shift(now=time.time, now_ns=time.time_ns):
+    def seconds():
+        with open({file!r}) as file:
+            return float(file.read() or 0)
+    time.time = lambda: now() + seconds()
+    time.time_ns = lambda: now_ns() + int(seconds() * 1e9)
+
+shift()
+"""
+
+
+def _clock(server: Server) -> Path:
+    return server.folder.parent / "clock" / "shift"
+
+
+def _give_clock(server: Server) -> None:
+    file = _clock(server)
+    file.parent.mkdir()
+    file.write_text("0")
+    (file.parent / "sitecustomize.py").write_text(_CLOCK.format(file=str(file)))
+    paths = [str(file.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    server.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 
 @contextlib.contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """A PostgreSQL of this run."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    os.environ["FAULTS_POSTGRESQL"] = str(folder / "postgresql")
     import pgserver
 
     cluster = pgserver.get_server(folder / "postgresql", cleanup_mode="stop")
@@ -336,34 +325,49 @@ def postgres(folder: Path) -> Iterator[str]:
         cluster.cleanup()
 
 
-def run(name: str, fault: Fault, engine: str, cluster: str | None, rounds: int, seconds: float) -> Verdict:
-    """Do a fault so many times to one installation."""
+@contextlib.contextmanager
+def loaded(fault: Fault, url: str | None) -> Iterator[Load]:
+    """A server on an empty store, and clients that have yet to begin."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        url = None
-        if engine == "postgresql":
-            import psycopg
-
-            assert cluster is not None
-            database = f"faults_{uuid.uuid4().hex[:8]}"
-            with psycopg.connect(cluster.format("postgres"), autocommit=True) as admin:
-                admin.execute(f"CREATE DATABASE {database}")
-            url = cluster.format(database)
-        server = Server(Path(folder) / "data", url)
+        server = Server(Path(folder) / "data", url, dict(fault.environ))
+        if fault.do is set_back:
+            _give_clock(server)
         server.start()
         try:
-            key = server.run("keys", "create", "--agent", "Faults").stdout.strip()
-            load = Load(server, key)
-            for _ in range(rounds):
-                load.begin()
-                try:
-                    fault(server, load, seconds)
-                finally:
-                    load.end()
-                load.settle()
+            yield Load(server, server.run("keys", "create", "--agent", "Faults").stdout.strip())
         finally:
             server.end()
+
+
+def suffer(load: Load, fault: Fault, rounds: int, seconds: float) -> Verdict:
+    """Do a fault so many times to one installation under load, and look at what is left."""
+    for _ in range(rounds):
+        load.begin()
+        try:
+            fault.do(load.server, load, seconds)
+        finally:
+            load.end()
+        load.settle()
+    return examine(load.server, load)
+
+
+def run(
+    name: str, engine: str, cluster: str | None, rounds: int, seconds: float
+) -> tuple[Verdict, list[float]]:
+    """One line of the table: the verdict, and how long it took each time until an item was taken again."""
+    url = None
+    if engine == "postgresql":
+        import psycopg
+
+        assert cluster is not None
+        database = f"faults_{uuid.uuid4().hex[:8]}"
+        with psycopg.connect(cluster.format("postgres"), autocommit=True) as admin:
+            admin.execute(f"CREATE DATABASE {database}".encode())
+        url = cluster.format(database)
+    with loaded(FAULTS[name], url) as load:
+        verdict = suffer(load, FAULTS[name], rounds, seconds)
         print(f"{name} ({engine}): {dict(load.answers)}", file=sys.stderr)
-        return examine(server, load)
+        return verdict, load.recoveries
 
 
 def main() -> int:
@@ -373,40 +377,49 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--only", default="", help="part of a fault's name")
     options = parser.parse_args()
-    rows, results, bad = [], [], 0
+    rows: list[list[str]] = []
+    results: list[dict[str, Any]] = []
+    bad = 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         with postgres(Path(name)) as cluster:
-            for fault, (engines, do) in FAULTS.items():
-                if options.only not in fault:
-                    continue
-                for engine in ("sqlite", "postgresql") if engines == "both" else (engines,):
-                    found = run(fault, do, engine, cluster, options.rounds, options.seconds)
-                    bad += found.lost + found.doubled + found.misplaced + found.files_lost + found.unwell
-                    figures = (
+            for fault, each in FAULTS.items():
+                for engine in each.engines if options.only in fault else ():
+                    found, recoveries = run(fault, engine, cluster, options.rounds, options.seconds)
+                    bad += found.bad
+                    again = round(statistics.median(recoveries), 2) if recoveries else None
+                    counts = (
                         found.acknowledged,
-                        found.lost,
+                        found.lost + found.files_lost,
                         found.doubled,
                         found.misplaced,
-                        found.files,
-                        found.files_lost,
                     )
-                    well = "no" if found.unwell else "yes"
                     rows.append(
-                        [fault, engine, str(options.rounds), *(f"{each:,}" for each in figures), well]
+                        [
+                            fault, engine, str(options.rounds), *(f"{count:,}" for count in counts),
+                            "no" if found.unwell else "yes", "" if again is None else f"{again:.1f}",
+                        ]
+                    )  # fmt: skip
+                    told = {name: value for name, value in vars(found).items() if name != "why"}
+                    results.append(
+                        {
+                            "fault": fault,
+                            "engine": engine,
+                            "times": options.rounds,
+                            **told,
+                            "recovered_s": again,
+                        }
                     )
-                    results.append({"fault": fault, "engine": engine, "times": options.rounds, **vars(found)})
     columns = [
         "fault",
         "engine",
         "times",
-        "items acknowledged",
+        "items taken",
         "lost",
         "doubled",
         "misplaced",
-        "files",
-        "files lost",
         "well",
+        "again after s",
     ]
     report.table("Faults under load", columns, rows)
     report.write("faults", {"faults": results})
