@@ -12,6 +12,7 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from agentsight.server.app import create_app
+from agentsight.server.contract.documentation import Doc
 from agentsight.server.security.access import Access
 from agentsight.server.settings import Settings
 from tests.serving import Agent, ServerProcess
@@ -23,20 +24,26 @@ class Route(NamedTuple):
     method: str
     path: str
     access: Access | None
+    takes_agent: bool = False  # as a query parameter
 
 
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[Route]:
     app = create_app(Settings(data_dir=tmp_path_factory.mktemp("routes")))
     app.state.services.database.close()
+    # Another kind (a mounted application, a socket) would need tests of its own.
+    assert all(isinstance(route, HTTPRoute) for route in app.routes)
     return [
-        Route(str(method), route.path, handler.opt.get("access"))
+        Route(str(method), route.path, handler.opt.get("access"), _takes_agent(handler.opt.get("doc")))
         for route in app.routes
-        if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
         for method in handler.http_methods
         if str(method) != "OPTIONS"
     ]
+
+
+def _takes_agent(doc: Doc | None) -> bool:
+    return doc is not None and any(each.name == "agent" for each in doc.query)
 
 
 class World(NamedTuple):
@@ -208,6 +215,60 @@ def test_another_agents_pages_are_not_there_for_a_person(world: World, routes: l
     assert [each["id"] for each in world.viewer.get("/api/me/").json()["agents"]] == [world.mine.id]
 
 
+def test_no_answer_about_ones_own_shows_what_is_anothers(world: World, routes: list[Route]) -> None:
+    """Whatever can be read, without a word about whose it should be, or by another agent's number."""
+    with world.mine.client("read") as key:
+        callers = [key, world.viewer]
+        for route in routes:
+            if route.method != "GET" or route.access is Access.PUBLIC:
+                continue
+            path = path_of(route, world.mine.id, world.their_conversation, world.their_file)
+            for client in callers:
+                answer = client.get(path, follow_redirects=client is not key)
+                assert b"secret" not in answer.content, route
+        named = [route for route in routes if route.takes_agent]
+        assert {route.path for route in named} >= {"/api/analytics", "/api/export", "/api/ingest/ledger"}
+        for route in named:
+            for client in callers:
+                answer = client.get(route.path, params={"agent": world.theirs.id})
+                assert answer.status_code == 404, (route, answer.status_code)
+                own = client.get(route.path, params={"agent": world.mine.id})
+                assert own.status_code == 200, (route, own.text)
+                assert b"secret" not in own.content
+
+
+def token_of(person: httpx.Client) -> dict[str, str]:
+    found = re.search(r'name="csrf_token" value="([^"]+)"|"X-CSRF-Token": ?"([^"]+)"', person.get("/").text)
+    assert found is not None
+    return {"X-CSRF-Token": found[1] or found[2]}
+
+
+def test_a_person_changes_nothing_of_anothers(world: World, routes: list[Route]) -> None:
+    """With the token of an own form, so that nothing but the tenant stands in the way."""
+    headers = token_of(world.viewer)
+    tried = 0
+    for route in routes:
+        if route.method == "GET" or not ("{agent_id:int}" in route.path or "{number:int}" in route.path):
+            continue
+        tried += 1
+        path = path_of(route, world.theirs.id, world.their_conversation, world.their_file)
+        body = {"is_marked": "1", "name": "stolen", "role": "write", "escalation_actions": "stolen"}
+        answer = world.viewer.request(route.method, path, headers=headers, data=body)
+        assert answer.status_code in {403, 404}, (route, answer.status_code)
+    assert tried >= 6
+    feedback = {"conversation": world.their_conversation, "sentiment": "negative"}
+    answer = world.viewer.post("/api/conversation-feedbacks/", headers=headers, json=feedback)
+    assert answer.status_code == 404
+    with world.theirs.client() as client:
+        found = client.get(f"/api/conversations/{world.their_conversation}/").json()
+    assert (found["name"], found["is_marked"], found["is_deleted"], found["feedbacks"]) == (
+        None,
+        False,
+        False,
+        [],
+    )
+
+
 def test_an_owner_sees_every_agent(world: World) -> None:
     assert (
         world.owner.get(f"/agents/{world.theirs.id}/conversations/{world.their_conversation}/").status_code
@@ -231,11 +292,7 @@ def test_no_form_is_taken_without_its_token(world: World, routes: list[Route]) -
 
 
 def test_a_viewer_looks_and_does_not_manage(world: World, routes: list[Route]) -> None:
-    token = re.search(
-        r'name="csrf_token" value="([^"]+)"|"X-CSRF-Token": ?"([^"]+)"', world.viewer.get("/").text
-    )
-    assert token is not None
-    headers = {"X-CSRF-Token": token[1] or token[2]}
+    headers = token_of(world.viewer)
     for route in routes:
         if route.access in {Access.OWNER, Access.WRITE} and route.method != "GET":
             path = path_of(route, world.mine.id, 999_999_999, 1)
