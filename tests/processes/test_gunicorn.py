@@ -22,9 +22,7 @@ def ask(address: str, name: str) -> str:
     return answer.raise_for_status().text
 
 
-@pytest.mark.parametrize(
-    ("kind", "auto_send"), [("sync", False), ("sync", True), ("gthread", True), ("gevent", True)]
-)
+@pytest.mark.parametrize(("kind", "auto_send"), [("sync", False), ("gthread", True), ("gevent", True)])
 def test_before_the_fork_and_after_it(agent: Agent, tmp_path: Path, kind: str, auto_send: bool):
     command = [sys.executable, "-m", "gunicorn", "--preload", "--bind", "127.0.0.1:0", "--chdir", APPS]
     command += ["--workers", str(WORKERS), "--worker-class", kind, "--no-control-socket", "preloaded:app"]

@@ -54,8 +54,7 @@ def test_everything_arrives(agent: Agent, tmp_path: Path, how: str, code: int):
     assert stored(agent) == {"c": texts(how) + more}
 
 
-@pytest.mark.parametrize("address", ["nobody", "silence"])
-@pytest.mark.parametrize("how", ["normal", "exception"])
+@pytest.mark.parametrize(("address", "how"), [("nobody", "normal"), ("silence", "exception")])
 def test_without_a_server_the_end_is_in_time_and_the_loss_is_counted(
     request: pytest.FixtureRequest, agent: Agent, tmp_path: Path, address: str, how: str
 ):

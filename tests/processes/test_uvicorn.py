@@ -15,7 +15,7 @@ import pytest
 from tests.processes.running import APPS, EXIT, SLACK, Program, until, wait_stored
 from tests.serving import Agent
 
-RELOADS = 2
+RELOADS = 1
 
 
 def is_alive(pid: int) -> bool:

@@ -242,6 +242,8 @@ def test_the_examples_of_the_guide(
     document = Path(__file__).resolve().parents[2] / "docs" / "sdk.md"
     for example in re.findall(r"^```python\n(.*?)^```", document.read_text(encoding="utf-8"), re.M | re.S):
         exec(compile(example, str(document), "exec"), {"__name__": "example"})
-    assert [message["content"] for message in api.fetch_conversation("conv_5")["messages"]] == [
-        "Still there?"
-    ] * 2
+    assert [message["content"] for message in api.fetch_conversation("conv_3")["messages"]] == [
+        "Hello",
+        "Action look_up performed",
+        "Done.",
+    ]

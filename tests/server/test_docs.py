@@ -14,7 +14,7 @@ from agentsight.server.settings import Settings
 from tests.serving import ServerProcess
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_every_setting_is_in_the_server_docs() -> None:
@@ -23,7 +23,7 @@ def test_every_setting_is_in_the_server_docs() -> None:
         assert f"| `{name}` | {'' if default == 'None' else f'`{default}`'} | {doc} |" in text
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
