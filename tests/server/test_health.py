@@ -109,6 +109,59 @@ def test_metrics_count_what_happened(tmp_path: Path) -> None:
             ), line
 
 
+def test_metrics_stay_few_whatever_is_asked(tmp_path: Path) -> None:
+    """Who calls must not decide how many series there are: each one costs memory here and in Prometheus."""
+    with ServerProcess(tmp_path) as server, server.agent().client() as client:
+
+        def strange(number: int) -> None:
+            client.get(f"/nowhere/{number}")
+            client.get(f"/api/conversations/{number}/")
+            client.get(f"/files/{number}/a{number}.txt")
+            client.get(f"/static/{number}.js")
+            client.get(f"/welcome/{number}")
+            client.request(f"BREW{chr(65 + number)}", "/api/me/")
+            client.get("/api/me/", headers={"X-Request-Id": str(number), "Host": f"host{number}.example"})
+
+        strange(0)
+        client.get("/metrics")
+        before = samples(client.get("/metrics").text)
+        for number in range(1, 15):
+            strange(number)
+        after = samples(client.get("/metrics").text)
+        assert set(after) == set(before)
+        assert sum(after.values()) > sum(before.values())
+
+
+def test_counters_only_rise_and_begin_anew_with_the_process(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, server.agent().client() as client:
+        seen: list[dict[str, float]] = []
+        for _ in range(3):
+            client.post("/api/ingest/batch/", json=HELLO)
+            client.post("/api/ingest/batch/", content=b"{")
+            text = client.get("/metrics").text
+            seen.append(samples(text))
+        kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+        assert set(kinds.values()) == {"counter", "gauge", "histogram"}
+        for name in seen[-1]:
+            family = name.partition("{")[0]
+            base = re.sub(r"_(bucket|sum|count)$", "", family)
+            assert family in kinds or kinds.get(base) == "histogram", f"{name} is of no declared kind"
+            assert (kinds.get(family) == "counter") == family.endswith("_total"), name
+            if family.endswith(("_total", "_bucket", "_count")):
+                values = [each.get(name, 0) for each in seen]
+                assert values == sorted(values), name
+        for room in {found for name in seen[-1] for found in re.findall(r'_bucket\{room="(\w+)"', name)}:
+            ladder = [value for name, value in seen[-1].items() if f'_bucket{{room="{room}"' in name]
+            assert ladder == sorted(ladder)
+            assert ladder[-1] == seen[-1][f'agentsight_http_seconds_count{{room="{room}"}}']
+        server.stop()
+        server.start()
+        fresh = samples(httpx.get(server.address + "/metrics").text)
+        # A counter that is lower than before has begun anew; a new start time says so, too.
+        assert fresh['agentsight_ingest_items_total{outcome="accepted"}'] == 0
+        assert fresh["process_start_time_seconds"] > seen[-1]["process_start_time_seconds"]
+
+
 def test_metrics_are_for_this_machine_or_for_who_has_the_token(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         assert httpx.get(server.address + "/metrics").status_code == 200

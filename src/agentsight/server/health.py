@@ -125,11 +125,8 @@ def _family(name: str, kind: str, about: str, samples: Mapping[str, float]) -> I
     yield f"# HELP agentsight_{name} {about}"
     yield f"# TYPE agentsight_{name} {kind}"
     for labels, value in samples.items():
-        yield (
-            f"agentsight_{name}{labels} {value:g}"
-            if value != int(value)
-            else f"agentsight_{name}{labels} {int(value)}"
-        )
+        # In full: a counter that is rounded stands still, then jumps.
+        yield f"agentsight_{name}{labels} {int(value) if value == int(value) else repr(value)}"
 
 
 def _own(services: Services) -> Iterator[str]:
