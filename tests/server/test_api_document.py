@@ -38,9 +38,9 @@ def test_answers_are_as_documented(sqlite_server: ServerProcess, tmp_path: Path,
 
 
 @pytest.mark.timeout(120 + EXAMPLES * 60)
-def test_answers_are_as_documented_on_postgresql(tmp_path: Path, new_postgres) -> None:
-    with ServerProcess(tmp_path / "data", database_url=new_postgres()) as server:
-        _explore(server, tmp_path, "write", max(1, EXAMPLES // 3))
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+def test_answers_are_as_documented_on_postgresql(server: ServerProcess, tmp_path: Path) -> None:
+    _explore(server, tmp_path, "write", max(1, EXAMPLES // 3))
 
 
 def _explore(server: ServerProcess, folder: Path, role: str | None, examples: int) -> None:
