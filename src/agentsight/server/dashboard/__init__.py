@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from agentsight.server import outages
 from agentsight.server.dashboard.compression import compressed
 from agentsight.server.dashboard.pages import (
+    agent_settings,
     analytics,
     api_docs,
     assets,
@@ -33,6 +34,7 @@ _pages = Router(
         *analytics.handlers,
         *conversations.handlers,
         *connect.handlers,
+        *agent_settings.handlers,
         *api_docs.handlers,
     ],
     # Named one by one: the application's handlers for these answer programs, with JSON.

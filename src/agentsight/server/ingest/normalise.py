@@ -93,8 +93,9 @@ class Normaliser:
             if told is None:
                 return None
             if isinstance(told, wire.PlaceIn):
+                country = _text("geo_location.country", told.country)
                 return wire.PlaceIn(
-                    _text("geo_location.country", told.country),
+                    country and country.upper(),  # as codes are looked for
                     _text("geo_location.city", told.city),
                     _text("geo_location.timezone_name", told.timezone_name),
                 )

@@ -223,6 +223,17 @@ def buttons(view: View, rows: list[dict[str, Any]]) -> list[Button]:
     return found
 
 
+def groups_shown(groups: list[Button], rows: int = 12) -> int:
+    """How many groups fit into so many rows; at least one."""
+    fitting = 0
+    for group in groups:
+        rows -= 2 + min(len(group.bars), 5)
+        if rows < 0 and fitting:
+            break
+        fitting += 1
+    return fitting
+
+
 class Step(msgspec.Struct):
     """A step of the funnel; `of` is the share of the step before."""
 

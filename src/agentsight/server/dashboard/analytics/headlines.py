@@ -213,8 +213,10 @@ def table(chart: Chart) -> tuple[list[str], list[list[tuple[str, str]]]]:
         cells = [(name, "")]
         for key, each in chart.series.items():
             value = each.values[place]
+            # Nobody satisfied is something that customers said.
+            some = value is not None and (value > 0 or key == "feedback")
             cells.append(
-                (words.figure(KINDS[key], value), f"{each.href}&{chart.when[place]}" if value else "")
+                (words.figure(KINDS[key], value), f"{each.href}&{chart.when[place]}" if some else "")
             )
         rows.append(cells)
     return columns, rows

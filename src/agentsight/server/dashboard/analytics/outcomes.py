@@ -86,6 +86,7 @@ class Escalation(msgspec.Struct):
     change: Change | None
     bars: list[Bar]
     some: bool
+    none: str
 
 
 def escalation(
@@ -112,4 +113,11 @@ def escalation(
         change=words.change("handed", found["value"], found.get("previous")),
         bars=bars,
         some=found["numerator"] > 0,
+        none=_none(actions),
     )
+
+
+def _none(actions: Sequence[str]) -> str:
+    if not actions:
+        return "No action counts as handing over."
+    return f"None of these ran: {', '.join(actions[:3])}{' and others' if len(actions) > 3 else ''}."

@@ -170,7 +170,8 @@ def _cards(
         ],
         "funnel": breakdowns.funnel(wanted, found.funnel),
         "tools": breakdowns.tools(wanted, metrics["tools"]["rows"]),
-        "buttons": breakdowns.buttons(wanted, metrics["buttons"]["rows"]),
+        "buttons": (buttons := breakdowns.buttons(wanted, metrics["buttons"]["rows"])),
+        "many_buttons": breakdowns.groups_shown(buttons),
         "feedback": outcomes.feedback(wanted, metrics["feedback"], said),
         "escalation": outcomes.escalation(
             wanted, metrics["escalation_rate"], metrics["tools"]["rows"], handing_over
