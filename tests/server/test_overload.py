@@ -328,3 +328,80 @@ def test_a_head_that_never_ends_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -
         server.should_exit = True
         thread.join(20)
         listener.close()
+
+
+# ------------------------------------------------------------------ slow readers
+
+
+def connect_with_little_room(port: int) -> socket.socket:
+    """A caller whose system takes little of an answer before the program does."""
+    caller = socket.socket()
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    caller.settimeout(20)
+    caller.connect(("127.0.0.1", port))
+    return caller
+
+
+def test_an_answer_that_nobody_takes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "UNREAD_SECONDS", 0.3)
+    size = 20_000_000
+    lost = threading.Event()
+
+    class Watched(Patient):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.set()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        length = str(size).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": bytes(size)})
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, http=Watched, lifespan="off", log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        until(lambda: server.started)
+        with closing(connect_with_little_room(port)) as caller:
+            caller.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert lost.wait(20)
+        # One that is taken, however slowly, arrives whole.
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=20)) as caller:
+            caller.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            received = 0
+            while piece := caller.recv(1_000_000):
+                received += len(piece)
+                threading.Event().wait(0.02)
+            assert received > size
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+
+
+def test_whoever_does_not_read_holds_up_nobody_else(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, arguments=("--max-requests", "3")) as server:
+        agent = server.agent()
+        host, _, port = server.address.removeprefix("http://").partition(":")
+        assert host == "127.0.0.1"
+        with agent.client() as client:
+            for number in range(12):
+                assert client.post("/api/ingest/batch/", json=body(f"c{number}", "x" * 1_000_000)).is_success
+            ask = (
+                f"GET /api/export/ HTTP/1.1\r\nHost: x\r\nAuthorization: Api-Key {agent.keys['read']}\r\n\r\n"
+            ).encode()
+            callers = [connect_with_little_room(int(port)) for _ in range(6)]
+            try:
+                for caller in callers:
+                    caller.sendall(ask)
+                    assert caller.recv(15) == b"HTTP/1.1 200 OK"
+                    # Once nothing more can be sent to it, it does not count; the one that asks does.
+                    until(
+                        lambda: "agentsight_http_serving 1\n" in httpx.get(server.address + "/metrics").text
+                    )
+                assert client.post("/api/ingest/batch/", json=body("small")).status_code == 200
+            finally:
+                for caller in callers:
+                    caller.close()

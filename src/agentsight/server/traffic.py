@@ -31,6 +31,7 @@ HEADER_SECONDS = 20.0  # for a request's head, from its first byte or from the c
 IDLE_SECONDS = 15.0  # without a byte of a body that was announced
 GRACE_SECONDS = 30.0  # after which a body has to come at ...
 LEAST_RATE = 4_096  # ... bytes a second
+UNREAD_SECONDS = 30.0  # without the caller taking a byte of its answer
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _CLOSED = 499  # the caller went away before the answer began
@@ -236,13 +237,20 @@ class _Request:
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.identity.encode())]
         elif message["type"] == "http.response.body":
             self.sent += len(message.get("body", b""))
-        await self._send(message)
+        # Who reads slowly waits for itself, too.
+        self.traffic.serving -= 1
+        try:
+            await self._send(message)
+        finally:
+            self.traffic.serving += 1
 
 
 class Patient(HttpToolsProtocol):
-    """HTTP, patient for a while: a connection that sends no complete head is closed."""
+    """HTTP, patient for a while: a connection that sends no complete head, or does not take its answer, is closed."""
 
     _timer: asyncio.TimerHandle | None = None
+    _watch: asyncio.TimerHandle | None = None
+    _unread = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
@@ -252,7 +260,41 @@ class Patient(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        self._stop_watching()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Much of an answer has not been taken yet: see to it that it is."""
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        """The answer is being taken."""
+        self._stop_watching()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close after a while without a request; what is still to be taken must not keep it open for ever."""
+        super().timeout_keep_alive_handler()
+        self._watch_reader()
+
+    def _watch_reader(self) -> None:
+        self._stop_watching()
+        self._unread = self.transport.get_write_buffer_size()
+        if self._unread:
+            self._watch = self.loop.call_later(UNREAD_SECONDS, self._is_taken)
+
+    def _is_taken(self) -> None:
+        if self.transport.get_write_buffer_size() < self._unread:
+            self._watch_reader()
+        else:
+            self._watch = None
+            self.transport.abort()
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of a head."""
