@@ -314,20 +314,20 @@ def test_whatsapp(agent: Agent, tmp_path: Path):
             assert httpx.get(f"{address}/webhook", params=hub | {"hub.verify_token": "x"}).status_code == 403
             unsigned = httpx.post(f"{address}/webhook", content=deliveries[0], timeout=30)
             assert unsigned.status_code == 403
-            for body in deliveries:  # each at the same time as its repetitions, in all processes
-                with ThreadPoolExecutor(4) as pool:
+            today, tomorrow = "2026-08-11", "2026-08-12"
+            first, second = f"whatsapp-385911111111-{today}", f"whatsapp-385922222222-{today}"
+            expected: dict[str, list[str]] = {}
+            for body, name, said in [
+                (deliveries[0], first, ["Where is my order?", "You said: Where is my order?"]),
+                (deliveries[1], second, ["Hello", "You said: Hello"]),
+                (deliveries[2], second, ["Yes, thanks", "You said: Yes, thanks"]),
+                (deliveries[3], f"whatsapp-385911111111-{tomorrow}", ["[image]"]),
+                (deliveries[4], first, []),
+            ]:
+                with ThreadPoolExecutor(4) as pool:  # at the same time as its repetitions, in all processes
                     assert list(pool.map(deliver, [body] * 4)) == [200] * 4
-            expected = {
-                "whatsapp-385911111111-2026-08-11": ["Where is my order?", "You said: Where is my order?"],
-                "whatsapp-385922222222-2026-08-11": [
-                    "Hello",
-                    "You said: Hello",
-                    "Yes, thanks",
-                    "You said: Yes, thanks",
-                ],
-                "whatsapp-385911111111-2026-08-12": ["[image]"],
-            }
-            wait_stored(agent, expected, lambda: uvicorn.output)
+                expected[name] = expected.get(name, []) + said
+                wait_stored(agent, expected, lambda: uvicorn.output)
             assert deliver(deliveries[0]) == 200  # much later, when it has long been stored
             uvicorn.end(signal.SIGTERM)
             assert "Traceback" not in uvicorn.output
