@@ -432,6 +432,8 @@ def test_axe_finds_nothing_serious(
         shop.path,
         shop.path + "?device=mobile&chart=feedback",
         shop.path + "?device=tablet",
+        shop.path + "settings/",
+        shop.path + "conversations/?happened=tool&happened_name=check_stock",
         "/",
         "/time-zones/",
     ):

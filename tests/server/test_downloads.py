@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import httpx
 
+from agentsight.server.store import conversations
+from agentsight.server.store.conversations import Filters
+from agentsight.server.store.database import Database
 from tests.serving import Agent, ServerProcess
 
 DAY = {
@@ -92,3 +97,15 @@ def test_the_name_says_whose_and_of_which_days(server: ServerProcess) -> None:
         assert 'filename="cuvar-' in name
         last = {"started_at_before": "9999-12-31T23:59:59Z", "tz": "Pacific/Kiritimati"}
         assert client.get("/api/export/", params=last).status_code == 200
+
+
+def test_a_country_of_an_archive_is_found_however_it_was_written(tmp_path: Path) -> None:
+    record = tmp_path / "one.jsonl"
+    record.write_text('{"conversation_id": "c", "geo_location": {"country": "hr", "city": "Split"}}\n')
+    command = [sys.executable, "-m", "agentsight", "import", str(record), "--agent", "A", "--data-dir", "."]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    database = Database(f"sqlite:///{tmp_path / 'agentsight.db'}")
+    with database.read() as connection:
+        assert conversations.count(connection, None, Filters(country="hr")) == 1
+        assert conversations.page(connection, None, Filters())[0].country == "HR"
+    database.close()
