@@ -34,6 +34,7 @@ from agentsight.server.files import FileStore
 from agentsight.server.settings import Settings
 from agentsight.server.store.append import uuid7
 from agentsight.server.store.database import Database
+from agentsight.server.store.schema import FEEDBACK
 
 COMMAND = [sys.executable, "-m", "agentsight"]
 CLIENTS = 4  # that send batches; two more make single calls
@@ -304,10 +305,10 @@ def examine(server: Server, load: Load) -> Verdict:
     try:
         with database.read() as connection:
             rows = connection.exec_driver_sql(
-                "SELECT i.metadata, c.conversation_id FROM items i JOIN conversations c "
+                "SELECT i.metadata, c.conversation_id, i.kind FROM items i JOIN conversations c "
                 "ON c.id = i.conversation ORDER BY c.id, i.timestamp, i.id"
             ).all()
-            placed = [(json.loads(metadata)["mark"], name) for metadata, name in rows]
+            placed = [(json.loads(metadata)["mark"], name, kind) for metadata, name, kind in rows]
             files = connection.exec_driver_sql(
                 "SELECT i.metadata, a.sha256 FROM attachments a JOIN items i ON i.id = a.item"
             ).all()
@@ -315,15 +316,17 @@ def examine(server: Server, load: Load) -> Verdict:
             counted = _counted(connection)
     finally:
         database.close()
-    seen = Counter(mark for mark, _ in placed)
+    seen = Counter(mark for mark, _, _ in placed)
     verdict = Verdict(acknowledged=len(load.acknowledged))
     verdict.lost = sum(mark not in seen for mark in load.acknowledged)
     verdict.doubled = sum(count - 1 for count in seen.values())
     last: dict[str, int] = {}
-    for mark, name in placed:
+    for mark, name, kind in placed:
         owner, _, number = mark.partition("/")
-        verdict.misplaced += owner != name or int(number) <= last.get(name, -1)
-        last[name] = int(number)
+        verdict.misplaced += owner != name
+        if kind != FEEDBACK:  # which is no line of the transcript
+            verdict.misplaced += int(number) <= last.get(name, -1)
+            last[name] = int(number)
     store = FileStore(server.folder / "files")
     wanted = {mark: sha for mark, sha in load.acknowledged.items() if sha}
     verdict.files = len(wanted)

@@ -141,12 +141,16 @@ def test_bodies_in_memory_are_bounded_and_a_stalled_one_blocks_no_small_one(tmp_
                         headers={"Content-Type": "application/json", **headers},
                     )
 
-                until(lambda: send(large).status_code == 429)
-                answer = send(large)
+                def beside_it(content: bytes, **headers: str) -> httpx.Response:
+                    stalled.sendall(b"x")  # one that says nothing at all would be given up in the end
+                    return send(content, **headers)
+
+                until(lambda: beside_it(large).status_code == 429)
+                answer = beside_it(large)
                 assert answer.headers["retry-after"] == "1"
                 # Also when it is small until it is inflated.
-                assert send(gzip.compress(large), **{"Content-Encoding": "gzip"}).status_code == 429
-                assert send(json.dumps(body("small")).encode()).status_code == 200
+                assert beside_it(gzip.compress(large), **{"Content-Encoding": "gzip"}).status_code == 429
+                assert beside_it(json.dumps(body("small")).encode()).status_code == 200
             until(lambda: send(large).status_code == 200)
             # One that is larger than the bound is served when it is alone.
             huge = json.dumps(
