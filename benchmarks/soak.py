@@ -379,7 +379,8 @@ def main() -> int:
     with serving(options.engine) as served:
         result = run(served, served.database_url, options)
     report.write("soak", result)
-    well = result["flat"] and not result["errors"] and result["acknowledged"] == result["ledger"]
+    # An answer may get lost; then the ledger has more.
+    well = result["flat"] and not result["errors"] and result["acknowledged"] <= result["ledger"]
     return 0 if well else 1
 
 

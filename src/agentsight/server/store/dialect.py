@@ -44,7 +44,8 @@ def prepare_sqlite(connection: sqlite3.Connection, *, read_only: bool) -> None:
     cursor.execute("PRAGMA busy_timeout = 15000")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA temp_store = MEMORY")
-    cursor.execute("PRAGMA cache_size = -65536")
+    # In KiB, for each connection. There are many that read, and behind them the system's own cache.
+    cursor.execute(f"PRAGMA cache_size = -{16_384 if read_only else 65_536}")
     if read_only:
         cursor.execute("PRAGMA query_only = ON")
     else:
