@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ def serve() -> None:
 
     def talk(connection: socket.socket) -> None:
         counts["connections"] += 1
+        with suppress(ConnectionError):  # some peers hang up without a word
+            answer_all(connection)
+
+    def answer_all(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         buffer = b""
         while True:
