@@ -77,7 +77,7 @@ class ServerProcess:
         up = threading.Event()
         self._reader = threading.Thread(target=self._read, args=(up,), daemon=True)
         self._reader.start()
-        if not up.wait(30) or not self.address:
+        if not up.wait(60) or not self.address:
             self.stop()
             raise AssertionError("the server did not start:\n" + "".join(self.output))
 
