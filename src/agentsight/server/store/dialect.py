@@ -45,7 +45,7 @@ def prepare_sqlite(connection: sqlite3.Connection, *, read_only: bool) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA temp_store = MEMORY")
     # In KiB, for each connection. There are many that read, and behind them the system's own cache.
-    cursor.execute(f"PRAGMA cache_size = -{16_384 if read_only else 65_536}")
+    cursor.execute(f"PRAGMA cache_size = -{4_096 if read_only else 65_536}")
     if read_only:
         cursor.execute("PRAGMA query_only = ON")
     else:
