@@ -258,6 +258,22 @@ def test_who_waits_is_woken_when_it_is_there(database: Database, agent: int, pro
         projector.stop()
 
 
+def test_while_it_makes_way_for_ingest_it_still_follows_and_hurries_for_a_reader(
+    database: Database, agent: int, engine: Engine
+) -> None:
+    projector = Projector(database, engine, batch=1)
+    projector.make_way = lambda: True
+    projector.start()
+    try:
+        for number in range(30):
+            store(database, agent, f"c{number}", said(number))
+            projector.notice()
+        assert projector.wait_for(projector.latest(), timeout=20)
+        assert len(messages(engine)) == 30
+    finally:
+        projector.stop()
+
+
 def test_it_finds_what_other_processes_wrote(database: Database, agent: int, projector: Projector) -> None:
     projector.start()
     try:

@@ -52,6 +52,7 @@ def open_services(settings: Settings) -> Services:
         figures = open_analytics(settings, database, connection)
     writer = Writer(database, max_waiting=settings.queue_items)
     writer.committed.append(figures.projector.notice)
+    figures.projector.make_way = lambda: writer.is_pressed
     return Services(
         settings=settings,
         database=database,

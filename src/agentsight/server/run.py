@@ -26,6 +26,10 @@ from agentsight.server.traffic import Patient, Traffic
 
 logger = logging.getLogger("agentsight.server")
 
+# The thread that writes gives the interpreter away with each statement and waits for it afterwards, by default up to
+# 5 ms, for which the database has nothing to do.
+SWITCH_SECONDS = 0.0005
+
 
 class StartError(Exception):
     """The server cannot start; the text is one line that says what to do."""
@@ -107,6 +111,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             _spare_collections()
+            sys.setswitchinterval(SWITCH_SECONDS)
             self._ready()
 
 

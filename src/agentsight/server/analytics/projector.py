@@ -25,6 +25,9 @@ REST_SECONDS = 0.1
 # ... and following never takes more than a third of one core from ingest, unless a reader is waiting.
 REST_SHARE = 2.0
 LONGEST_REST = 0.5
+# ... and when more is sent than can be written at once, at most a seventh: figures may come later, events may not.
+REST_SHARE_MAKING_WAY = 6.0
+LONGEST_REST_MAKING_WAY = 3.0
 LONGEST_TROUBLE = 30.0
 BATCH = 2_000
 # Rows that came in any order before they are put in the order of reading.
@@ -46,6 +49,8 @@ class Projector:
         self.database = database
         self.engine = engine
         self.batch = batch
+        # Whether ingest has more to do than it can do at once; asked in the projector's thread.
+        self.make_way: Callable[[], bool] = lambda: False
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._reached = threading.Condition()
@@ -171,8 +176,10 @@ class Projector:
             except Exception as error:
                 trouble = self._report(error, trouble)
                 continue
-            if done and not more:
-                took = time.monotonic() - begun
+            took = time.monotonic() - begun
+            if done and self.make_way():
+                self._rest(min(took * REST_SHARE_MAKING_WAY, LONGEST_REST_MAKING_WAY))
+            elif done and not more:
                 self._rest(min(max(REST_SECONDS, took * REST_SHARE), LONGEST_REST))
             if not more:
                 self._wake.wait(POLL_SECONDS)

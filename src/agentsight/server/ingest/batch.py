@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -77,6 +78,16 @@ class BatchOutcome(msgspec.Struct):
     conversations: list[ConversationOutcome]
 
 
+class _Waiting(msgspec.Struct):
+    """An accepted conversation until its answer: its outcome and, in the order in which they were sent, its items
+    with the outcomes of those that are judged already. None for all of them: every one was accepted."""
+
+    outcome: ConversationOutcome
+    sent: Sequence[wire.ItemIn]
+    judged: list[ItemOutcome] | None = None
+    kept: list[ItemOutcome] = []
+
+
 class Batch:
     """A decoded batch: what to store, and where each outcome belongs.
 
@@ -89,16 +100,17 @@ class Batch:
     def __init__(self, normaliser: Normaliser, body: bytes) -> None:
         self.normaliser = normaliser
         self.now = times.now()
+        self.received = 0
         self.accepted: list[NewConversation] = []
         self.outcomes: list[ConversationOutcome] = []
-        # For each accepted conversation: its outcome, and the outcomes of its accepted items.
-        self._waiting: list[tuple[ConversationOutcome, list[ItemOutcome]]] = []
+        self._waiting: list[_Waiting] = []
         try:
             for given in _whole.decode(body).conversations:
                 self._take(given)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             # Something does not fit: go through it piece by piece, so that the rest can be stored.
             self.accepted, self.outcomes, self._waiting = [], [], []
+            self.received = 0
             with suppress(Invalid):  # a number like 1e999 is its item's mistake
                 decode(body, _anything, fields.CHOICES)  # what is not JSON at all is refused as a whole
             for raw in decode(body, _loose, fields.CHOICES).conversations:
@@ -111,11 +123,19 @@ class Batch:
 
     def _take(self, given: wire.ConversationIn) -> None:
         sent = [] if given.items is msgspec.UNSET else given.items
-        outcomes = [
-            ItemOutcome(index, None, item.id, item.__struct_config__.tag, False)  # type: ignore[arg-type]
-            for index, item in enumerate((*sent, *given.feedbacks))
-        ]
-        self._add(given, outcomes, [*zip(outcomes, (*sent, *given.feedbacks), strict=True)])
+        if given.feedbacks:
+            sent = [*sent, *given.feedbacks]
+        self.received += len(sent)
+        normalise, now = self.normaliser.item, self.now
+        try:
+            fields = self._fields(given)
+            fields.items = [normalise(item, now) for item in sent]
+        except Invalid:
+            outcomes = [_outcome(index, item) for index, item in enumerate(sent)]
+            self._judge(given, outcomes, [*zip(outcomes, sent, strict=True)])
+            return
+        outcome = ConversationOutcome(given.conversation_id, None, False, True, None, [])
+        self._accept(fields, _Waiting(outcome, sent))
 
     def _take_loose(self, raw: msgspec.Raw) -> None:
         outcomes: list[ItemOutcome] = []
@@ -130,6 +150,7 @@ class Batch:
             ]:
                 outcome = ItemOutcome(len(outcomes), None, None, None, False)
                 outcomes.append(outcome)
+                self.received += 1
                 try:
                     kind = decode(piece, _kind, fields.CHOICES)
                     outcome.uuid = kind.id if isinstance(kind.id, str) else None
@@ -141,24 +162,20 @@ class Batch:
         except RequestError as error:
             self._refuse(name if isinstance(name, str) else None, outcomes, _errors(error))
             return
-        self._add(given, outcomes, taken)
+        self._judge(given, outcomes, taken)
 
-    def _add(
+    def _judge(
         self,
         given: wire.ConversationIn,
         outcomes: list[ItemOutcome],
         taken: list[tuple[ItemOutcome, wire.ItemIn]],
     ) -> None:
+        """Take what is right in a conversation that has mistakes."""
         try:
-            fields = self.normaliser.conversation(given)
+            fields = self._fields(given)
         except Invalid as error:
             self._refuse(given.conversation_id, outcomes, error.errors)
             return
-        fields.is_marked = given.is_marked
-        fields.is_offered = given.is_offered
-        if given.deleted_at is not None:
-            fields.deleted_at = times.from_datetime(given.deleted_at)
-        outcome = ConversationOutcome(given.conversation_id, None, False, True, None, outcomes)
         items: list[NewItem] = []
         kept: list[ItemOutcome] = []
         for each, item in taken:
@@ -168,9 +185,21 @@ class Batch:
             except Invalid as error:
                 each.errors = error.errors
         fields.items = items
+        outcome = ConversationOutcome(given.conversation_id, None, False, True, None, outcomes)
+        self._accept(fields, _Waiting(outcome, (), outcomes, kept))
+
+    def _fields(self, given: wire.ConversationIn) -> NewConversation:
+        fields = self.normaliser.conversation(given)
+        fields.is_marked = given.is_marked
+        fields.is_offered = given.is_offered
+        if given.deleted_at is not None:
+            fields.deleted_at = times.from_datetime(given.deleted_at)
+        return fields
+
+    def _accept(self, fields: NewConversation, waiting: _Waiting) -> None:
         self.accepted.append(fields)
-        self.outcomes.append(outcome)
-        self._waiting.append((outcome, kept))
+        self.outcomes.append(waiting.outcome)
+        self._waiting.append(waiting)
 
     def _refuse(self, name: str | None, items: list[ItemOutcome], errors: dict[str, list[str]]) -> None:
         for item in items:
@@ -179,11 +208,27 @@ class Batch:
 
     def answer(self, appended: list[Appended]) -> BatchOutcome:
         """The outcomes, with the database's ids."""
-        for stored, (outcome, kept) in zip(appended, self._waiting, strict=True):
+        for stored, waiting in zip(appended, self._waiting, strict=True):
+            outcome = waiting.outcome
             outcome.id, outcome.created = stored.id, stored.created
-            for item, (number, duplicate) in zip(kept, stored.items, strict=True):
-                item.id, item.duplicate, item.success = number, duplicate, True
+            if waiting.judged is None:
+                outcome.items = [
+                    ItemOutcome(index, number, item.id, _TAGS[type(item)], True, duplicate)
+                    for index, (item, (number, duplicate)) in enumerate(
+                        zip(waiting.sent, stored.items, strict=True)
+                    )
+                ]
+                continue
+            for judged, (number, duplicate) in zip(waiting.kept, stored.items, strict=True):
+                judged.id, judged.duplicate, judged.success = number, duplicate, True
         return BatchOutcome(self.outcomes)
+
+
+_TAGS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(wire.ItemIn)}
+
+
+def _outcome(index: int, item: wire.ItemIn) -> ItemOutcome:
+    return ItemOutcome(index, None, item.id, _TAGS[type(item)], False)
 
 
 def _errors(error: RequestError) -> dict[str, list[str]]:

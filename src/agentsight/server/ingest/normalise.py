@@ -7,7 +7,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -103,33 +103,21 @@ class Normaliser:
 
     def item(self, given: wire.ItemIn, now: int) -> NewItem:
         """One item of any type; `now` (microseconds) is its time when it names none."""
-        made = self._item(given, now)
-        made.stamped = made.timestamp == now and not self._archive
+        made: NewItem = _MAKERS[type(given)](self, given, now)
+        if made.timestamp == now:
+            made.stamped = not self._archive
         return made
-
-    def _item(self, given: wire.ItemIn, now: int) -> NewItem:
-        if isinstance(given, wire.MessageIn):
-            return self._message(given, now)
-        if isinstance(given, wire.TokenUsageIn):
-            return self._token_usage(given, now)
-        if isinstance(given, wire.ActionIn):
-            return self._action(given, now)
-        if isinstance(given, wire.ButtonIn):
-            return self._button(given, now)
-        if isinstance(given, wire.AttachmentsIn):
-            return self._attachments(given, now)
-        return self.feedback(given, now, source="customer")
 
     def _message(self, given: wire.MessageIn, now: int) -> NewItem:
         if not given.content.strip() and not given.attachments and not self._archive:
             raise Invalid({"content": ["must not be blank"]})
         return NewItem(
             MESSAGE,
-            _when(given.timestamp, now),
+            now if given.timestamp is None else timestamp("timestamp", given.timestamp),
             _uuid(given.id),
             _SENDER_NUMBERS[given.sender],
             clean("content", given.content),
-            json_text("metadata", given.metadata),
+            None if given.metadata is None else json_text("metadata", given.metadata),
             None,
             self._files(given.attachments) if given.attachments else (),
         )
@@ -219,6 +207,9 @@ class Normaliser:
             (given.sentiment, given.source or source, _text("comment", given.comment), person_id),
         )
 
+    def _customers_feedback(self, given: wire.FeedbackIn, now: int) -> NewItem:
+        return self.feedback(given, now, source="customer")
+
     def _files(self, given: Iterable[wire.FileIn]) -> tuple[NewFile, ...]:
         return tuple(
             self.file(f"attachments.{index}.", file.filename, file.mime_type, _from_base64(index, file.data))
@@ -234,6 +225,17 @@ class Normaliser:
         digest = hashlib.sha256(data).hexdigest()
         self.files.setdefault(digest, Pending(digest, data))
         return NewFile(digest, name, clean(field + "mime_type", mime), len(data))
+
+
+# By type, not by isinstance(): this runs for every item.
+_MAKERS: dict[type, Callable[[Normaliser, Any, int], NewItem]] = {
+    wire.MessageIn: Normaliser._message,
+    wire.ActionIn: Normaliser._action,
+    wire.ButtonIn: Normaliser._button,
+    wire.AttachmentsIn: Normaliser._attachments,
+    wire.TokenUsageIn: Normaliser._token_usage,
+    wire.FeedbackIn: Normaliser._customers_feedback,
+}
 
 
 def _as_token_usage(given: wire.ActionIn) -> wire.TokenUsageIn:

@@ -33,7 +33,7 @@ def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
 
     def count(appended: list[Appended]) -> Counts:
         outcomes = batch.outcomes
-        received = sum(len(each.items) for each in outcomes)
+        received = batch.received
         kept = sum(len(each.items) for each in appended)
         duplicate = sum(again for each in appended for _, again in each.items)
         counts = Counts(

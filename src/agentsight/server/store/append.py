@@ -41,7 +41,7 @@ _ENGAGING = frozenset({ACTION, BUTTON})
 _SAID = frozenset({MESSAGE, ATTACHMENTS})
 
 
-class NewFile(msgspec.Struct, frozen=True):
+class NewFile(msgspec.Struct, frozen=True, gc=False):
     """An attachment whose bytes are in the files store already."""
 
     sha256: str
@@ -50,7 +50,7 @@ class NewFile(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
-class NewItem(msgspec.Struct):
+class NewItem(msgspec.Struct, gc=False):
     """One thing that happened, checked. `detail` holds the columns of its kind's own table after
     (item, conversation), in the table's order. `stamped`: the time is the server's, for want of its own."""
 
@@ -180,6 +180,14 @@ class _Rows:
         self.files: list[tuple[Any, ...]] = []
         self.choices: set[tuple[int, str, str]] = set()
 
+    def add_detail(
+        self, agent_id: int, conversation: int, item: int, kind: int, detail: tuple[Any, ...]
+    ) -> None:
+        """The row of an item's own kind."""
+        self.details.setdefault(kind, []).append((item, conversation, *detail))
+        if kind == BUTTON and _fits_an_index(detail[0], detail[1]):
+            self.choices.add((agent_id, detail[0], detail[1]))
+
 
 def _add(
     agent: _Agent,
@@ -196,26 +204,24 @@ def _add(
     created = number in agent.new and number not in changed
     outcomes: list[tuple[int, bool]] = []
     fresh: list[NewItem] = []
+    # Whatever stands in this loop is done for every item that there will ever be.
     for item in given.items:
         uuid = item.uuid or uuid7()
-        found = known.get(uuid)
-        if found is not None:
-            outcomes.append((found, True))
+        if uuid in known:
+            outcomes.append((known[uuid], True))
             continue
         item_id = known[uuid] = next(numbers)
         outcomes.append((item_id, False))
         fresh.append(item)
-        kind, detail = item.kind, item.detail
-        if item.stamped and item.timestamp < row.ended_at <= item.timestamp + CLOCK_BACK:
+        kind, moment = item.kind, item.timestamp
+        if item.stamped and moment < row.ended_at <= moment + CLOCK_BACK:
             # The clock went back, or the others' is ahead: what comes after them is shown after them.
-            item.timestamp = row.ended_at
+            moment = item.timestamp = row.ended_at
         rows.items.append(
-            (item_id, agent_id, number, uuid, kind, item.timestamp, item.sender, item.content, item.metadata)
+            (item_id, agent_id, number, uuid, kind, moment, item.sender, item.content, item.metadata)
         )
-        if detail is not None:
-            rows.details.setdefault(kind, []).append((item_id, number, *detail))
-            if kind == BUTTON and _fits_an_index(detail[0], detail[1]):
-                rows.choices.add((agent_id, detail[0], detail[1]))
+        if item.detail is not None:
+            rows.add_detail(agent_id, number, item_id, kind, item.detail)
         for file in item.files:
             rows.files.append((item_id, number, file.sha256, file.filename, file.mime_type, file.size_bytes))
     if _summarise(row, given, fresh, created) or created:

@@ -6,6 +6,7 @@ A new engine is a new member of `Dialect`; the type checker then names every fun
 from __future__ import annotations
 
 import enum
+import operator
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -37,6 +38,7 @@ def of(bind: Connection | Engine) -> Dialect:
 
 def prepare_sqlite(connection: sqlite3.Connection, *, read_only: bool) -> None:
     """Set up a new SQLite connection: durable, patient, and with functions that fold any script's case."""
+    _bind_plainly()
     connection.isolation_level = None  # transactions are begun explicitly, see database.py
     connection.create_function("fold", 1, _fold, deterministic=True)
     connection.create_function("json_at", 2, _json_at, deterministic=True)
@@ -53,6 +55,15 @@ def prepare_sqlite(connection: sqlite3.Connection, *, read_only: bool) -> None:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA journal_size_limit = 67108864")
     cursor.close()
+
+
+def _bind_plainly() -> None:
+    """Tell the driver what becomes of empty values, bytes and truth values when they are bound: nothing. Left to
+    itself it asks each value for an adapter of its own, in vain, for longer than the insert of the row takes."""
+    nothing: dict[None, None] = {}
+    sqlite3.register_adapter(type(None), nothing.get)  # calls in C that give back what they are given
+    sqlite3.register_adapter(bytes, bytes)
+    sqlite3.register_adapter(bool, operator.pos)
 
 
 def _fold(value: str | None) -> str | None:

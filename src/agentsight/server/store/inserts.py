@@ -32,7 +32,7 @@ FILLED = (
 )  # fmt: skip
 DETAIL_TABLES = {ACTION: actions, BUTTON: buttons, TOKEN_USAGE: token_usage, FEEDBACK: feedbacks}
 
-_ROWS_AT_ONCE = 128
+_ROWS_AT_ONCE = 512
 COLUMNS = ConversationRow.__struct_fields__
 SETTABLE = (*FILLED, "metadata", "is_used", "ended_at", "first_question", "messages", "revision")
 

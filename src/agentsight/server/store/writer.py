@@ -29,7 +29,7 @@ Work = Callable[[Connection, int], T]
 Tally = tuple[int, Callable[[T], ledger.Counts]]
 logger = logging.getLogger(__name__)
 
-GROUP_ITEMS = 2_000
+GROUP_ITEMS = 4_000
 ATTEMPTS = 5
 COMPLAIN_SECONDS = 10.0
 
@@ -101,6 +101,11 @@ class Writer:
     def is_running(self) -> bool:
         """Whether it takes work."""
         return not self._closed and self._thread.is_alive()
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether something waits for the transaction at hand to end."""
+        return not self._queue.empty()
 
     def check_room(self) -> None:
         """Raise Overloaded when too much waits already; cheap, so it can run before a body is read."""
