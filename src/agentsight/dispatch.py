@@ -193,7 +193,7 @@ class Dispatch:
         everything = [*parcels, *others]
         try:
             for parcel in everything:
-                parcel.lane.tokens = [0, 0, 0, 0]
+                parcel.lane.forget_tokens()
                 parcel.items = [*parcel.items, *prepare(parcel.lane, parcel.raw)]
                 parcel.raw = []
             delivery.run(everything, others)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Lane", "Parcel", "merge"]
 
+_SECOND = 1_000_000_000  # ns
+
 
 class Lane:
     """What is known and what waits of one conversation."""
@@ -24,18 +26,20 @@ class Lane:
         "announced",
         "backlog",
         "conversation_id",
+        "counts",
         "fields",
         "flights",
         "items",
         "known",
+        "last_ns",
         "left",
         "opened_ns",
         "outbox",
         "papers",
         "places",
         "queued",
+        "sums",
         "swept",
-        "tokens",
     )
 
     def __init__(self, outbox: Outbox, conversation_id: str) -> None:
@@ -49,11 +53,13 @@ class Lane:
         self.announced = False  # the conversation itself waits to be sent
         self.queued = False  # stands in outbox.waiting
         self.flights = 0  # senders that have items of this lane under way
+        self.last_ns = 0  # of the newest item that has its time for good
         self.left = False  # its `with` block has ended
         self.opened_ns = time.time_ns()
         self.places: weakref.WeakSet[Any] = weakref.WeakSet()  # contexts where it is current
         self.swept: dict[str, int] = {}  # what others sent of it since it was last sent by name
-        self.tokens = [0, 0, 0, 0]
+        self.counts: deque[tuple[int, int, int, int]] = deque()  # tokens of calls, not added up yet
+        self.sums = (0, 0, 0, 0)
 
     def put(self, item: tuple[Any, ...]) -> None:
         """Add an item: (kind, time in ns, weight in bytes or 0 when light, ...)."""
@@ -69,6 +75,45 @@ class Lane:
         number = next(outbox.tick)
         if number >= outbox.mark:
             outbox.reached(number)
+
+    def rising(self, ns: int) -> int:
+        """The time of an item that follows those before it.
+
+        Times rise strictly within a conversation: two calls within a microsecond, or a clock that was set back by
+        less than a second, do not change the order of a transcript.
+        """
+        last = self.last_ns
+        if last // 1000 >= ns // 1000 and last - ns < _SECOND:
+            ns = (last // 1000 + 1) * 1000
+        self.last_ns = ns
+        return ns
+
+    def take_items(self) -> list[tuple[Any, ...] | Prepared]:
+        """Take what waits, in order, with the outbox's lock: who takes first has the earlier items."""
+        taken: list[tuple[Any, ...] | Prepared] = []
+        for _ in range(len(self.items)):
+            item = self.items.popleft()
+            if isinstance(item, tuple):
+                ns = self.rising(item[1])
+                if ns != item[1]:
+                    item = (item[0], ns, *item[2:])
+            taken.append(item)
+        return taken
+
+    def tokens(self) -> tuple[int, int, int, int]:
+        """Tokens tracked since the last send: prompt, completion, total, embedding."""
+        with self.outbox.lock:
+            for _ in range(len(self.counts)):
+                more = self.counts.popleft()
+                sums = self.sums
+                self.sums = (sums[0] + more[0], sums[1] + more[1], sums[2] + more[2], sums[3] + more[3])
+            return self.sums
+
+    def forget_tokens(self) -> None:
+        """Begin to count anew."""
+        with self.outbox.lock:
+            self.counts.clear()
+            self.sums = (0, 0, 0, 0)
 
     def announce(self, fields: dict[str, Any]) -> None:
         """Let the conversation itself be sent. Fields given earlier stay, empty ones are filled."""

@@ -218,8 +218,7 @@ class Outbox:
                 parcel = Parcel(lane, lane.announced, lane.fields, lane.backlog)
                 parcel.papers = lane.papers
                 lane.announced, lane.fields, lane.backlog, lane.papers = False, {}, [], []
-                for _ in range(len(lane.items)):
-                    parcel.raw.append(lane.items.popleft())
+                parcel.raw = lane.take_items()
                 if lane.items:
                     lane.queued = True
                     self.waiting[lane.conversation_id] = lane
@@ -325,7 +324,8 @@ class Outbox:
         self._reset()
         for lane in list(self.lanes.values()):
             lane.items.clear()
-            lane.backlog, lane.fields, lane.tokens = [], {}, [0, 0, 0, 0]
+            lane.backlog, lane.fields = [], {}
+            lane.forget_tokens()
             lane.announced, lane.queued, lane.flights, lane.papers = False, False, 0, []
         self.adopted = {}
         if self.spool is not None:

@@ -95,7 +95,7 @@ class Spool:
 
     def keep(self, lane: Lane, item: tuple[Any, ...]) -> Prepared:
         """Write an item; it gets its id here, so that it keeps it whoever sends it."""
-        [prepared] = prepare(lane, [item])
+        [prepared] = prepare(lane, [(item[0], lane.rising(item[1]), *item[2:])])
         head = f'\n{{"c":{quote(lane.conversation_id)},"o":{lane.opened_ns},"k":{prepared.kind}'
         self._write(prepared.id, f'{head},"n":{prepared.ns},"w":{prepared.weight},"i":{prepared.text}}}')
         return prepared

@@ -240,7 +240,7 @@ class ConversationTracker(Tracking):
         """Tokens tracked in the current conversation since it was last sent; where none is current, in all."""
         lane = self._known_lane()
         lanes = [lane] if lane is not None else list(self._outbox.lanes.values())
-        sums = [each.tokens for each in lanes]
+        sums = [each.tokens() for each in lanes]
         return {name: sum(each[index] for each in sums) for index, name in enumerate(TOKENS)}
 
     def get_tracked_data_summary(self) -> dict[str, Any]:

@@ -39,6 +39,7 @@ __all__ = ["Tracking"]
 QUESTION, ANSWER, ACTION, BUTTON, ATTACHMENTS, TOKEN_USAGE = range(
     6
 )  # as in wire, which is loaded when sending
+COUNTS = 100  # token counts that are kept before they are added up
 LIGHT = 1024  # bytes; what is heavier is counted against the outbox's bound on bytes
 
 
@@ -197,21 +198,42 @@ class Tracking:
             >>> conversation_tracker.track_action("check_order", duration_ms=120)  # doctest: +SKIP
         """
         now = time_ns()
-        name = text("action_name", action_name, NAME_LENGTH)
-        started = ended = tools = answer = problem = extra = None
+        name = action_name
+        if not (
+            type(name) is str
+            and 0 < len(name) <= NAME_LENGTH
+            and name.isascii()
+            and not name.isspace()
+            and "\0" not in name
+        ):  # what most calls give needs no further look, nor a call; so it is below
+            name = text("action_name", name, NAME_LENGTH)
+        started = ended = problem = None
+        tools: Json | None = None
+        answer: Json | None = None
+        extra: Json | None = None
         if started_at is not None or ended_at is not None:
             started, ended = _span(started_at, ended_at)
-        if duration_ms is not None:
+        if duration_ms is not None and not (type(duration_ms) is int and 0 <= duration_ms <= LARGEST_INTEGER):
             duration_ms = whole("duration_ms", duration_ms)
         weight = 0
         if tools_used is not None:
-            tools = _tools(tools_used)
+            if type(tools_used) is dict and tools_used:
+                tools = small_dict("tools_used", tools_used)
+            else:
+                tools = small_text("tools_used", tools_used)
             if type(tools) is str:
                 weight += len(tools)
         if response is not None:
-            answer = small_text("response", response)
-            if type(answer) is str:
-                weight += len(answer)
+            if (
+                type(response) is str
+                and len(response) <= LIGHT
+                and response.isascii()
+                and "\0" not in response
+            ):
+                answer = (response,)
+            else:
+                answer = small_text("response", response)
+                weight += heavy(answer)
         if error_msg is not None:
             if isinstance(error_msg, BaseException):
                 error_msg = f"{type(error_msg).__name__}: {error_msg}"
@@ -340,20 +362,14 @@ class Tracking:
         name = None if model is None else optional_text("model", model, NAME_LENGTH)
         lane = self._lane(conversation_id)
         lane.put((TOKEN_USAGE, now, 0, prompt, completion, total, embedding, name, None))
-        with lane.outbox.lock:
-            sums = lane.tokens
-            lane.tokens = [sums[0] + prompt, sums[1] + completion, sums[2] + total, sums[3] + embedding]
+        lane.counts.append((prompt, completion, total, embedding))  # atomic; adding up would need the lock
+        if len(lane.counts) > COUNTS:
+            lane.tokens()
 
 
 def heavy(value: Json | None) -> int:
     """Bytes that count: of JSON text. The cheaper forms are small."""
     return len(value) if type(value) is str else 0
-
-
-def _tools(value: object) -> Json:
-    if type(value) is dict and value:
-        return small_dict("tools_used", value) or "{}"
-    return small_text("tools_used", value)
 
 
 def _either(name: str, value: str | None, older_name: str, older: str, error: type[Exception]) -> str:

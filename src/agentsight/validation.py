@@ -211,24 +211,23 @@ def small_dict(name: str, value: object, error: type[Exception] = Wrong) -> Json
     if type(value) is not dict or len(value) > MOST_KEYS:
         return metadata_text(name, value, error)
     value = value.copy()  # first, so that what is checked is what is kept, whatever other threads do to it
-    size = 0
+    texts = ""
     for key, each in value.items():
-        if type(key) is not str or not key.isascii() or "\0" in key:
+        if type(key) is not str:
             return metadata_text(name, value, error)
-        size += len(key)
         kind = type(each)
         if kind is str:
-            size += len(each)
-            plain = each.isascii() and "\0" not in each
-        elif kind is int:
-            plain = each.bit_length() < 64
-        elif kind is float:
-            plain = each - each == 0.0  # neither NaN nor infinite
+            texts += key + each
+        elif (
+            each is None
+            or kind is bool
+            or (kind is float and each - each == 0.0)  # neither NaN nor infinite
+            or (kind is int and -LARGEST_INTEGER <= each <= LARGEST_INTEGER)
+        ):
+            texts += key
         else:
-            plain = each is None or kind is bool
-        if not plain:
             return metadata_text(name, value, error)
-    if size > SMALL:
+    if len(texts) > SMALL or not texts.isascii() or "\0" in texts:
         return metadata_text(name, value, error)
     return value or None
 

@@ -90,24 +90,15 @@ def _uuid7(ns: int, chance: int) -> str:
 
 
 def prepare(lane: Lane, items: Iterable[tuple[Any, ...] | Prepared]) -> list[Prepared]:
-    """Give items their ids and JSON text, unless the spool has done so.
-
-    Times rise strictly within a conversation: two calls within a microsecond, or a clock that was set back by
-    less than a second, do not change the order of a transcript.
-    """
+    """Give items their ids and JSON text, unless the spool has done so."""
     waiting = list(items)
     chances = os.urandom(8 * len(waiting))
     ready = []
-    last = 0
     for index, item in enumerate(waiting):
         if not isinstance(item, tuple):
             ready.append(item)
-            last = item.ns
             continue
         ns = item[1]
-        if last // 1000 - ns // 1000 >= 0 and last - ns < _SECOND:
-            ns = (last // 1000 + 1) * 1000
-        last = ns
         id = _uuid7(ns, int.from_bytes(chances[8 * index : 8 * index + 8], "big"))
         head = f'{{"id":"{id}","timestamp":"{iso(ns)}",'
         ready.append(Prepared(lane, item[0], ns, item[2], id, head + _body(item) + "}"))

@@ -199,3 +199,21 @@ def test_senders_and_trackers_at_the_same_time_lose_and_double_nothing(
         assert [item["content"] for item in in_order] == [f"{name} {number}" for number in range(400)]
     assert tracker._outbox.count() == 0
     assert tracker._outbox.gone == next(tracker._outbox.tick)
+
+
+def test_what_is_sent_later_comes_later_also_when_the_clock_stands_still(
+    server: CaptureServer, tracker: ConversationTracker, monkeypatch: pytest.MonkeyPatch
+):
+    now = 1_780_000_000_000_000_000
+    monkeypatch.setattr("agentsight.tracking.time_ns", lambda: now)
+    tracker.get_or_create_conversation("still")
+    for number in range(200):
+        tracker.track_human_message(f"still {number}")
+        if number % 50 == 49:
+            tracker.send_tracked_data()
+        if number == 120:
+            now -= 400_000_000  # and is set back by a little
+    send_rest(tracker)
+    in_order = sorted(server.items["still"], key=lambda item: str(item["timestamp"]))
+    assert [item["content"] for item in in_order] == [f"still {number}" for number in range(200)]
+    assert len({item["timestamp"] for item in in_order}) == 200
