@@ -181,6 +181,15 @@ WRONG_FIELDS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
+# A form with one of these is refused; the empty one has no file.
+WRONG_FORMS: tuple[dict[str, str], ...] = (
+    {}, {"conversation_id": " "}, {"conversation_id": "x" * 256}, {"conversation": "chat"}, {"sender": "robot"},
+    {"conversation": "9223372036854775807"}, {"mode": "fax"}, {"timestamp": "soon"},
+    {"timestamp": "1969-01-01T00:00:00Z"}, {"metadata": "[]"}, {"metadata": "{"}, {"metadata": '{"a": "\\u0000"}'},
+    {"message": "\0"},
+)  # fmt: skip
+
+
 class SentConversation(NamedTuple):
     """A conversation in a batch; `right` False: all of it must be refused."""
 

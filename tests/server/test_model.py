@@ -176,6 +176,55 @@ class TwoAgents(RuleBasedStateMachine):
             agent.item(found, Expected("message", None, moment, sender, text, {}, {}), message["id"], False)
         self.check(side, found)
 
+    @rule(
+        side=_side,
+        name=_names,
+        data=st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=12),
+        caption=st.none() | _said,
+        metadata=st.dictionaries(_said, _said, max_size=2),
+        moment=st.integers(10**15, 2 * 10**15),
+        wrong=st.none() | st.sampled_from(sent.WRONG_FORMS),
+    )
+    def form(
+        self,
+        side: int,
+        name: str,
+        data: list[bytes],
+        caption: str | None,
+        metadata: dict[str, Any],
+        moment: int,
+        wrong: dict[str, str] | None,
+    ) -> None:
+        agent = self.models[side]
+        values = {"conversation_id": name, "timestamp": sent.iso(moment), "metadata": json.dumps(metadata)}
+        if caption is not None:
+            values["message"] = caption
+        values |= wrong or {}
+        files = [(f"attachment_{place}", (f"{place}.bin", each)) for place, each in enumerate(data)]
+        if wrong == {}:
+            files = []
+        # What a form says of itself must not matter: the order of the files is that of their numbers.
+        answer = self.client.post(
+            f"{self.server.address}/api/attachments/",
+            data=values,
+            files=files[::-1] or {"nothing": ("", b"")},
+            headers={"Authorization": f"Api-Key {self.agents[side].keys['write']}"},
+        )
+        if wrong is not None:
+            assert answer.status_code in (400, 404), answer.text
+            agent.refused_whole()
+            return
+        assert answer.status_code == 201, answer.text
+        told = answer.json()
+        agent.count(requests=1, received=1)
+        found = agent.conversations.get(name)
+        if found is None:
+            found = agent.begin(name, told["conversation"], {}, [moment])
+        stored = tuple((f"{place}.bin", len(each)) for place, each in enumerate(data))
+        item = Expected("attachments", None, moment, "end_user", caption or "", metadata, {}, stored)
+        agent.item(found, item, told["message_id"], duplicate=False)
+        self.check(side, found)
+
     # ------------------------------------------------------------------ managing
 
     def someone(self, side: int) -> Conversation | None:

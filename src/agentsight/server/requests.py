@@ -50,7 +50,7 @@ async def json_body(request: AnyRequest, limit: int) -> bytes:
         limit: bytes that it may have, before and after decompression.
 
     Raises:
-        RequestError: 413 too large, 415 not JSON or an unknown encoding, 400 broken compression.
+        RequestError: 413 too large, 415 not JSON or an unknown encoding, 400 broken compression or not UTF-8.
     """
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
@@ -63,13 +63,23 @@ async def json_body(request: AnyRequest, limit: int) -> bytes:
             {"Accept-Encoding": "gzip"},
         )
     body = await raw_body(request, limit)
-    if encoding not in {"gzip", "x-gzip"}:
-        return body
-    inflated = await aside(len(body) * _RATIO, lambda: inflate(body, limit))
-    hold = request.scope.get(HOLD)
-    if callable(hold):
-        hold(len(inflated))  # a small body may have become a large one
-    return inflated
+    if encoding in {"gzip", "x-gzip"}:
+        packed = body
+        body = await aside(len(packed) * _RATIO, lambda: inflate(packed, limit))
+        hold = request.scope.get(HOLD)
+        if callable(hold):
+            hold(len(body))  # a small body may have become a large one
+    if not body.isascii():
+        await aside(len(body), lambda: _check_utf8(body))
+    return body
+
+
+def _check_utf8(body: bytes) -> None:
+    """Decoders look only at the fields that they know."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise malformed(f"the body is not UTF-8 (byte {error.start})") from None
 
 
 async def raw_body(request: AnyRequest, limit: int) -> bytes:
