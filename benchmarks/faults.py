@@ -223,8 +223,17 @@ def severed(server: Server, load: Load, seconds: float) -> None:
 
 
 def read_only(server: Server, load: Load, seconds: float) -> None:
-    """PostgreSQL takes no writes for a while, as after a failover to a replica."""
-    assert server.url is not None
+    """The database takes no writes for a while: PostgreSQL as after a failover to a replica, SQLite's files made
+    immutable (which needs root)."""
+    if server.url is None:
+        # Not the -shm: it is mapped into memory, and the system kills who writes to a mapping that became immutable.
+        files = [str(server.folder / name) for name in ("agentsight.db", "agentsight.db-wal")]
+        for sign in "+-":
+            time.sleep(seconds / 2)
+            subprocess.run(["chattr", f"{sign}i", *files], check=True)
+        load.fault_is_over()
+        time.sleep(seconds / 2)
+        return
     for state in ("on", "off"):
         time.sleep(seconds / 2)
         _as_admin(server.url, f"ALTER DATABASE {{name}} SET default_transaction_read_only = {state}")
@@ -271,7 +280,7 @@ FAULTS = {
     "server frozen for 11 s": Fault(frozen),
     "disk takes no more": Fault(full),
     "database held by another": Fault(locked, BOTH),
-    "database read-only": Fault(read_only, POSTGRESQL),
+    "database read-only": Fault(read_only, BOTH),
     "connections terminated": Fault(severed, POSTGRESQL),
     "PostgreSQL restarted": Fault(restarted, POSTGRESQL),
     "clock back and ahead": Fault(set_back, BOTH),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -122,6 +123,35 @@ def test_a_limit_on_files_is_survived(tmp_path: Path) -> None:
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, before)
         until(lambda: send(client, 3).status_code == 200)
         assert stored(agent) == {"c0", "c3"}
+        client.close()
+
+
+def immutable(files: list[Path], sign: str) -> bool:
+    return not subprocess.run(
+        ["chattr", f"{sign}i", *map(str, files)], capture_output=True, check=False
+    ).returncode
+
+
+def test_files_that_take_no_writes_are_said_and_survived(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        agent = server.agent()
+        client = agent.client()
+        assert send(client, 0).status_code == 200
+        files = [tmp_path / "agentsight.db", tmp_path / "agentsight.db-wal"]
+        try:
+            if shutil.which("chattr") is None or not immutable(files, "+"):
+                pytest.skip("needs the right to make files immutable")
+            refused_kindly(send(client, 1))
+            ready = client.get("/readyz")
+            assert ready.status_code == 503, ready.text
+            assert ready.json()["checks"]["writer"] == "the database takes no writes"
+            assert stored(agent) == {"c0"}, "reading goes on"
+        finally:
+            if shutil.which("chattr") is not None:
+                immutable(files, "-")
+        assert client.get("/readyz").status_code == 200, "it finds out without being sent anything"
+        assert send(client, 2).status_code == 200
+        assert stored(agent) == {"c0", "c2"}
         client.close()
 
 
