@@ -28,7 +28,8 @@ class Conversation:
         if item.kind == "feedback":
             self.feedbacks[number] = item
             return
-        self.fields["ended_at"] = max(self.fields["ended_at"], item.timestamp)
+        # None: it began when it came, and by which clock is asked afterwards.
+        self.fields["ended_at"] = max(self.fields["ended_at"] or 0, item.timestamp)
         if item.kind == "token_usage":
             self.usage.append(item)
             return
