@@ -18,6 +18,7 @@ import tempfile
 import time
 import uuid
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from agentsight.server.store.append import uuid7
@@ -124,6 +125,22 @@ def client(port: int, key: str, seed: int, items: int, bodies: int, rate: float 
         if answer.status != 200:
             refused += 1
     results.put((len(latencies) - refused, refused, time.perf_counter() - began, latencies))
+
+
+def settle(served: Served) -> None:
+    """Wait until the server rests: what follows must not share the machine with it."""
+
+    def spent() -> int:
+        words = Path(f"/proc/{served.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(words[11]) + int(words[12])
+
+    before = spent()
+    for _ in range(60):
+        time.sleep(0.5)
+        now = spent()
+        if now - before <= 2:  # hundredths of a second
+            return
+        before = now
 
 
 def load(
@@ -280,9 +297,11 @@ def main() -> None:
         cases = []
         with serving(engine) as served:
             load(served, 2, 27, 1.0)  # warm
+            settle(served)
             before = bare.measure(BARE_ITEMS)
             for clients, items in CASES:
                 case = load(served, clients, items, arguments.seconds)
+                settle(served)
                 # A machine's speed changes by the minute: each case is held against what came right before and after.
                 after = bare.measure(max(BARE_ITEMS, int(case["items_per_second"] * arguments.seconds)))
                 case["share_of_bare"] = case["items_per_second"] / statistics.mean((before, after))

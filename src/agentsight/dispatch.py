@@ -36,6 +36,7 @@ class Dispatch:
         self.outbox = outbox
         self.transport = transport
         self.background: BackgroundSender | None = None
+        self.trouble: str | None = None  # why the last send_tracked_data left something
         self.given_up = 0  # items that were not sent when the process ended
         self._unseen: dict[str, int] = {}  # what the background sent since somebody last looked
         _every.add(self)
@@ -75,6 +76,8 @@ class Dispatch:
             return
         with self.outbox.lock:
             if self.outbox.spool is None:
+                for lane in list(self.outbox.waiting.values()):
+                    lane.fix_times()
                 self.outbox.spool = spool
 
     def send(
@@ -95,7 +98,11 @@ class Dispatch:
         from agentsight.delivery import empty_report
 
         outbox = self.outbox
-        environment = self._check()
+        try:
+            environment = self._check()
+        except AgentSightError as error:
+            self.trouble = str(error)
+            raise
         deadline = time.monotonic() + (self.config.timeout if timeout is None else timeout)
         while not (parcels := outbox.take(lanes)):
             if not outbox.is_flying(lanes):
@@ -107,6 +114,7 @@ class Dispatch:
             owed = True
         others = [] if lanes is None else outbox.take(list(outbox.adopted.values()))
         delivery = self._fly(parcels, environment, deadline, time.sleep, others)
+        self.trouble = delivery.blocked
         if lanes is None:
             self._leave_word(parcels, delivery)
         return self._tell(delivery.report(), lanes)
@@ -160,7 +168,7 @@ class Dispatch:
         unsent = outbox.count()
         lost = sum(outbox.report_losses().values())
         if unsent:
-            log().warning("unsent items: %d (%s)", unsent, problem)
+            log().warning("AgentSight: unsent items: %d (%s)", unsent, problem)
         return {"sent": max(before - unsent, 0), "unsent": unsent, "lost": lost}
 
     def _check(self) -> str:
@@ -244,7 +252,7 @@ class Dispatch:
 def _at_exit() -> None:
     """Send what the background sender has not sent yet; of everything else say that it was not sent."""
     deadline = time.monotonic() + EXIT_SECONDS
-    unsent = 0
+    unsent, why = 0, "send_tracked_data was not called after them"
     for dispatch in list(_every):
         outbox = dispatch.outbox
         count = outbox.count()
@@ -257,9 +265,10 @@ def _at_exit() -> None:
             dispatch.finish(max(deadline - time.monotonic(), 0.05))
         elif outbox.spool is None:
             unsent += count
+            why = dispatch.trouble or why
         dispatch.given_up = outbox.count()
     if unsent:
-        log().warning("unsent items at exit: %d (send_tracked_data was not called after them)", unsent)
+        log().warning("AgentSight: unsent items at exit: %d (%s)", unsent, why)
 
 
 at_exit(_at_exit)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Lane", "Parcel", "merge"]
 
 _SECOND = 1_000_000_000  # ns
+if TYPE_CHECKING:
+    _Tuple = tuple[Any, ...]
+else:
+    _Tuple = tuple
 
 
 class Lane:
@@ -53,7 +57,7 @@ class Lane:
         self.announced = False  # the conversation itself waits to be sent
         self.queued = False  # stands in outbox.waiting
         self.flights = 0  # senders that have items of this lane under way
-        self.last_ns = 0  # of the newest item that has its time for good
+        self.last_ns = outbox.newest_ns  # of the newest item that has its time for good
         self.left = False  # its `with` block has ended
         self.opened_ns = time.time_ns()
         self.places: weakref.WeakSet[Any] = weakref.WeakSet()  # contexts where it is current
@@ -82,29 +86,46 @@ class Lane:
         Times rise strictly within a conversation: two calls within a microsecond, or a clock that was set back by
         less than a second, do not change the order of a transcript.
         """
-        last = self.last_ns
-        if last // 1000 >= ns // 1000 and last - ns < _SECOND:
-            ns = (last // 1000 + 1) * 1000
-        self.last_ns = ns
+        self.last_ns = ns = _after(self.last_ns, ns)
+        # A lane lives as long as somebody works with it; the next one of the same conversation goes on from here.
+        if ns > self.outbox.newest_ns:
+            self.outbox.newest_ns = ns
         return ns
 
     def take_items(self) -> list[tuple[Any, ...] | Prepared]:
         """Take what waits, in order, with the outbox's lock: who takes first has the earlier items."""
         taken: list[tuple[Any, ...] | Prepared] = []
         for _ in range(len(self.items)):
-            item = self.items.popleft()
-            if isinstance(item, tuple):
-                ns = self.rising(item[1])
-                if ns != item[1]:
-                    item = (item[0], ns, *item[2:])
-            taken.append(item)
+            try:
+                item = self.items.popleft()
+            except IndexError:  # a signal handler that sends came in between
+                break
+            # What was taken before and came back keeps the time that it was given then.
+            taken.append(Timed((item[0], self.rising(item[1]), *item[2:])) if type(item) is tuple else item)
         return taken
+
+    def fix_times(self) -> None:
+        """Give what waits its times now, with the outbox's lock: what follows gets its own at once."""
+        self.items.extendleft(reversed(self.take_items()))
+
+    def preview(self) -> list[tuple[Any, ...] | Prepared]:
+        """What waits, as it would be taken now."""
+        last, seen = self.last_ns, []
+        for item in list(self.items):
+            if type(item) is tuple:
+                last = _after(last, item[1])
+                item = (item[0], last, *item[2:])
+            seen.append(item)
+        return seen
 
     def tokens(self) -> tuple[int, int, int, int]:
         """Tokens tracked since the last send: prompt, completion, total, embedding."""
         with self.outbox.lock:
             for _ in range(len(self.counts)):
-                more = self.counts.popleft()
+                try:
+                    more = self.counts.popleft()
+                except IndexError:  # a signal handler that tracks came in between
+                    break
                 sums = self.sums
                 self.sums = (sums[0] + more[0], sums[1] + more[1], sums[2] + more[2], sums[3] + more[3])
             return self.sums
@@ -144,6 +165,18 @@ class Lane:
     def is_open(self) -> bool:
         """Current somewhere, or unsent and its `with` block, if there was one, has not ended."""
         return len(self.places) > 0 or (not self.left and (self.queued or self.flights > 0))
+
+
+class Timed(_Tuple):
+    """An item that has its time for good."""
+
+    __slots__ = ()
+
+
+def _after(last: int, ns: int) -> int:
+    if last // 1000 >= ns // 1000 and last - ns < _SECOND:
+        return (last // 1000 + 1) * 1000
+    return ns
 
 
 def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class Outbox:
         self.bytes = 0
         self.flying = 0  # parcels under way
         self.aloft = 0  # items in them
+        self.newest_ns = 0  # the newest time that an item was given
         self.lost: dict[str, int] = {}
         self.woken = 0  # the count at which the background sender was last woken for a batch
         self.mark = 0  # the count at which something has to be done

@@ -24,7 +24,7 @@ def summarise(conversation_id: str | None, lanes: Iterable[Lane]) -> dict[str, A
     summary = {"conversation": 0, **dict.fromkeys(COUNTS, 0)}
     for lane in lanes:
         with lane.outbox.lock:
-            prepared, waiting, announced = list(lane.backlog), lane.items.copy(), lane.announced
+            prepared, waiting, announced = list(lane.backlog), lane.preview(), lane.announced
         if announced:
             summary["conversation"] += 1
             data = {"conversation_id": lane.conversation_id, **lane.known}

@@ -15,7 +15,7 @@ import pytest
 
 from agentsight.server.analytics.duckdb_engine import DuckEngine
 from agentsight.server.analytics.engine import TABLES, Engine
-from agentsight.server.analytics.projector import Projector
+from agentsight.server.analytics.projector import Projector, rest_after
 from agentsight.server.store import append, changes, conversations
 from agentsight.server.store.append import NewConversation, NewItem, next_revision
 from agentsight.server.store.database import Database
@@ -258,6 +258,15 @@ def test_who_waits_is_woken_when_it_is_there(database: Database, agent: int, pro
         projector.stop()
 
 
+@pytest.mark.parametrize("took", [0.0, 0.001, 0.05, 0.3, 2.0])
+def test_it_rests_longer_when_ingest_is_pressed(took: float) -> None:
+    for more in (True, False):
+        pressed, idle = rest_after(took, more, True), rest_after(took, more, False)
+        assert pressed >= max(idle, 0.1)
+        assert took / (took + pressed) <= (1 / 7 + 0.001 if took <= 0.5 else 0.5)
+    assert rest_after(took, True, False) == 0, "what lies behind is caught up with at once"
+
+
 def test_while_it_makes_way_for_ingest_it_still_follows_and_hurries_for_a_reader(
     database: Database, agent: int, engine: Engine
 ) -> None:
@@ -293,7 +302,7 @@ _FOLLOWER = """
 import sys
 from pathlib import Path
 from agentsight.server.analytics.duckdb_engine import DuckEngine
-from agentsight.server.analytics.projector import Projector
+from agentsight.server.analytics.projector import Projector, rest_after
 from agentsight.server.store.database import Database
 
 engine = DuckEngine(Path(sys.argv[2]), threads=1)

@@ -7,10 +7,12 @@ import contextlib
 import contextvars
 import functools
 import random
+import signal
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -201,19 +203,91 @@ def test_senders_and_trackers_at_the_same_time_lose_and_double_nothing(
     assert tracker._outbox.gone == next(tracker._outbox.tick)
 
 
+@pytest.mark.parametrize("named", [True, False])
 def test_what_is_sent_later_comes_later_also_when_the_clock_stands_still(
-    server: CaptureServer, tracker: ConversationTracker, monkeypatch: pytest.MonkeyPatch
+    server: CaptureServer, tracker: ConversationTracker, monkeypatch: pytest.MonkeyPatch, named: bool
 ):
     now = 1_780_000_000_000_000_000
     monkeypatch.setattr("agentsight.tracking.time_ns", lambda: now)
-    tracker.get_or_create_conversation("still")
+    if not named:
+        tracker.get_or_create_conversation("still")
+    name = "still" if named else None
     for number in range(200):
-        tracker.track_human_message(f"still {number}")
+        tracker.track_human_message(f"still {number}", conversation_id=name)
         if number % 50 == 49:
-            tracker.send_tracked_data()
+            tracker.send_tracked_data(name)
         if number == 120:
             now -= 400_000_000  # and is set back by a little
     send_rest(tracker)
     in_order = sorted(server.items["still"], key=lambda item: str(item["timestamp"]))
     assert [item["content"] for item in in_order] == [f"still {number}" for number in range(200)]
     assert len({item["timestamp"] for item in in_order}) == 200
+
+
+def test_what_could_not_be_prepared_keeps_its_times_and_its_place(
+    server: CaptureServer, tracker: ConversationTracker, monkeypatch: pytest.MonkeyPatch
+):
+    now = 1_780_000_000_666_666_000
+    monkeypatch.setattr("agentsight.tracking.time_ns", lambda: now)
+    tracker.get_or_create_conversation("c")
+    for number in range(3):
+        tracker.track_human_message(f"c {number}")
+        now += 200_000_000
+    with monkeypatch.context() as patch:
+        patch.setattr("agentsight.wire.prepare", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tracker.send_tracked_data()
+    tracker.track_human_message("c 3")
+    send_rest(tracker)
+    times = [str(item["timestamp"])[20:26] for item in server.items["c"]]
+    assert times == ["666666", "866666", "066666", "266666"]
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_spool_that_is_opened_later_does_not_overtake_what_waits(
+    server: CaptureServer, tracker: ConversationTracker, tmp_path: Path
+):
+    tracker.get_or_create_conversation("c")
+    tracker.track_human_message("c 0")
+    tracker.track_human_message("c 1")
+    tracker.configure(spool_dir=str(tmp_path))
+    tracker.track_human_message("c 2")
+    send_rest(tracker)
+    in_order = sorted(server.items["c"], key=lambda item: str(item["timestamp"]))
+    assert [item["content"] for item in in_order] == ["c 0", "c 1", "c 2"]
+
+
+def test_the_summary_shows_the_times_that_are_sent(
+    server: CaptureServer, tracker: ConversationTracker, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("agentsight.tracking.time_ns", lambda: 1_780_000_000_000_000_000)
+    tracker.get_or_create_conversation("c")
+    for number in range(3):
+        tracker.track_human_message(f"c {number}")
+    shown = [item["timestamp"] for item in tracker.get_tracked_data_summary()["items"][1:]]
+    send_rest(tracker)
+    assert shown == [item["timestamp"] for item in server.items["c"]]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signals")
+def test_a_signal_handler_may_track_tokens(tracker: ConversationTracker):
+    tracker.get_or_create_conversation("c")
+    seen = 0
+
+    def handler(*_: object) -> None:
+        nonlocal seen
+        seen += 1
+        tracker.track_token_usage(1, 0)
+        tracker.get_token_usage()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+    try:
+        while seen < 300:
+            tracker.track_token_usage(1, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

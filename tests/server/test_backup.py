@@ -213,7 +213,7 @@ def test_restore_refuses_to_overwrite_and_sets_aside_when_forced(
     file = tmp_path / "all.tar"
     done(run("backup", file, *place(source)))
     held = refused(run("restore", file, *place(source)))
-    assert "another server" in held
+    assert "a server" in held
     before = content(source.database_url or sqlite(source.data_dir))
     agent: Agent = source.concierge  # type: ignore[attr-defined]
     with agent.client() as client:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import gc
 import gzip
 import json
 import uuid
+from types import FunctionType, ModuleType
 from typing import Any
 
 import httpx
 import pytest
 
+from agentsight.server.ingest.batch import Batch
+from agentsight.server.ingest.normalise import Normaliser
+from agentsight.server.ingest.wire import MessageIn
 from tests.serving import Agent, ServerProcess
 
 
@@ -455,3 +460,17 @@ def test_a_form_with_bad_fields_names_them(client: httpx.Client) -> None:
     )
     assert empty.status_code == 400
     assert client.get("/api/conversations/").json()["count"] == 0
+
+
+def test_what_waits_for_its_answer_does_not_hold_what_was_sent() -> None:
+    items = [{"type": "message", "sender": "agent", "content": f"Hi {number}"} for number in range(20)]
+    body = json.dumps({"conversations": [{"conversation_id": "c", "items": items}]}).encode()
+    batch = Batch(Normaliser(lambda address: None), body)
+    assert len(batch.accepted[0].items) == 20
+    things, seen = [batch], set[int]()
+    while things:
+        thing = things.pop()
+        assert not isinstance(thing, MessageIn)
+        if id(thing) not in seen and not isinstance(thing, (type, ModuleType, FunctionType)):
+            seen.add(id(thing))
+            things.extend(gc.get_referents(thing))

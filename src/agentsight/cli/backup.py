@@ -42,6 +42,8 @@ def backup(file: str, no_files: bool, **given: Any) -> None:
                     sys.stdout.buffer.flush()
                 else:
                     target = Path(file)
+                    if not target.absolute().parent.is_dir():
+                        raise BackupError(f"the folder {target.absolute().parent} does not exist")
                     with whole_file(target) as draft, draft.open("wb") as raw:
                         made = make(
                             database, files, raw, folder=target.parent, compressed=compressed, progress=moved

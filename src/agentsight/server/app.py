@@ -147,7 +147,11 @@ def _outage(request: AnyRequest, error: Exception) -> Response[bytes]:
 
 
 def _http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
-    details = {404: "there is nothing at this address", 413: "the body is too large"}
+    details = {
+        404: "there is nothing at this address",
+        405: "this address takes another method",
+        413: "the body is too large",
+    }
     detail = details.get(error.status_code) or error.detail or "the request was refused"
     tally.note_refusal(request, RequestError(error.status_code, {"detail": detail}))
     return _answer(error.status_code, {"detail": detail}, dict(error.headers or {}))

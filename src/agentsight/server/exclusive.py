@@ -36,7 +36,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         self._file: int | None = None
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # customers' words lie there
         except OSError as error:
             raise FolderInUse(f"cannot create the data folder {folder}: {error.strerror}") from None
         try:
@@ -57,7 +57,7 @@ class FolderLock:
             os.close(file)
             who = f" (process {holder})" if holder.isdigit() else ""
             raise FolderInUse(
-                f"another server{who} runs on {folder}: stop it, or choose another --data-dir"
+                f"a server{who} runs on {folder}: stop it, or choose another --data-dir"
             ) from None
         try:
             os.ftruncate(file, 0)

@@ -96,7 +96,7 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
     traffic: Traffic | None = request.scope.get("agentsight.traffic")  # type: ignore[assignment]
     lines = [*_own(services), *(_traffic(traffic) if traffic is not None else ())]
     lines += await asyncio.to_thread(lambda: [*_process(), *_sizes(services.database)])
-    return Response("\n".join(lines).encode() + b"\n", media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response("\n".join(lines).encode() + b"\n", media_type="text/plain; version=0.0.4")
 
 
 def _check_reader(request: AnyRequest, token: str | None, services: Services) -> None:
@@ -198,14 +198,18 @@ def _sizes(database: Database) -> Iterator[str]:
 def _process() -> Iterator[str]:
     """The names under which every Prometheus client reports its process."""
     used = time.process_time()
+    yield "# HELP process_cpu_seconds_total Processor time used, in seconds."
     yield "# TYPE process_cpu_seconds_total counter"
     yield f"process_cpu_seconds_total {used:.2f}"
+    yield "# HELP process_start_time_seconds When the process began, in seconds since 1970."
     yield "# TYPE process_start_time_seconds gauge"
     yield f"process_start_time_seconds {_STARTED:.2f}"
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text().split()[1])
+        yield "# HELP process_resident_memory_bytes Memory in use."
         yield "# TYPE process_resident_memory_bytes gauge"
         yield f"process_resident_memory_bytes {pages * os.sysconf('SC_PAGE_SIZE')}"
+        yield "# HELP process_open_fds Open files and connections."
         yield "# TYPE process_open_fds gauge"
         yield f"process_open_fds {sum(1 for _ in Path('/proc/self/fd').iterdir())}"
 

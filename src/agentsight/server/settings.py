@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -70,6 +71,12 @@ class Settings:
     max_requests: int = _setting(
         400, "Requests to the API served at once before new ones are answered with 429."
     )
+
+    def __post_init__(self) -> None:
+        if self.public_url is not None and not re.match(r"https?://[^/\s]", self.public_url):
+            raise SettingsError(
+                f"public_url: takes an address such as https://stats.example.com, not {self.public_url!r}"
+            )
 
     @property
     def sqlalchemy_url(self) -> str:

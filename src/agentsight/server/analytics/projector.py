@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 # Between two batches, so that a conversation that grows by the second is not taken up for each item ...
 REST_SECONDS = 0.1
-# ... and following never takes more than a third of one core from ingest, unless a reader is waiting.
+# ... and following takes a third of one core from ingest, unless a reader is waiting or a batch takes very long.
 REST_SHARE = 2.0
 LONGEST_REST = 0.5
-# ... and when more is sent than can be written at once, at most a seventh: figures may come later, events may not.
+# ... and a seventh when more is sent than can be written at once: figures may come later, events may not.
 REST_SHARE_MAKING_WAY = 6.0
 LONGEST_REST_MAKING_WAY = 3.0
 LONGEST_TROUBLE = 30.0
@@ -176,11 +176,8 @@ class Projector:
             except Exception as error:
                 trouble = self._report(error, trouble)
                 continue
-            took = time.monotonic() - begun
-            if done and self.make_way():
-                self._rest(min(took * REST_SHARE_MAKING_WAY, LONGEST_REST_MAKING_WAY))
-            elif done and not more:
-                self._rest(min(max(REST_SECONDS, took * REST_SHARE), LONGEST_REST))
+            if done:
+                self._rest(rest_after(time.monotonic() - begun, more, self.make_way()))
             if not more:
                 self._wake.wait(POLL_SECONDS)
 
@@ -210,6 +207,13 @@ class Projector:
         except AnalyticsError:
             return False
         return True
+
+
+def rest_after(took: float, more: bool, make_way: bool) -> float:
+    """Seconds to pause after a batch that took so many; `more`: there is more to follow at once."""
+    if make_way:
+        return max(REST_SECONDS, min(took * REST_SHARE_MAKING_WAY, LONGEST_REST_MAKING_WAY))
+    return 0.0 if more else min(max(REST_SECONDS, took * REST_SHARE), LONGEST_REST)
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, get_args
 
@@ -79,13 +78,13 @@ class BatchOutcome(msgspec.Struct):
 
 
 class _Waiting(msgspec.Struct):
-    """An accepted conversation until its answer: its outcome and, in the order in which they were sent, its items
-    with the outcomes of those that are judged already. None for all of them: every one was accepted."""
+    """An accepted conversation until its answer: its outcome and, where some of its items were refused, the outcomes
+    of those that were kept; else the ids and types of all. What was sent is not held: it may be large."""
 
     outcome: ConversationOutcome
-    sent: Sequence[wire.ItemIn]
-    judged: list[ItemOutcome] | None = None
-    kept: list[ItemOutcome] = []
+    ids: list[str | None]
+    tags: list[str]
+    kept: list[ItemOutcome] | None = None
 
 
 class Batch:
@@ -135,7 +134,9 @@ class Batch:
             self._judge(given, outcomes, [*zip(outcomes, sent, strict=True)])
             return
         outcome = ConversationOutcome(given.conversation_id, None, False, True, None, [])
-        self._accept(fields, _Waiting(outcome, sent))
+        self._accept(
+            fields, _Waiting(outcome, [item.id for item in sent], [_TAGS[type(item)] for item in sent])
+        )
 
     def _take_loose(self, raw: msgspec.Raw) -> None:
         outcomes: list[ItemOutcome] = []
@@ -186,7 +187,7 @@ class Batch:
                 each.errors = error.errors
         fields.items = items
         outcome = ConversationOutcome(given.conversation_id, None, False, True, None, outcomes)
-        self._accept(fields, _Waiting(outcome, (), outcomes, kept))
+        self._accept(fields, _Waiting(outcome, [], [], kept))
 
     def _fields(self, given: wire.ConversationIn) -> NewConversation:
         fields = self.normaliser.conversation(given)
@@ -211,11 +212,11 @@ class Batch:
         for stored, waiting in zip(appended, self._waiting, strict=True):
             outcome = waiting.outcome
             outcome.id, outcome.created = stored.id, stored.created
-            if waiting.judged is None:
+            if waiting.kept is None:
                 outcome.items = [
-                    ItemOutcome(index, number, item.id, _TAGS[type(item)], True, duplicate)
-                    for index, (item, (number, duplicate)) in enumerate(
-                        zip(waiting.sent, stored.items, strict=True)
+                    ItemOutcome(index, number, uuid, tag, True, duplicate)
+                    for index, (uuid, tag, (number, duplicate)) in enumerate(
+                        zip(waiting.ids, waiting.tags, stored.items, strict=True)
                     )
                 ]
                 continue

@@ -92,7 +92,7 @@ def tracked(given: wire.TrackIn, normaliser: Normaliser) -> list[NewItem]:
                 items.append(_named(normaliser, message, now, field))
         return items
     if given.content is None:
-        raise Invalid({"content": ["is required"]})
+        raise Invalid({"content": ["is required, or question and answer"]})
     if given.sender is None:
         raise Invalid({"sender": ["is required: end_user, agent or system"]})
     message = wire.MessageIn(given.sender, given.content, None, given.timestamp, given.metadata)

@@ -18,7 +18,7 @@ from agentsight.server.store.ledger import Counts
 from agentsight.server.store.writer import Tally
 
 _REFUSED = frozenset({400, 404, 408, 413, 415, 422})
-_KNOWN = frozenset(
+_KNOWN = frozenset({"conversations"}) | frozenset(
     name
     for kind in vars(wire).values()
     if isinstance(kind, type) and hasattr(kind, "__struct_fields__")

@@ -103,7 +103,7 @@ class Database:
         """
         if self.path is not None:
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # customers' words lie there
             except OSError as error:
                 raise StoreError(
                     f"cannot create the data folder {self.path.parent}: {error.strerror}"
