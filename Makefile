@@ -28,8 +28,9 @@ $(STATIC)/.built: $(VENV)/.installed $(WEB_SOURCES)
 demo: setup web
 	$(BIN)/agentsight demo --host $(HOST) --port $(PORT)
 
+# Side by side, a file on one worker: what a file shares (servers, a signed-in browser) is made once.
 test: setup web
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup web
 	$(BIN)/ruff check .

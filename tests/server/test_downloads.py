@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from agentsight.server.store.conversations import Filters
 from agentsight.server.store.database import Database
 from tests.serving import Agent, ServerProcess
 
+_numbers = itertools.count(1)
 DAY = {
     "happened": "message",
     "happened_after": "2026-08-02T22:00:00Z",
@@ -24,7 +26,7 @@ DAY = {
 
 def filled(server: ServerProcess) -> Agent:
     """An agent with a talk over two days, another of the second day, and one that begins on the third."""
-    agent = server.agent(f"Čuvar “{server.data_dir.name}” {id(object())}")
+    agent = server.agent(f"Čuvar “{server.data_dir.name}” {next(_numbers)}")
     talks = {
         "two-days": ["2026-08-02T21:59:59Z", "2026-08-02T22:00:00Z", "2026-08-03T21:59:59Z"],
         "one-day": ["2026-08-03T10:00:00Z"],
