@@ -179,6 +179,67 @@ def test_files_as_base64_come_back_byte_for_byte(client: httpx.Client) -> None:
     assert message["attachments"][0]["id"] == stored["id"]
 
 
+def test_files_join_the_message_whose_number_is_given(server: ServerProcess, client: httpx.Client) -> None:
+    sent = {"conversation_id": "c1", "content": "See this", "sender": "end_user", "metadata": {"a": 1}}
+    written = client.post("/api/track/", json=sent).json()
+    number, place = written["id"], written["conversation"]
+    file = {"filename": "a.txt", "mime_type": "text/plain", "data": base64.b64encode(b"first").decode()}
+    # Twice, as a client does whose first answer was lost.
+    for name in ({"conversation": place}, {"conversation_id": "c1"}):
+        body = name | {"message": number, "attachments": [file], "metadata": {"a": 2, "b": 3}}
+        joined = client.post("/api/attachments/", json=body)
+        assert joined.status_code == 201, joined.text
+        assert (joined.json()["message_id"], joined.json()["sender"]) == (number, "end_user")
+        assert [each["filename"] for each in joined.json()["attachments"]] == ["a.txt"]
+    form = {"conversation": str(place), "message": str(number), "sender": "agent"}
+    second = {"attachment_0": ("b.txt", b"second", "text/plain")}
+    assert client.post("/api/attachments/", data=form, files=second).json()["message_id"] == number
+    [message] = conversation(client, place)["messages"]
+    assert (message["content"], message["sender"]) == ("See this", "end_user")
+    assert message["metadata"] == {"a": 1, "b": 3}
+    assert [httpx.get(each["file_url"]).text for each in message["attachments"]] == ["first", "second"]
+    # A text beside files is one as ever.
+    texted = client.post(
+        "/api/attachments/", json={"conversation": place, "message": "No. 12", "attachments": [file]}
+    )
+    assert texted.json()["message_id"] != number
+    assert [each["content"] for each in conversation(client, place)["messages"]] == ["See this", "No. 12"]
+
+
+def test_files_join_no_message_of_anybody_else(
+    server: ServerProcess, agent: Agent, client: httpx.Client
+) -> None:
+    def write(to: httpx.Client, name: str) -> dict[str, Any]:
+        body = {"conversation_id": name, "content": "mine", "sender": "agent"}
+        return dict(to.post("/api/track/", json=body).json())
+
+    mine = write(client, "c1")
+    elsewhere = write(client, "c2")
+    click = {"conversation_id": "c1", "button_event": "e", "label": "l", "value": "v"}
+    button = client.post("/api/buttons/", json=click).json()
+    with server.agent().client() as other:
+        theirs = write(other, "c1")
+    file = {"filename": "a.txt", "mime_type": "text/plain", "data": base64.b64encode(b"x").decode()}
+    for number in (elsewhere["id"], theirs["id"], button["id"], 0, -1, 2**58):
+        for name in ({"conversation": mine["conversation"]}, {"conversation_id": "c1"}):
+            body = name | {"message": number, "attachments": [file]}
+            answer = client.post("/api/attachments/", json=body)
+            assert answer.status_code == 404, answer.text
+            form = {key: str(value) for key, value in body.items() if key != "attachments"}
+            files = {"attachment_0": ("a.txt", b"x", "text/plain")}
+            if number >= 0:
+                assert client.post("/api/attachments/", data=form, files=files).status_code == 404
+    body = {"conversation_id": "never", "message": mine["id"], "attachments": [file]}
+    assert client.post("/api/attachments/", json=body).status_code == 404
+    assert client.get("/api/conversations/", params={"conversation_id": "never"}).json()["count"] == 0
+    for place in (mine["conversation"], elsewhere["conversation"]):
+        assert client.get(f"/api/conversations/{place}/attachments/").json()["total_attachments"] == 0
+    # A key that is public may not try numbers.
+    with agent.client("ingest") as public:
+        refused = public.post("/api/attachments/", json={"message": mine["id"], "attachments": [file]})
+    assert (refused.status_code, list(refused.json())) == (400, ["conversation_id"])
+
+
 def test_files_as_a_form_keep_their_order(client: httpx.Client) -> None:
     files = {f"attachment_{n}": (f"{n}.txt", f"file {n}".encode(), "text/plain") for n in (0, 1, 2, 10)}
     fields = {"conversation": "None", "conversation_id": "c1", "sender": "end_user", "mode": "form_data",

@@ -150,7 +150,10 @@ _MULTIPART = {
         "conversation_id": {"type": "string", "description": "The text id"},
         "sender": {"type": "string", "enum": ["end_user", "agent", "system"], "default": "end_user"},
         "mode": {"type": "string", "enum": ["base64", "form_data"]},
-        "message": {"type": "string"},
+        "message": {
+            "type": "string",
+            "description": "The integer id of the message that the files belong to, else a text beside them",
+        },
         "metadata": {"type": "string", "description": "A JSON object as text"},
         "timestamp": {"type": "string", "format": "date-time"},
         "attachment_0": {"type": "string", "format": "binary"},

@@ -214,23 +214,40 @@ class StoredAttachments(msgspec.Struct):
     | {"doc": Doc("Write files", "Writing", wire.AttachmentsCall, {201: StoredAttachments}, multipart=True)},
 )
 async def write_attachments(request: AnyRequest) -> Response[bytes]:
-    """Files as base64 in JSON, or as a multipart form with files `attachment_0`, `attachment_1`…"""
+    """Files as base64 in JSON, or as a multipart form with files `attachment_0`, `attachment_1`…
+
+    With `message` as the integer id of a message of the conversation (also as digits) the files join that message,
+    whose sender and time stay; other text is the text of a message of their own.
+    """
     services = services_of(request)
     normaliser = Normaliser(services.places.lookup)
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         services.writer.check_room()
-        target, new = await single.multipart_attachments(request, normaliser)
+        target, new, message_number = await single.multipart_attachments(request, normaliser)
     else:
         services, given = await _read(request, _Decoders.attachments)
-        target = single.reference(given)
+        message_number = single.message_number(given.message)
+        target = single.reference(given) if message_number is None else single.place_of_message(given)
+        caption = given.message if message_number is None and isinstance(given.message, str) else None
         item = wire.AttachmentsIn(
-            given.attachments, given.sender, None, given.timestamp, given.message, given.metadata
+            given.attachments, given.sender, None, given.timestamp, caption, given.metadata
         )
         size = sum(len(each.data) for each in given.attachments)
         new = await aside(size, lambda: normaliser.item(item, times.now()))
-    target.items = [new]
+    if target is None and viewer_of(request).role == "ingest":
+        # A message's number alone can be guessed; the text id of its conversation cannot.
+        raise Invalid({"conversation_id": ["is required"]})
     await _keep_files(services, normaliser)
-    written = await _store(request, services, _agent(request), target)
+    agent_id = _agent(request)
+    if message_number is not None:
+        written = await services.write(
+            lambda connection, _: single.join(connection, agent_id, target, message_number, new),
+            tally=tally.of_files(_key(request)),
+        )
+    else:
+        assert target is not None
+        target.items = [new]
+        written = await _store(request, services, agent_id, target)
     message = shapes.message(written.entries[0], file_links(request))
     row = written.conversation
     answer = StoredAttachments(

@@ -15,12 +15,13 @@ from agentsight.server.errors import Invalid, not_found
 from agentsight.server.ingest import wire
 from agentsight.server.ingest.normalise import Normaliser
 from agentsight.server.requests import AnyRequest, aside
-from agentsight.server.store import append, conversations, times, transcripts
+from agentsight.server.store import amend, append, conversations, times, transcripts
 from agentsight.server.store.append import Appended, NewConversation, NewItem
 from agentsight.server.store.conversations import ConversationRow
 from agentsight.server.store.schema import ATTACHMENTS
 
 _json_object = msgspec.json.Decoder(dict[str, Any])
+_NONE = frozenset({"", "None", "null"})
 
 
 def reference(given: wire.Reference) -> NewConversation:
@@ -32,10 +33,10 @@ def reference(given: wire.Reference) -> NewConversation:
     number = given.conversation
     if isinstance(number, str):
         text = number.strip()
-        if text in {"", "None", "null"}:
+        if text in _NONE:
             number = None
-        elif text.isascii() and text.isdigit() and len(text) < 19:
-            number = int(text)
+        elif (digits := _number(text)) is not None:
+            number = digits
         else:
             raise Invalid({"conversation": ["takes the integer id; put a text id into conversation_id"]})
     if number is not None:
@@ -48,6 +49,26 @@ def reference(given: wire.Reference) -> NewConversation:
     if len(name) > fields.NAME_LENGTH:  # a form's fields come unchecked
         raise Invalid({"conversation_id": [f"takes at most {fields.NAME_LENGTH} characters"]})
     return NewConversation(conversation_id=clean("conversation_id", name))
+
+
+def message_number(message: int | str | None) -> int | None:
+    """The number of the message that files belong to; None where `message` is a text or absent."""
+    return _number(message.strip()) if isinstance(message, str) else message
+
+
+def place_of_message(given: wire.Reference) -> NewConversation | None:
+    """The conversation that a call with a message's number names; None: the message's own, whichever it is.
+
+    Clients that know no number of the conversation write "None" into both fields.
+    """
+    names = (given.conversation, given.conversation_id)
+    if all(each is None or (isinstance(each, str) and each.strip() in _NONE) for each in names):
+        return None
+    return reference(given)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 class Written(msgspec.Struct):
@@ -73,6 +94,43 @@ def write(connection: Connection, attempt: int, agent_id: int, given: NewConvers
     entries = transcripts.entries_by_id(connection, numbers) if numbers else []
     feedbacks = [each for each in transcripts.feedback_of(connection, [row.id]) if each.id in numbers]
     return Written(row, stored.created, entries, feedbacks)
+
+
+def join(
+    connection: Connection, agent_id: int, named: NewConversation | None, number: int, item: NewItem
+) -> Written:
+    """Add the item's files and metadata to the message of that number, and read it back with these files alone.
+
+    A file that the message has already, by content and name, is not added again: calls are repeated when their
+    answer was lost. Of the metadata, keys that the message lacks are added.
+
+    Raises:
+        RequestError: 404, there is no such message in the conversation.
+        Invalid: too many files, or too much metadata.
+    """
+    found = transcripts.message_of(connection, agent_id, number)
+    row = None if found is None else conversations.get(connection, {agent_id}, found.conversation)
+    if (
+        found is None
+        or row is None
+        or (named is not None and row.id != named.row and row.conversation_id != named.conversation_id)
+    ):
+        raise not_found("no such message in this conversation")
+    there = {(file.sha256, file.filename) for file in found.files}
+    new = [file for file in item.files if (file.sha256, file.filename) not in there]
+    if len(found.files) + len(new) > fields.FILES_PER_ITEM:
+        raise Invalid({"attachments": [f"a message takes at most {fields.FILES_PER_ITEM} files"]})
+    metadata = found.metadata
+    if item.metadata is not None:
+        given, present = _json_object.decode(item.metadata), _json_object.decode(metadata or "{}")
+        if given.keys() - present.keys():
+            metadata = json_text("metadata", given | present)
+    if new or metadata != found.metadata:
+        amend.extend_message(connection, row.id, number, new, metadata)
+    entry = transcripts.entries_by_id(connection, [number])[0]
+    mine = {(file.sha256, file.filename) for file in item.files}
+    entry.files = [file for file in entry.files if (file.sha256, file.filename) in mine]
+    return Written(row, False, [entry], [])
 
 
 def tracked(given: wire.TrackIn, normaliser: Normaliser) -> list[NewItem]:
@@ -110,8 +168,12 @@ def _named(normaliser: Normaliser, message: wire.MessageIn, now: int, field: str
 
 async def multipart_attachments(
     request: AnyRequest, normaliser: Normaliser
-) -> tuple[NewConversation, NewItem]:
-    """The multipart form of attachments: files `attachment_0`, `attachment_1`… beside plain fields."""
+) -> tuple[NewConversation | None, NewItem, int | None]:
+    """The multipart form of attachments: files `attachment_0`, `attachment_1`… beside plain fields.
+
+    Returns:
+        The conversation, what to add to it, and the number of the message that the files belong to, if one is given.
+    """
     form = await request.form()
     values: dict[str, Any] = {}
     files: list[append.NewFile] = []
@@ -130,9 +192,11 @@ async def multipart_attachments(
         raise Invalid({"attachment_0": ["is required: at least one file"]})
     if len(files) > fields.FILES_PER_ITEM:
         raise Invalid({"attachments": [f"takes at most {fields.FILES_PER_ITEM} files"]})
-    named = reference(
-        wire.Reference(conversation=values.get("conversation"), conversation_id=values.get("conversation_id"))
+    call = wire.Reference(
+        conversation=values.get("conversation"), conversation_id=values.get("conversation_id")
     )
+    number = message_number(values.get("message"))
+    named = reference(call) if number is None else place_of_message(call)
     sender = values.get("sender") or "end_user"
     if sender not in ("end_user", "agent", "system"):
         raise Invalid({"sender": [f"takes {fields.CHOICES['sender']}"]})
@@ -144,13 +208,13 @@ async def multipart_attachments(
         _form_time(values.get("timestamp")),
         None,
         ("end_user", "agent", "system").index(sender),
-        _caption(values.get("message")),
+        _caption(values.get("message")) if number is None else None,
         _form_metadata(values.get("metadata")),
         None,
         tuple(files),
         stamped=not values.get("timestamp"),
     )
-    return named, item
+    return named, item, number
 
 
 def _position(part: tuple[str, Any]) -> tuple[int, str]:

@@ -70,6 +70,11 @@ def of_single(key_id: int, given: NewConversation) -> Tally[Written]:
     return key_id, lambda written: Counts(1, int(written.created), items, items, 0, 0, {})
 
 
+def of_files(key_id: int) -> Tally[Written]:
+    """Counts files that joined a message, as one item."""
+    return key_id, lambda _: Counts(1, 0, 1, 1, 0, 0, {})
+
+
 def note_refusal(request: AnyRequest, error: RequestError) -> None:
     """Count a write that was refused as a whole, when it came with a key."""
     if error.status not in _REFUSED:

@@ -193,12 +193,13 @@ class ButtonCall(Reference, kw_only=True):
 
 
 class AttachmentsCall(Reference, kw_only=True):
-    """Files in one call."""
+    """Files in one call. `message`: the number of the message that they belong to, also as digits; other text is
+    the text of a message of their own."""
 
     attachments: Annotated[list[FileIn], Meta(min_length=1, max_length=FILES_PER_ITEM)]
     sender: Sender = "end_user"
     timestamp: datetime | None = None
-    message: LongText | None = None
+    message: int | LongText | None = None
     metadata: Metadata | None = None
     mode: Literal["base64", "form_data"] | None = None
 

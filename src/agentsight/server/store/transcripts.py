@@ -148,6 +148,15 @@ def entries_by_id(connection: Connection, item_ids: Sequence[int]) -> list[Entry
     return list(_with_details(connection, entries, "item", item_ids))
 
 
+def message_of(connection: Connection, agent_id: int, number: int) -> Entry | None:
+    """The agent's message of that number, whoever sent it; None where there is none, or it is another kind of item."""
+    query = _entry.where(
+        items.c.id == number, items.c.agent_id == agent_id, items.c.kind.in_([MESSAGE, ATTACHMENTS])
+    )
+    entries = [Entry(*row) for row in connection.execute(query)] if 0 < number < 2**63 else []
+    return next(_with_details(connection, entries, "item", [number]), None)
+
+
 def _with_details(
     connection: Connection, entries: list[Entry], column: str, values: Sequence[int]
 ) -> Iterator[Entry]:
