@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from agentsight.exceptions import ConfigurationException, InvalidApiKeyException, NoApiKeyException
+from agentsight.validation import ENVIRONMENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ def _choice(*names: str) -> Callable[[Any], str]:
     return parse
 
 
+def _environment(value: Any) -> str:
+    text = getattr(value, "value", value)
+    known = ENVIRONMENTS.get(text.strip().lower()) if isinstance(text, str) else None
+    if known is None:
+        raise ValueError("production or development")
+    return known
+
+
 def _name(value: Any) -> str:
     if isinstance(value, str) and value.strip() and len(value) <= 255:
         return value
@@ -114,8 +123,14 @@ OPTIONS: dict[str, Option] = {
     "environment": Option(
         "AGENTSIGHT_ENVIRONMENT",
         "development",
-        _choice("production", "development"),
+        _environment,
         "`production` or `development`; what conversations count as unless the call says so itself.",
+    ),
+    "strict": Option(
+        "AGENTSIGHT_STRICT",
+        None,
+        _flag,
+        "`1`: a wrong value raises at the call. `0`: it is mended or left out. Default: on in development.",
     ),
     "conversation_id": Option(
         "AGENTSIGHT_CONVERSATION_ID", None, _name, "Conversation used when none is given."
@@ -185,16 +200,70 @@ class Config:
         """An option's value by its name.
 
         Raises:
-            ConfigurationException, InvalidApiKeyException: its environment variable cannot be used.
+            ConfigurationException, InvalidApiKeyException: its environment variable cannot be used, and the
+                option is a key or an address, or `strict` is on. Otherwise the log says so, once, and the
+                default is used.
         """
         value = self._given.get(name)
         if value is not None:
             return value
-        option = OPTIONS[name]
-        text = os.environ.get(option.env) if option.env else None
-        if not text or not text.strip():
-            return option.default
-        return _parse(name, option.env or name, text)
+        if name == "strict":
+            return self._is_strict()
+        try:
+            return _variable(name)
+        except ConfigurationException as problem:
+            if name in _VITAL or self._is_strict():
+                raise
+            default = OPTIONS[name].default
+            _complain(f"{problem}; {f'{default} is used' if default else 'it counts as not set'}")
+            return default
+
+    def check(self) -> None:
+        """Look at all environment variables, before the first use; each is read again when it is needed.
+
+        A wrong key is told when it is needed, a wrong level when something is logged.
+
+        Raises:
+            ConfigurationException: one of them cannot be used, and `strict` is on. Otherwise the log says so.
+        """
+        for name in OPTIONS:
+            if name not in ("api_key", "log_level"):
+                try:
+                    self.get(name)
+                except ConfigurationException as problem:
+                    if self._is_strict():
+                        raise
+                    _complain(f"{problem}; nothing can be sent until that is mended")
+        if self._given.get("strict") is None:
+            try:
+                _variable("strict")
+            except ConfigurationException as problem:
+                if self._is_strict():
+                    raise
+                _complain(f"{problem}; it counts as not set")
+
+    def _is_strict(self) -> bool:
+        """What was given; otherwise off in production, and where the environment cannot be told.
+
+        Somebody who misspells an environment has deployed something, and wants no exceptions from it; whether
+        it is production nobody knows, so that what it tracks does not count as that.
+        """
+        given = self._given.get("strict")
+        if given is not None:
+            return bool(given)
+        try:
+            chosen = _variable("strict")
+            if chosen is not None:
+                return bool(chosen)
+        except ConfigurationException:
+            pass
+        environment = self._given.get("environment")
+        if environment is None:
+            try:
+                environment = _variable("environment")
+            except ConfigurationException:
+                return False
+        return bool(environment == "development")
 
     def options(self) -> dict[str, Any]:
         """All options that constructor or `configure` gave."""
@@ -239,6 +308,27 @@ def _parse(name: str, shown: str, value: Any) -> Any:
         raise ConfigurationException(f"{shown} takes {error}, not {value!r:.80}") from None
 
 
+# Without these nothing is sent. A default in place of a misspelt address might send customers' words to a stranger.
+_VITAL = ("api_key", "endpoint")
+_complained: set[str] = set()
+
+
+def _variable(name: str) -> Any:
+    """An option from its environment variable; the default where it is not set or blank."""
+    option = OPTIONS[name]
+    text = os.environ.get(option.env) if option.env else None
+    if not text or not text.strip():
+        return option.default
+    return _parse(name, option.env or name, text)
+
+
+def _complain(problem: str) -> None:
+    """Log an error, once in the life of the process."""
+    if problem not in _complained:
+        _complained.add(problem)
+        log().error("%s", problem)
+
+
 def set_log_level(level: str) -> None:
     """Set the level of the `agentsight` logger to a name such as `DEBUG`."""
     import logging
@@ -253,7 +343,7 @@ def log() -> logging.Logger:
     logger = logging.getLogger("agentsight")
     if logger.level == logging.NOTSET:
         try:
-            logger.setLevel(Config().log_level)
+            logger.setLevel(_variable("log_level"))
         except ConfigurationException as error:
             logger.setLevel("WARNING")
             logger.warning("%s; WARNING is used", error)

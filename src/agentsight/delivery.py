@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import time
 
-from agentsight.exceptions import ConversationApiException, ConversationNetworkException
+from agentsight.exceptions import (
+    ConfigurationException,
+    ConversationApiException,
+    ConversationNetworkException,
+)
 from agentsight.sender import describe, raise_for
 from agentsight.wire import encode_json, iso, kind_names
 
@@ -98,6 +102,11 @@ class Delivery:
         try:
             answer = self._post(body)
         except ConversationNetworkException as problem:
+            self.blocked = str(problem)
+            return
+        except ConfigurationException as problem:  # of the address
+            if self.transport.config.strict:
+                raise
             self.blocked = str(problem)
             return
         if answer.status == 200:

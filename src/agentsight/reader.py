@@ -5,6 +5,7 @@ from __future__ import annotations
 from agentsight.clients import Client
 from agentsight.exceptions import InvalidConversationDataException
 from agentsight.validation import choice, timestamp, utc_text
+from agentsight.validation import environment as check_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["AgentSightAPI"]
 
 CHOICES = {
-    "environment": ("production", "development"),
     "device": ("desktop", "mobile", "tablet"),
     "feedback_sentiment": ("positive", "neutral", "negative"),
     "feedback_source": ("customer", "platform"),
@@ -117,6 +117,8 @@ class AgentSightAPI(Client):
             "search": search,
             **extra,
         }
+        if environment is not None:
+            given["environment"] = check_environment(environment)
         for field, names in CHOICES.items():
             if given[field] is not None:
                 given[field] = choice(field, given[field], names)

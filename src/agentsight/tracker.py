@@ -21,6 +21,9 @@ from agentsight.validation import (
 from agentsight.validation import (
     conversation_id as check_conversation_id,
 )
+from agentsight.validation import (
+    environment as check_environment,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Conversation", "ConversationTracker"]
 
 DEVICES = ("desktop", "mobile", "tablet")
-ENVIRONMENTS = ("production", "development")
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens")
 
 
@@ -183,8 +185,6 @@ class ConversationTracker(Tracking):
         fields = _fields(
             customer_id, customer_ip_address, device, source, language, name, environment, metadata
         )
-        if "environment" not in fields:
-            self.config.get("environment")  # a wrong variable is better found here than when sending
         lane = self._outbox.lane(chosen)
         lane.announce(fields)
         self._choose(lane)
@@ -293,9 +293,15 @@ class ConversationTracker(Tracking):
             self._transport.close()
 
     def _start(self) -> None:
-        """Before anything is tracked, and again when the settings change: start what they ask for."""
-        self._dispatch.start()
-        self._collect_tokens()
+        """Before anything is tracked, and again when the settings change: check them, start what they ask for."""
+        try:
+            self.config.check()
+            self._dispatch.start()
+            self._collect_tokens()
+        except Exception as problem:
+            if self.config.strict:
+                raise
+            log().error("%s", problem)
 
     def _collect_tokens(self) -> None:
         kind = self.config.get("token_handler")
@@ -379,7 +385,7 @@ def _fields(
         "source": optional_text("source", source, NAME_LENGTH),
         "language": optional_text("language", language, NAME_LENGTH),
         "name": optional_text("name", name, NAME_LENGTH),
-        "environment": None if environment is None else choice("environment", environment, ENVIRONMENTS),
+        "environment": None if environment is None else check_environment(environment),
     }
     extra = metadata_text("metadata", metadata)
     if extra is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COMMENT_LENGTH",
     "CONTENT_LENGTH",
+    "ENVIRONMENTS",
     "JSON_DEPTH",
     "JSON_LENGTH",
     "LABEL_LENGTH",
@@ -26,6 +27,7 @@ __all__ = [
     "NAME_LENGTH",
     "choice",
     "conversation_id",
+    "environment",
     "json_text",
     "metadata_text",
     "optional_name",
@@ -45,6 +47,14 @@ COMMENT_LENGTH = 5_000  # characters
 JSON_LENGTH = 1_048_576  # bytes
 JSON_DEPTH = 64  # levels
 LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exact
+
+# How people spell them, in any case.
+ENVIRONMENTS = {
+    "production": "production",
+    "prod": "production",
+    "development": "development",
+    "dev": "development",
+}
 
 SMALL = 1024  # characters of text that need not be JSON yet
 MOST_KEYS = 16
@@ -113,6 +123,15 @@ def choice(name: str, value: object, names: tuple[str, ...], error: type[Excepti
     if isinstance(plain, str) and plain in names:
         return str(plain)
     raise error(f"{name} takes {_listed(names)}, not {_short(value)}")
+
+
+def environment(value: object, error: type[Exception] = Wrong) -> str:
+    """`production` or `development`, also as `prod` and `dev`, in any case, or as a member of `Environment`."""
+    plain = getattr(value, "value", value)
+    known = ENVIRONMENTS.get(plain.strip().lower()) if isinstance(plain, str) else None
+    if known is None:
+        raise error(f"environment takes production or development, not {_short(value)}")
+    return known
 
 
 def whole(name: str, value: object) -> int:

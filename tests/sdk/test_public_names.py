@@ -93,18 +93,13 @@ print(json.dumps({{"events": events, "modules": new, "threads": threading.active
 """
 
 
-def run_watched(statement: str, says: str = "") -> dict:
+def run_watched(statement: str, says: str = "", **variables: str) -> dict:
     done = subprocess.run(
         [sys.executable, "-c", _WATCHED.format(statement=statement)],
         capture_output=True,
         text=True,
         check=True,
-        env={
-            "AGENTSIGHT_ENVIRONMENT": "nonsense",
-            "AGENTSIGHT_API_ENDPOINT": "nonsense",
-            "PATH": "",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
+        env={"PATH": "", "PYTHONDONTWRITEBYTECODE": "1", **variables},
     )
     assert says in done.stderr if says else done.stderr == ""
     return json.loads(done.stdout)
@@ -114,7 +109,9 @@ HEAVY = {"urllib3", "ssl", "json", "logging", "http.client", "asyncio", "typing"
 
 
 def test_import_does_nothing_and_loads_next_to_nothing():
-    seen = run_watched("import agentsight")
+    seen = run_watched(
+        "import agentsight", AGENTSIGHT_ENVIRONMENT="nonsense", AGENTSIGHT_API_ENDPOINT="nonsense"
+    )
     # Looking for modules lists folders; nothing else may happen.
     assert [each for each in seen["events"] if each not in ("os.listdir", "os.scandir")] == []
     assert seen["threads"] == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import sys
 from typing import Any
 
 import pytest
@@ -62,6 +64,7 @@ def test_every_variable_of_the_contract_is_an_option():
             "TOKEN_HANDLER_TYPE",
             "SPOOL_DIR",
             "AUTO_SEND",
+            "STRICT",
         )
     }
 
@@ -116,18 +119,126 @@ def test_environment_from_every_level(server: CaptureServer, monkeypatch: pytest
 def test_a_wrong_environment_variable_is_named_and_loses_nothing(
     server: CaptureServer, tracker: ConversationTracker, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setenv("AGENTSIGHT_STRICT", "1")
+    monkeypatch.setenv("AGENTSIGHT_ENVIRONMENT", "staging")
+    for first_use in (
+        lambda: tracker.get_or_create_conversation("c"),
+        lambda: tracker.track_human_message("x", conversation_id="c"),
+    ):
+        with pytest.raises(
+            ConfigurationException, match="AGENTSIGHT_ENVIRONMENT takes production or development"
+        ):
+            first_use()
+    monkeypatch.setenv("AGENTSIGHT_ENVIRONMENT", "Prod")
     tracker.get_or_create_conversation("c")
     tracker.track_human_message("x")
     monkeypatch.setenv("AGENTSIGHT_ENVIRONMENT", "staging")
-    with pytest.raises(
-        ConfigurationException, match="AGENTSIGHT_ENVIRONMENT takes production or development"
-    ):
-        tracker.get_or_create_conversation("d")
+    tracker.get_or_create_conversation("c")  # settings were looked at; a request does not do it again
     with pytest.raises(ConfigurationException):
         tracker.send_tracked_data()
     monkeypatch.delenv("AGENTSIGHT_ENVIRONMENT")
     tracker.send_tracked_data()
     assert server.contents("c") == ["x"]
+
+
+def test_where_strict_comes_from(monkeypatch: pytest.MonkeyPatch):
+    assert Config().strict is True  # development is the default
+    assert Config(environment="prod").strict is False
+    assert Config(environment="production", strict=True).strict is True
+    assert Config(strict=False).strict is False
+    monkeypatch.setenv("AGENTSIGHT_ENVIRONMENT", "production")
+    assert Config().strict is False
+    assert Config(environment="DEV").strict is True
+    monkeypatch.setenv("AGENTSIGHT_STRICT", "1")
+    assert Config().strict is True
+    assert Config(strict=False).strict is False
+    monkeypatch.setenv("AGENTSIGHT_STRICT", "maybe")
+    assert Config().strict is False
+    monkeypatch.setenv("AGENTSIGHT_ENVIRONMENT", "produktion")
+    assert Config().strict is False
+    monkeypatch.delenv("AGENTSIGHT_ENVIRONMENT")
+    with pytest.raises(ConfigurationException, match="AGENTSIGHT_STRICT takes 1 or 0"):
+        ConversationTracker().get_or_create_conversation("c")
+
+
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        ("ENVIRONMENT", "AGENTSIGHT_ENVIRONMENT takes production or development.*development is used"),
+        ("STRICT", "AGENTSIGHT_STRICT takes 1 or 0.*it counts as not set"),
+        ("AUTO_SEND", "AGENTSIGHT_AUTO_SEND takes 1 or 0.*it counts as not set"),
+        ("TOKEN_HANDLER_TYPE", "AGENTSIGHT_TOKEN_HANDLER_TYPE takes llamaindex or langchain"),
+        ("CONVERSATION_ID", "AGENTSIGHT_CONVERSATION_ID takes text"),
+    ],
+)
+def test_a_wrong_variable_takes_no_request_down_in_production(
+    server: CaptureServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    variable: str,
+    says: str,
+):
+    monkeypatch.setenv("AGENTSIGHT_ENVIRONMENT", "production")
+    monkeypatch.setenv(f"AGENTSIGHT_{variable}", "x" * 256 + variable)
+    for name in ("one", "two"):  # said once, not for each tracker, nor in each request
+        tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
+        tracker.get_or_create_conversation(name)
+        tracker.track_human_message(name)
+        assert tracker.send_tracked_data()["summary"]["questions"] == 1
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert re.search(says, record.getMessage())
+    expected = "development" if variable == "ENVIRONMENT" else "production"
+    assert server.fields["one"]["environment"] == expected
+
+
+def test_a_wrong_address_sends_nothing_to_a_stranger(
+    server: CaptureServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setenv("AGENTSIGHT_API_ENDPOINT", "stats.example.com")
+    tracker = ConversationTracker(api_key=KEY, environment="production")
+    tracker.get_or_create_conversation("c")
+    tracker.track_human_message("kept")
+    report = tracker.send_tracked_data()
+    assert "AGENTSIGHT_API_ENDPOINT takes an address" in caplog.text
+    assert [row["success"] for row in report["items"]] == [False, False]
+    assert "stays pending" in report["items"][1]["error"]
+    monkeypatch.setenv("AGENTSIGHT_API_ENDPOINT", server.endpoint)
+    tracker.send_tracked_data()
+    assert server.contents("c") == ["kept"]
+
+
+def test_a_framework_that_is_missing_takes_no_request_down(
+    server: CaptureServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setitem(sys.modules, "langchain_core", None)
+    monkeypatch.setenv("AGENTSIGHT_TOKEN_HANDLER_TYPE", "langchain")
+    tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint, environment="production")
+    tracker.get_or_create_conversation("c")
+    tracker.track_human_message("kept")
+    tracker.send_tracked_data()
+    assert server.contents("c") == ["kept"]
+    [record] = caplog.records
+    assert (record.levelname, "pip install langchain-core" in record.getMessage()) == ("ERROR", True)
+
+
+@pytest.mark.parametrize("spelled", ["prod", "PROD", " Production ", Environment.PRODUCTION])
+def test_environments_as_people_spell_them(
+    server: CaptureServer, monkeypatch: pytest.MonkeyPatch, spelled: Any
+):
+    tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint, environment=spelled)
+    assert tracker.config.environment == "production"
+    tracker.get_or_create_conversation("setting")
+    tracker.get_or_create_conversation("call", environment="Dev")
+    monkeypatch.setenv("AGENTSIGHT_ENVIRONMENT", getattr(spelled, "value", spelled))
+    assert ConversationTracker().config.environment == "production"
+    assert tracker.initialize_conversation("offer", environment=spelled)["environment"] == "production"
+    tracker.send_tracked_data("setting")
+    tracker.send_tracked_data("call")
+    assert server.fields["setting"]["environment"] == "production"
+    assert server.fields["call"]["environment"] == "development"
+    asked = AgentSightAPI(api_key=KEY, endpoint=server.endpoint).fetch_conversations(environment=spelled)
+    assert asked["params"]["environment"] == "production"
 
 
 @pytest.mark.parametrize("client", CLIENTS)
