@@ -287,6 +287,21 @@ class TestAnswers:
                         total += sum(map(len, answer.iter_raw()))
                 assert 0 < total < limit
 
+    def test_the_api_reference_is_the_same_for_whoever_asks_by_whatever_name(
+        self, sqlite_server: ServerProcess
+    ) -> None:
+        with httpx.Client(base_url=sqlite_server.address) as client:
+            for path, said in (("/api/openapi.json", '"url":"'), ("/api/docs/", "<code>")):
+                first = client.get(path, headers=HTML)
+                again = client.get(path, headers=HTML | {"If-None-Match": first.headers["etag"]})
+                assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+                assert said + sqlite_server.address in first.text
+                elsewhere = client.get(path, headers=HTML | {"Host": "evil.example"})
+                assert elsewhere.status_code == 200
+                assert "evil.example" not in elsewhere.text
+                dark = client.get(path, headers=HTML | {"Cookie": "theme=dark"})
+                assert ("dark" in dark.text.partition("<head>")[0]) == (path == "/api/docs/")
+
     def test_the_api_reference_names_every_call(self, sqlite_server: ServerProcess) -> None:
         with httpx.Client(base_url=sqlite_server.address) as client:
             document = client.get("/api/openapi.json").json()

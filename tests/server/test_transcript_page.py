@@ -180,6 +180,35 @@ class TestText:
         html = str(plain("See https://a.example/x_(y). Or (https://b.example)!"))
         assert re.findall(r'href="([^"]+)"', html) == ["https://a.example/x_(y)", "https://b.example"]
 
+    def test_an_address_of_a_million_signs_takes_no_longer_than_to_read_it(self) -> None:
+        # The square of its length would be ten minutes.
+        html = str(plain("http://a.example/" + "(" * 3 + ")" * 1_000_000))
+        assert re.findall(r'href="([^"]+)"', html) == ["http://a.example/((()))"]
+
+    def test_what_no_browser_follows_is_no_link(self) -> None:
+        fine, endless = "https://a.example/" + "x" * 1_900, "https://a.example/" + "x" * 2_100
+        html = str(plain(f"See {endless} and {fine}."))
+        assert re.findall(r'href="([^"]+)"', html) == [fine]
+        assert endless in html
+        assert "<a" not in str(markdown(f"See {endless}."))
+
+    def test_no_address_is_named_once_and_linked_often(self) -> None:
+        text = f"[a]: /{'b' * 5_000}\n\n" + "[a]" * 1_700
+        html = str(markdown(text))
+        assert "<a" not in html
+        assert len(html) < 3 * len(text)
+
+    def test_text_that_would_swell_stays_as_it_was_written(self) -> None:
+        text = "|" + "|" * 100 + "\n|" + "-|" * 100 + "\n" + "|\n" * 2_000
+        assert "as-typed" in str(markdown(text))
+        assert len(markdown(text)) < 2 * len(text)
+        links = "http://a " * 5_000
+        assert len(plain(links)) <= 10 * len(links)
+        deep: object = [1] * 3_000
+        for _ in range(40):
+            deep = [deep]
+        assert len(pretty(deep)) < 100_000
+
     @pytest.mark.parametrize(
         "text",
         [

@@ -19,6 +19,7 @@ from agentsight.server import dashboard, health, outages
 from agentsight.server.analytics.service import open_analytics
 from agentsight.server.api import analytics, conversations, export, files, ledger, me
 from agentsight.server.contract.documentation import Doc
+from agentsight.server.contract.published import Shelf
 from agentsight.server.errors import RequestError
 from agentsight.server.files import FileStore
 from agentsight.server.geo import Places
@@ -105,7 +106,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         route_handlers=rooms,
         guards=[services.gate.guard],
         lifespan=[running],
-        state=State({"services": services, "documented": documented}),
+        state=State({"services": services, "documented": documented, "shelf": Shelf()}),
         openapi_config=None,
         # A widget on any site may write with its key; cookies never go along.
         cors_config=CORSConfig(

@@ -9,7 +9,7 @@ from litestar import Response, get
 
 from agentsight.server.api.conversations import answer_json
 from agentsight.server.contract.documentation import Doc, document
-from agentsight.server.contract.links import base_url
+from agentsight.server.contract.published import Shelf, answer, known_address
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
@@ -61,8 +61,14 @@ async def me(request: AnyRequest) -> Response[bytes]:
 @get("/api/openapi.json", opt={"access": Access.PUBLIC})
 async def openapi(request: AnyRequest) -> Response[bytes]:
     """The OpenAPI 3.1 document."""
-    routes: list[Any] = request.app.state.documented
-    return answer_json(document(routes, base_url(request)))
+    address = known_address(request)
+    shelf: Shelf = request.app.state.shelf
+
+    def build() -> bytes:
+        routes: list[Any] = request.app.state.documented
+        return msgspec.json.encode(document(routes, address or "/"))
+
+    return answer(request, shelf.get(("openapi", address), build), "application/json")
 
 
 handlers = [me, openapi]

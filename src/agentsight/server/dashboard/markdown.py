@@ -17,6 +17,11 @@ from markupsafe import Markup, escape
 # Beyond this a message is shown as it is: hostile text takes the square of its length to parse.
 LONGEST_MARKDOWN = 12_000
 _LONGEST_COLOURED_JSON = 60_000
+# What nobody can read and no browser follows is no link.
+_LONGEST_ADDRESS = 2_000
+# Text whose HTML is out of all proportion is shown as it was written: so many times its length, and what a short
+# text with a few links may take.
+_TIMES, _FREE = 10, 4_000
 
 _TAGS = {
     "a", "blockquote", "br", "code", "del", "div", "em", "hr", "li", "ol", "p",
@@ -31,14 +36,14 @@ _CLOSING = {")": "(", "]": "[", "}": "{"}
 def _address_length(text: str) -> int:
     """How much of the text, from its start, is the address: not the full stop after it."""
     end = len(text)
+    unopened = {last: text.count(last) - text.count(first) for last, first in _CLOSING.items()}
     while end > 8:
         last = text[end - 1]
-        if last in ".,;:!?*_~" or (
-            last in _CLOSING and text.count(_CLOSING[last], 0, end) < text.count(last, 0, end)
-        ):
-            end -= 1
-        else:
+        if unopened.get(last, 0) > 0:
+            unopened[last] -= 1
+        elif last not in ".,;:!?*_~":
             break
+        end -= 1
     return end
 
 
@@ -47,6 +52,8 @@ def _split_addresses(text: str) -> Iterable[tuple[str, bool]]:
     at = 0
     for match in _ADDRESS.finditer(text):
         end = match.start() + _address_length(match.group())
+        if end - match.start() > _LONGEST_ADDRESS:
+            continue
         if match.start() > at:
             yield text[at : match.start()], False
         yield text[match.start() : end], True
@@ -110,6 +117,8 @@ def _table_close(
 
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+    # A chat message needs no list of references, and one long address named once could be repeated a thousand times.
+    parser.disable("reference")
 
     def link_addresses(state: Any) -> None:
         for token in state.tokens:
@@ -152,7 +161,14 @@ def markdown(text: str) -> Markup:
         return Markup("<p>{}</p>").format(text.strip())
     if len(text) > LONGEST_MARKDOWN:
         return plain(text)
-    return Markup(_cleaner.clean(_markdown.render(text)))  # noqa: S704 - cleaned on the line itself
+    html = _markdown.render(text)
+    if not _in_proportion(html, text):
+        return plain(text)
+    return Markup(_cleaner.clean(html))  # noqa: S704 - cleaned on the line itself
+
+
+def _in_proportion(html: str, text: str) -> bool:
+    return len(html) <= _TIMES * len(text) + _FREE
 
 
 def plain(text: str) -> Markup:
@@ -170,7 +186,8 @@ def plain(text: str) -> Markup:
         else escape(piece)
         for piece, is_address in _split_addresses(text.strip())
     ]
-    return Markup('<p class="as-typed">{}</p>').format(Markup("").join(pieces))
+    html = Markup('<p class="as-typed">{}</p>').format(Markup("").join(pieces))
+    return html if _in_proportion(html, text) else Markup('<p class="as-typed">{}</p>').format(text.strip())
 
 
 # Over escaped text: a quoted string with the colon after it, a word, a number.
@@ -203,8 +220,11 @@ def pretty(value: Any) -> Markup:
             return escape(value)
     try:
         text = json.dumps(value, indent=2, ensure_ascii=False)
+        plainly = json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):
         return escape(str(value))
+    if not _in_proportion(text, plainly):  # deep inside, each line begins with more blanks than it has words
+        return escape(plainly)
     if len(text) > _LONGEST_COLOURED_JSON:
         return escape(text)
     return Markup(_JSON_PARTS.sub(_colour, str(escape(text))))  # noqa: S704 - escaped on the line itself

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
-import msgspec
 from litestar import Response, get
 
 from agentsight.server.contract.documentation import document
-from agentsight.server.contract.links import base_url
+from agentsight.server.contract.published import Shelf, answer, known_address
 from agentsight.server.dashboard import api_reference
-from agentsight.server.dashboard.pages.page import Reader, html, outside
+from agentsight.server.dashboard.pages.page import HEADERS, Reader, outside
+from agentsight.server.dashboard.rendering import render
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access
 
-
-@lru_cache(maxsize=8)
-def _reference(text: bytes) -> api_reference.Reference:
-    return api_reference.read(msgspec.json.decode(text))
+# Stands in the examples where the server does not know what it is called.
+_SOMEWHERE = "https://your-server"
 
 
 @get("/api/docs", opt={"access": Access.PUBLIC})
-async def api_docs(request: AnyRequest) -> Response[str]:
+async def api_docs(request: AnyRequest) -> Response[bytes]:
     """Every call, its fields and an example; nothing is fetched from elsewhere."""
-    routes: list[Any] = request.app.state.documented
-    reference = _reference(msgspec.json.encode(document(routes, base_url(request))))
-    context = outside(request) | {"reference": reference}
+    address = known_address(request)
+    context = outside(request)
     viewer = request.state.viewer
     if viewer is not None and viewer.person is not None:
         context |= {"viewer": Reader.of(viewer)}
-    return html("pages/api.html", context)
+    shelf: Shelf = request.app.state.shelf
+
+    def build() -> bytes:
+        routes: list[Any] = request.app.state.documented
+        reference = api_reference.read(document(routes, address or _SOMEWHERE))
+        return render("pages/api.html", **context, reference=reference).encode()
+
+    # The page says nothing of who reads it but whether they are signed in.
+    piece = shelf.get(("reference", address, context["theme"], context["viewer"] is not None), build)
+    return answer(request, piece, "text/html", HEADERS)
 
 
 handlers = [api_docs]

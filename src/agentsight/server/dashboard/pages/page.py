@@ -36,7 +36,7 @@ POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -110,7 +110,7 @@ def inside(
 
 def html(template: str, context: dict[str, Any], status: int = 200) -> Response[str]:
     """Answer with a template."""
-    return Response(render(template, **context), status_code=status, media_type="text/html", headers=_HEADERS)
+    return Response(render(template, **context), status_code=status, media_type="text/html", headers=HEADERS)
 
 
 def go_to(address: str, request: AnyRequest) -> Response[str]:
