@@ -54,7 +54,8 @@ def test_what_arrived_is_told_by_day_and_key(sqlite_server: ServerProcess) -> No
         wrong = {**said, "id": None, "sender": "<i>robot</i>"}
         with agent.client() as write, agent.client("ingest") as widget:
             for sent in ([said, wrong, wrong], [said]):
-                body = {"conversations": [{"conversation_id": "c", "items": sent}]}
+                adjusted = [{"field": "metadata", "code": "left_out", "count": 3}] if len(sent) > 1 else []
+                body = {"conversations": [{"conversation_id": "c", "items": sent, "adjusted": adjusted}]}
                 assert write.post("/api/ingest/batch/", json=body).status_code == 200
             body = {"conversation_id": "d", "content": "x", "sender": "agent"}
             assert widget.post("/api/track/", json=body).status_code == 201
@@ -67,6 +68,7 @@ def test_what_arrived_is_told_by_day_and_key(sqlite_server: ServerProcess) -> No
             ledger.settle(connection, {(ingest, today - 14): Counts(5, 1, 7777, 7777, 0, 0)})
         html = panel(person, agent)
         assert "In the last 14 days 1,289 items: 1,286 stored, 1 there already, 2 refused." in html
+        assert "The SDK adjusted 3 values that would not have fitted; the rest of the item was kept." in html
         head, *told = rows(html)
         assert head == ["Day", "Key", "Received", "Stored", "There already", "Refused", "Why"]
         hints = [f"{agent.keys[role][:8]}…{agent.keys[role][-6:]}" for role in ("ingest", "write")]
@@ -74,7 +76,13 @@ def test_what_arrived_is_told_by_day_and_key(sqlite_server: ServerProcess) -> No
         figures = {row[-6]: row[-5:] for row in told[:2]}
         assert figures == {
             hints[0]: ["1", "1", "0", "0", ""],
-            hints[1]: ["4", "1", "1", "2", "2 × sender takes end_user, agent or system"],
+            hints[1]: [
+                "4",
+                "1",
+                "1",
+                "2",
+                "2 × sender takes end_user, agent or system 3 × metadata left out",
+            ],
         }
         assert told[2][1:] == [hints[0], "1,284", "1,284", "0", "0", ""]
         assert len(told) == 3, "14 days, no more"

@@ -100,6 +100,54 @@ def test_each_key_has_its_own_line_and_other_agents_none(agent: Agent, server: S
     assert figures(told(agent, to="2020-01-01")) == (0,) * 6
 
 
+def test_what_clients_adjusted_is_counted_by_field(agent: Agent) -> None:
+    said = {**HELLO, "id": str(uuid.uuid4())}
+    adjusted = [
+        {"field": "message", "code": "shortened"},
+        {"field": "metadata", "code": "left_out", "count": 3},
+        {"field": "attachments.2.filename", "code": "cleaned"},
+        {"field": "a secret field", "code": "replaced", "count": 2},
+    ]
+    with agent.client() as client:
+        for _ in range(2):  # what is sent again was adjusted once
+            assert batch(client, said, adjusted=adjusted).status_code == 200
+        wrong = {**HELLO, "sender": "robot"}
+        assert batch(client, wrong, adjusted=[{"field": "device", "code": "left_out"}]).status_code == 200
+        single = {"conversation_id": "d", "adjusted": [{"field": "device", "code": "left_out"}]}
+        assert client.post("/api/conversations/", json=single).status_code == 201
+        [found] = client.get("/api/conversations/", params={"conversation_id": "c"}).json()["results"]
+    assert "adjusted" not in found
+    answer = told(agent)
+    assert (answer["totals"]["adjusted"], answer["days"][0]["adjusted"]) == (9, 9)
+    told_of = {(each["field"], each["code"]): each["count"] for each in answer["totals"]["adjustments"]}
+    assert told_of == {
+        ("metadata", "left_out"): 3,
+        ("device", "left_out"): 2,
+        ("other", "replaced"): 2,
+        ("message", "shortened"): 1,
+        ("filename", "cleaned"): 1,
+    }
+    assert figures(answer) == (4, 2, 3, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("adjusted", "field"),
+    [
+        ([{"field": "message", "code": "eaten"}], "adjusted.0.code"),
+        ([{"field": "message", "code": "shortened", "count": 0}], "adjusted.0.count"),
+        ([{"field": "message", "code": "shortened", "count": 10**7}], "adjusted.0.count"),
+        ([{"field": "x" * 101, "code": "shortened"}], "adjusted.0.field"),
+        ([{"field": "message", "code": "shortened"}] * 101, "adjusted"),
+    ],
+)
+def test_a_wrong_adjustment_is_named(agent: Agent, adjusted: list[dict[str, Any]], field: str) -> None:
+    with agent.client() as client:
+        [outcome] = batch(client, HELLO, adjusted=adjusted).json()["conversations"]
+        single = client.post("/api/conversations/", json={"conversation_id": "c", "adjusted": adjusted})
+    assert list(outcome["errors"]) == [field]
+    assert (single.status_code, list(single.json())) == (400, [field])
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -40,8 +40,16 @@ class LedgerReason(msgspec.Struct):
     count: int
 
 
+class LedgerAdjustment(msgspec.Struct):
+    """What a lenient client changed before it sent: `code` is shortened, cleaned, replaced or left_out."""
+
+    field: str
+    code: str
+    count: int
+
+
 class LedgerFigures(msgspec.Struct):
-    """received = accepted + duplicate + refused; `conversations` are new ones."""
+    """received = accepted + duplicate + refused; `conversations` are new ones, `adjusted` is part of no sum."""
 
     requests: int
     conversations: int
@@ -50,6 +58,8 @@ class LedgerFigures(msgspec.Struct):
     duplicate: int
     refused: int
     reasons: list[LedgerReason]
+    adjusted: int
+    adjustments: list[LedgerAdjustment]
 
 
 class LedgerDay(LedgerFigures):
@@ -80,7 +90,7 @@ _QUERIES = (
     opt={"access": Access.READ, "doc": Doc("Was it sent?", "Reading", None, {200: LedgerAnswer}, _QUERIES)},
 )
 async def read_ledger(request: AnyRequest) -> Response[bytes]:
-    """What the agent's keys sent, day by day: received, accepted, sent twice, refused and why.
+    """What the agent's keys sent, day by day: received, accepted, sent twice, refused and why, adjusted and how.
 
     Accepted items are counted in the transaction that stores them. A request that is refused as a whole counts as
     one item, within a second or so; one that is told to come again later (429, 503) does not count.
@@ -120,9 +130,20 @@ async def read_ledger(request: AnyRequest) -> Response[bytes]:
 
 
 def _figures(counts: ledger.Line | ledger.Counts) -> dict[str, Any]:
-    reasons = sorted(counts.reasons.items(), key=lambda each: (-each[1], each[0]))
     figures: dict[str, Any] = {name: getattr(counts, name) for name in ledger.FIGURES}
-    return figures | {"reasons": [LedgerReason(*each) for each in reasons]}
+    return figures | {
+        "reasons": [LedgerReason(*each) for each in _falling(counts.reasons)],
+        "adjusted": counts.adjusted,
+        "adjustments": [
+            LedgerAdjustment(field, code, count)
+            for what, count in _falling(counts.adjustments)
+            for field, _, code in [what.partition(": ")]
+        ],
+    }
+
+
+def _falling(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
 
 
 def _day(given: dict[str, str], name: str, otherwise: date) -> date:

@@ -21,6 +21,8 @@ JSON_LENGTH = 1_048_576
 JSON_DEPTH = 64
 LARGEST_INTEGER = 2**53 - 1
 FILES_PER_ITEM = 50
+ADJUSTED = 100
+ADJUSTED_COUNT = 1_000_000
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=r"\S")]
 OptionalName = Annotated[str, Meta(max_length=NAME_LENGTH)]
@@ -35,6 +37,7 @@ Environment = Literal["production", "development"]
 Sender = Literal["end_user", "agent", "system"]
 Sentiment = Literal["positive", "neutral", "negative"]
 FeedbackSource = Literal["customer", "platform"]
+Adjustment = Literal["shortened", "cleaned", "replaced", "left_out"]
 Metadata = dict[str, Any]
 
 CHOICES: dict[str, str] = {
@@ -44,6 +47,7 @@ CHOICES: dict[str, str] = {
     "sentiment": "positive, neutral or negative",
     "source": "customer or platform",
     "mode": "base64 or form_data",
+    "code": "shortened, cleaned, replaced or left_out",
     "type": "message, action, button, attachments, token_usage or feedback",
 }
 

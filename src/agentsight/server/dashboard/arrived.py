@@ -25,12 +25,21 @@ class Refusal(msgspec.Struct):
     count: int
 
 
+class Change(msgspec.Struct):
+    """What a client changed before it sent."""
+
+    field: str
+    done: str
+    count: int
+
+
 class Row(msgspec.Struct):
     """One key's day."""
 
     key: KeyRow
     counts: Line
     refusals: list[Refusal]
+    changes: list[Change]
 
 
 class Day(msgspec.Struct):
@@ -60,7 +69,7 @@ def arrived(connection: Connection, agent_id: int) -> Arrived:
     days = [
         Day(
             _FIRST + timedelta(days=number),
-            [Row(keys[line.key_id], line, _refusals(line)) for line in of_day],
+            [Row(keys[line.key_id], line, _refusals(line), _changes(line)) for line in of_day],
         )
         for number, of_day in groupby(lines, key=lambda line: line.day)
     ]
@@ -73,4 +82,16 @@ def _refusals(line: Line) -> list[Refusal]:
     for reason, count in ordered:
         field, colon, said = reason.partition(": ")
         made.append(Refusal(field, said, count) if colon else Refusal("", reason, count))
+    return made
+
+
+_DONE = {"left_out": "left out", "other": "changed"}
+
+
+def _changes(line: Line) -> list[Change]:
+    ordered = sorted(line.adjustments.items(), key=lambda each: (-each[1], each[0]))
+    made = []
+    for what, count in ordered:
+        field, _, code = what.partition(": ")
+        made.append(Change(field, _DONE.get(code, code), count))
     return made

@@ -101,6 +101,7 @@ class Batch:
         self.now = times.now()
         self.received = 0
         self.accepted: list[NewConversation] = []
+        self.adjusted: list[list[wire.Adjusted]] = []  # of the accepted ones
         self.outcomes: list[ConversationOutcome] = []
         self._waiting: list[_Waiting] = []
         try:
@@ -108,7 +109,7 @@ class Batch:
                 self._take(given)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             # Something does not fit: go through it piece by piece, so that the rest can be stored.
-            self.accepted, self.outcomes, self._waiting = [], [], []
+            self.accepted, self.adjusted, self.outcomes, self._waiting = [], [], [], []
             self.received = 0
             with suppress(Invalid):  # a number like 1e999 is its item's mistake
                 decode(body, _anything, fields.CHOICES)  # what is not JSON at all is refused as a whole
@@ -135,7 +136,7 @@ class Batch:
             return
         outcome = ConversationOutcome(given.conversation_id, None, False, True, None, [])
         self._accept(
-            fields, _Waiting(outcome, [item.id for item in sent], [_TAGS[type(item)] for item in sent])
+            given, fields, _Waiting(outcome, [item.id for item in sent], [_TAGS[type(item)] for item in sent])
         )
 
     def _take_loose(self, raw: msgspec.Raw) -> None:
@@ -187,7 +188,7 @@ class Batch:
                 each.errors = error.errors
         fields.items = items
         outcome = ConversationOutcome(given.conversation_id, None, False, True, None, outcomes)
-        self._accept(fields, _Waiting(outcome, [], [], kept))
+        self._accept(given, fields, _Waiting(outcome, [], [], kept))
 
     def _fields(self, given: wire.ConversationIn) -> NewConversation:
         fields = self.normaliser.conversation(given)
@@ -197,8 +198,9 @@ class Batch:
             fields.deleted_at = times.from_datetime(given.deleted_at)
         return fields
 
-    def _accept(self, fields: NewConversation, waiting: _Waiting) -> None:
+    def _accept(self, given: wire.ConversationIn, fields: NewConversation, waiting: _Waiting) -> None:
         self.accepted.append(fields)
+        self.adjusted.append(given.adjusted)
         self.outcomes.append(waiting.outcome)
         self._waiting.append(waiting)
 

@@ -87,7 +87,7 @@ async def create_conversation(request: AnyRequest) -> Response[bytes]:
     if given.is_used is None:
         given.is_used = True
     target = Normaliser(services.places.lookup).conversation(given)
-    written = await _store(request, services, _agent(request), target)
+    written = await _store(request, services, _agent(request), target, given.adjusted)
     links = file_links(request)
     row = written.conversation
     usage = await services.read(lambda c: transcripts.usage_of(c, [row.id]).get(row.id, []))
@@ -307,12 +307,16 @@ async def _store_item(
 
 
 async def _store(
-    request: AnyRequest, services: Services, agent_id: int, target: NewConversation
+    request: AnyRequest,
+    services: Services,
+    agent_id: int,
+    target: NewConversation,
+    adjusted: Sequence[wire.Adjusted] = (),
 ) -> single.Written:
     key_id = viewer_of(request).key_id
     return await services.write(
         lambda connection, attempt: single.write(connection, attempt, agent_id, target),
-        tally=None if key_id is None else tally.of_single(key_id, target),
+        tally=None if key_id is None else tally.of_single(key_id, target, adjusted),
     )
 
 

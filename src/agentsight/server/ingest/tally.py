@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agentsight.server.errors import RequestError
@@ -44,6 +44,9 @@ def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
             duplicate=duplicate,
             refused=received - kept,
         )
+        for adjusted, each in zip(batch.adjusted, appended, strict=True):
+            if adjusted and not (each.items and all(again for _, again in each.items)):
+                counts.add(adjustments(adjusted))  # not when the whole of it was sent again
         if counts.refused or len(appended) < len(outcomes):
             _explain(counts, outcomes)
         return counts
@@ -64,10 +67,20 @@ def _explain(counts: Counts, outcomes: Iterable[ConversationOutcome]) -> None:
                 counts.add(Counts(reasons={reason(errors): 1}))
 
 
-def of_single(key_id: int, given: NewConversation) -> Tally[Written]:
+def of_single(key_id: int, given: NewConversation, adjusted: Sequence[wire.Adjusted] = ()) -> Tally[Written]:
     """Counts a single call when it has been stored."""
     items = len(given.items)
-    return key_id, lambda written: Counts(1, int(written.created), items, items, 0, 0, {})
+    changed = adjustments(adjusted).adjustments
+    return key_id, lambda written: Counts(1, int(written.created), items, items, 0, 0, {}, changed)
+
+
+def adjustments(adjusted: Iterable[wire.Adjusted]) -> Counts:
+    """What a client says that it changed before sending, by field and kind of change."""
+    counts = Counts()
+    for each in adjusted:
+        name = _name_of(each.field)
+        counts.add(Counts(adjustments={f"{name if name in _KNOWN else 'other'}: {each.code}": each.count}))
+    return counts
 
 
 def of_files(key_id: int) -> Tally[Written]:
@@ -95,7 +108,7 @@ def reason(errors: Mapping[str, Any]) -> str:
         'device: takes desktop, mobile or tablet'
     """
     for path, what in errors.items():
-        name = next((part for part in reversed(path.split(".")) if not part.isdigit()), path)
+        name = _name_of(path)
         said = str(what[0] if isinstance(what, list) and what else what)
         said = _GIVEN.split(said)[0].strip() or "cannot be what it is"
         said = re.sub(r"[\"'`].*", "", said)[:100].strip()
@@ -103,3 +116,8 @@ def reason(errors: Mapping[str, Any]) -> str:
             return said
         return f"{name if name in _KNOWN else 'field'}: {said}"
     return "unknown"
+
+
+def _name_of(path: str) -> str:
+    """The field at the end of a path such as `items.3.device`."""
+    return next((part for part in reversed(path.split(".")) if not part.isdigit()), path)

@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal, Union
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agentsight.server.contract.fields import (
+    ADJUSTED,
+    ADJUSTED_COUNT,
     FILES_PER_ITEM,
+    Adjustment,
     Comment,
     Content,
     Device,
@@ -110,8 +113,16 @@ class FeedbackIn(Struct, tag="feedback", tag_field="type"):
 ItemIn = Union[MessageIn, ActionIn, ButtonIn, AttachmentsIn, TokenUsageIn, FeedbackIn]  # noqa: UP007
 
 
+class Adjusted(Struct):
+    """What a lenient client changed before it sent: so often, this was done to that field."""
+
+    field: Annotated[str, Meta(min_length=1, max_length=100)]
+    code: Adjustment
+    count: Annotated[int, Meta(ge=1, le=ADJUSTED_COUNT)] = 1
+
+
 class ConversationFields(Struct, kw_only=True):
-    """A conversation's own fields."""
+    """A conversation's own fields. `adjusted` is counted in the ledger and kept nowhere else."""
 
     conversation_id: Name
     customer_id: OptionalName | None = None
@@ -125,6 +136,7 @@ class ConversationFields(Struct, kw_only=True):
     is_used: bool | None = None
     timestamp: datetime | None = None
     started_at: datetime | None = None
+    adjusted: Annotated[list[Adjusted], Meta(max_length=ADJUSTED)] = []
 
 
 class PlaceIn(Struct):

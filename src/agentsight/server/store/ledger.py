@@ -1,7 +1,8 @@
 """What each key sent, day by day (UTC), and what became of it: the answer to "was it sent?".
 
 Accepted items are counted in the transaction that stores them, so the figures hold whatever happens to the process.
-Refusals of whole requests follow within a second or so. received = accepted + duplicate + refused.
+Refusals of whole requests follow within a second or so. received = accepted + duplicate + refused. Adjusted is what
+a client changed before it sent, so that it could be kept; it is told by the client and part of no sum.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import msgspec
 from sqlalchemy import Connection, select, text
 
 from agentsight.server.store import times
-from agentsight.server.store.schema import api_keys, ingest_ledger, ingest_refusals
+from agentsight.server.store.schema import api_keys, ingest_adjustments, ingest_ledger, ingest_refusals
 
 _REASONS_AT_ONCE = 50
 
 
 class Counts(msgspec.Struct):
-    """Figures of one request, or of many. `conversations` are new ones; `reasons` says why items were refused."""
+    """Figures of one request, or of many. `conversations` are new ones; `reasons` says why items were refused,
+    `adjustments` what was changed on the way, as "field: what was done"."""
 
     requests: int = 0
     conversations: int = 0
@@ -28,15 +30,26 @@ class Counts(msgspec.Struct):
     duplicate: int = 0
     refused: int = 0
     reasons: dict[str, int] = {}
+    adjustments: dict[str, int] = {}
+
+    @property
+    def adjusted(self) -> int:
+        """How many values were changed on the way."""
+        return sum(self.adjustments.values())
 
     def add(self, other: Counts) -> None:
         """Add another's figures."""
         for name in FIGURES:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for reason, count in other.reasons.items():
-            if reason not in self.reasons and len(self.reasons) >= _REASONS_AT_ONCE:
-                reason = "other"
-            self.reasons[reason] = self.reasons.get(reason, 0) + count
+        _add_up(self.reasons, other.reasons, "other")
+        _add_up(self.adjustments, other.adjustments, "other: other")
+
+
+def _add_up(sums: dict[str, int], more: Mapping[str, int], rest: str) -> None:
+    for name, count in more.items():
+        if name not in sums and len(sums) >= _REASONS_AT_ONCE:
+            name = rest
+        sums[name] = sums.get(name, 0) + count
 
 
 FIGURES = ("requests", "conversations", "received", "accepted", "duplicate", "refused")
@@ -93,7 +106,8 @@ class Ledger:
     def totals(self) -> dict[str, int]:
         """Items by outcome since the process began."""
         totals = self._totals
-        return {"accepted": totals.accepted, "duplicate": totals.duplicate, "refused": totals.refused}
+        names = ("accepted", "duplicate", "refused", "adjusted")
+        return {name: getattr(totals, name) for name in names}
 
 
 def settle(connection: Connection, sums: Mapping[tuple[int, int], Counts]) -> None:
@@ -104,13 +118,14 @@ def settle(connection: Connection, sums: Mapping[tuple[int, int], Counts]) -> No
     ]
     if rows:
         connection.execute(_add, rows)
-    reasons = [
-        {"key_id": key_id, "day": day, "reason": reason, "count": count}
-        for (key_id, day), counts in sorted(sums.items())
-        for reason, count in sorted(counts.reasons.items())
-    ]
-    if reasons:
-        connection.execute(_add_reason, reasons)
+    for statement, name in ((_add_reason, "reasons"), (_add_adjustment, "adjustments")):
+        counted = [
+            {"key_id": key_id, "day": day, "what": what, "count": count}
+            for (key_id, day), counts in sorted(sums.items())
+            for what, count in sorted(getattr(counts, name).items())
+        ]
+        if counted:
+            connection.execute(statement, counted)
 
 
 _listed = ", ".join(FIGURES)
@@ -121,8 +136,12 @@ _add = text(
     f"ON CONFLICT (key_id, day) DO UPDATE SET {_sums}"
 )
 _add_reason = text(
-    "INSERT INTO ingest_refusals (key_id, day, reason, count) VALUES (:key_id, :day, :reason, :count) "
+    "INSERT INTO ingest_refusals (key_id, day, reason, count) VALUES (:key_id, :day, :what, :count) "
     "ON CONFLICT (key_id, day, reason) DO UPDATE SET count = ingest_refusals.count + excluded.count"
+)
+_add_adjustment = text(
+    "INSERT INTO ingest_adjustments (key_id, day, what, count) VALUES (:key_id, :day, :what, :count) "
+    "ON CONFLICT (key_id, day, what) DO UPDATE SET count = ingest_adjustments.count + excluded.count"
 )
 
 
@@ -138,6 +157,12 @@ class Line(msgspec.Struct):
     duplicate: int
     refused: int
     reasons: dict[str, int]
+    adjustments: dict[str, int]
+
+    @property
+    def adjusted(self) -> int:
+        """How many values were changed on the way."""
+        return sum(self.adjustments.values())
 
 
 def of_agent(connection: Connection, agent_id: int, first_day: int, last_day: int) -> list[Line]:
@@ -155,15 +180,16 @@ def of_agent(connection: Connection, agent_id: int, first_day: int, last_day: in
         .order_by(ingest_ledger.c.day.desc(), ingest_ledger.c.key_id)
     )
     for row in connection.execute(query).mappings():
-        lines[row["key_id"], row["day"]] = Line(**row, reasons={})
-    why = (
-        select(ingest_refusals)
-        .where(ingest_refusals.c.key_id.in_(keys), ingest_refusals.c.day.between(first_day, last_day))
-        .order_by(ingest_refusals.c.count.desc(), ingest_refusals.c.reason)
-    )
-    for key_id, day, reason, count in connection.execute(why):
-        if (key_id, day) in lines:
-            lines[key_id, day].reasons[reason] = count
+        lines[row["key_id"], row["day"]] = Line(**row, reasons={}, adjustments={})
+    for table, name in ((ingest_refusals, "reasons"), (ingest_adjustments, "adjustments")):
+        counted = (
+            select(table)
+            .where(table.c.key_id.in_(keys), table.c.day.between(first_day, last_day))
+            .order_by(table.c.count.desc(), *table.primary_key)
+        )
+        for key_id, day, what, count in connection.execute(counted):
+            if (key_id, day) in lines:
+                getattr(lines[key_id, day], name)[what] = count
     return list(lines.values())
 
 
@@ -172,5 +198,5 @@ def added_up(lines: Iterable[Line]) -> Counts:
     total = Counts()
     for line in lines:
         figures = {name: getattr(line, name) for name in FIGURES}
-        total.add(Counts(**figures, reasons=line.reasons))
+        total.add(Counts(**figures, reasons=line.reasons, adjustments=line.adjustments))
     return total

@@ -258,3 +258,13 @@ ingest_refusals = Table(
     Column("reason", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
 )
+
+# What clients said that they had changed before sending, as "field: what was done".
+ingest_adjustments = Table(
+    "ingest_adjustments",
+    metadata,
+    Column("key_id", RowId, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("what", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
