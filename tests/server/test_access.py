@@ -258,6 +258,10 @@ def test_a_person_changes_nothing_of_anothers(world: World, routes: list[Route])
     assert tried >= 6
     feedback = {"conversation": world.their_conversation, "sentiment": "negative"}
     answer = world.viewer.post("/api/conversation-feedbacks/", headers=headers, json=feedback)
+    assert answer.status_code == 403
+    headers = token_of(world.owner)
+    feedback["conversation"] = 999_999_999
+    answer = world.owner.post("/api/conversation-feedbacks/", headers=headers, json=feedback)
     assert answer.status_code == 404
     with world.theirs.client() as client:
         found = client.get(f"/api/conversations/{world.their_conversation}/").json()
@@ -294,7 +298,7 @@ def test_no_form_is_taken_without_its_token(world: World, routes: list[Route]) -
 def test_a_viewer_looks_and_does_not_manage(world: World, routes: list[Route]) -> None:
     headers = token_of(world.viewer)
     for route in routes:
-        if route.access in {Access.OWNER, Access.WRITE} and route.method != "GET":
+        if route.access in {Access.OWNER, Access.WRITE, Access.RESPOND} and route.method != "GET":
             path = path_of(route, world.mine.id, 999_999_999, 1)
             answer = world.viewer.request(route.method, path, headers=headers)
             assert answer.status_code == 403, (route, answer.status_code)

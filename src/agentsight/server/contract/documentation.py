@@ -26,7 +26,7 @@ FieldErrors = dict[str, list[str]]
 _ERRORS: dict[int, tuple[str, Any]] = {
     400: ("The named fields hold what they cannot take", FieldErrors),
     401: ("No key, or one that is not known or was revoked", Detail),
-    403: ("The key's role does not allow it", Detail),
+    403: ("The key's role does not allow it, or not the named fields", Detail),
     404: ("Not there, or another agent's", Detail),
     408: ("The body did not arrive in time", Detail),
     413: ("The body is too large", Detail),
@@ -50,6 +50,7 @@ class Query:
 class Doc:
     """What a route is for; put into its `opt` as "doc". The description is the handler's docstring.
 
+    `public` is what an ingest key is answered instead.
     `files` are media types in which a 200 may also come, or comes when it has no struct.
     """
 
@@ -60,6 +61,7 @@ class Doc:
     query: tuple[Query, ...] = ()
     multipart: bool = False
     files: tuple[str, ...] = ()
+    public: Any = None
 
 
 def document(handlers: Iterable[HTTPRouteHandler], server_url: str) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def document(handlers: Iterable[HTTPRouteHandler], server_url: str) -> dict[str,
     documented = [(each, each.opt["doc"]) for each in handlers if isinstance(each.opt.get("doc"), Doc)]
     kinds: list[Any] = [Detail, FieldErrors]
     for _, doc in documented:
-        kinds += [kind for kind in (doc.request, *doc.responses.values()) if kind is not None]
+        kinds += [kind for kind in (doc.request, doc.public, *doc.responses.values()) if kind is not None]
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     by_kind = dict(zip(map(repr, kinds), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -116,7 +118,7 @@ def _operation(handler: HTTPRouteHandler, doc: Doc, path: str, schemas: dict[str
         "tags": [doc.tag],
         "parameters": _parameters(path, doc),
         "responses": {
-            str(status): _answer(_OUTCOMES.get(status, "Done"), schemas.get(repr(kind)))
+            str(status): _answer(_OUTCOMES.get(status, "Done"), _schema(kind, doc.public, schemas))
             for status, kind in doc.responses.items()
         },
     }
@@ -136,7 +138,9 @@ def _operation(handler: HTTPRouteHandler, doc: Doc, path: str, schemas: dict[str
         if status in {408, 413, 415} and doc.request is None:
             continue
         schema = schemas[repr(kind)]
-        if status == 400:  # msgspec knows no union of two objects
+        if status == 400 or (
+            status == 403 and doc.request is not None
+        ):  # msgspec knows no union of two objects
             schema = {"anyOf": [schemas[repr(Detail)], schema]}
         operation["responses"].setdefault(str(status), _answer(meaning, schema))
     return operation
@@ -160,6 +164,11 @@ _MULTIPART = {
     },
     "required": ["attachment_0"],
 }
+
+
+def _schema(kind: Any, public: Any, schemas: dict[str, Any]) -> Any:
+    schema = schemas.get(repr(kind))
+    return schema if public is None else {"anyOf": [schema, schemas[repr(public)]]}
 
 
 def _answer(meaning: str, schema: Any) -> dict[str, Any]:

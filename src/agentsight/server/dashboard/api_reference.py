@@ -230,6 +230,8 @@ class _Document:
 
     def _answer(self, status: str, answer: dict[str, Any]) -> Answer:
         schema = answer.get("content", {}).get("application/json", {}).get("schema")
+        if schema and "anyOf" in schema:
+            schema = schema["anyOf"][0]  # the fuller one; the other is an ingest key's
         good = status.startswith("2")
         return Answer(
             status,

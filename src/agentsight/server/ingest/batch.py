@@ -11,6 +11,7 @@ from agentsight.server.contract import fields
 from agentsight.server.errors import Invalid, RequestError, decode
 from agentsight.server.ingest import wire
 from agentsight.server.ingest.normalise import Normaliser
+from agentsight.server.ingest.public import Author
 from agentsight.server.store import times
 from agentsight.server.store.append import Appended, NewConversation, NewItem
 
@@ -96,8 +97,10 @@ class Batch:
         >>> answer = batch.answer(appended)
     """
 
-    def __init__(self, normaliser: Normaliser, body: bytes) -> None:
+    def __init__(self, normaliser: Normaliser, body: bytes, author: Author | None = None) -> None:
         self.normaliser = normaliser
+        self._author = author
+        self._normalise = normaliser.item if author is None else self._judged
         self.now = times.now()
         self.received = 0
         self.accepted: list[NewConversation] = []
@@ -126,7 +129,7 @@ class Batch:
         if given.feedbacks:
             sent = [*sent, *given.feedbacks]
         self.received += len(sent)
-        normalise, now = self.normaliser.item, self.now
+        normalise, now = self._normalise, self.now
         try:
             fields = self._fields(given)
             fields.items = [normalise(item, now) for item in sent]
@@ -182,7 +185,7 @@ class Batch:
         kept: list[ItemOutcome] = []
         for each, item in taken:
             try:
-                items.append(self.normaliser.item(item, self.now))
+                items.append(self._normalise(item, self.now))
                 kept.append(each)
             except Invalid as error:
                 each.errors = error.errors
@@ -190,8 +193,16 @@ class Batch:
         outcome = ConversationOutcome(given.conversation_id, None, False, True, None, outcomes)
         self._accept(given, fields, _Waiting(outcome, [], [], kept))
 
+    def _judged(self, item: wire.ItemIn, now: int) -> NewItem:
+        assert self._author is not None
+        self._author.item(item)
+        return self.normaliser.item(item, now)
+
     def _fields(self, given: wire.ConversationIn) -> NewConversation:
         fields = self.normaliser.conversation(given)
+        if self._author is not None:
+            self._author.conversation(given)
+            self._author.sign(fields)
         fields.is_marked = given.is_marked
         fields.is_offered = given.is_offered
         if given.deleted_at is not None:

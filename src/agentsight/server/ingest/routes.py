@@ -18,6 +18,7 @@ from agentsight.server.errors import Invalid, decode, not_found
 from agentsight.server.ingest import single, tally, wire
 from agentsight.server.ingest.batch import Batch, BatchOutcome
 from agentsight.server.ingest.normalise import Normaliser, Pending
+from agentsight.server.ingest.public import Author, Receipt
 from agentsight.server.requests import AnyRequest, aside, json_body
 from agentsight.server.security.access import Access
 from agentsight.server.services import Services, services_of, viewer_of
@@ -57,7 +58,8 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
     services = services_of(request)
     services.writer.check_room()
     body = await json_body(request, services.settings.max_body_bytes)
-    batch = await aside(len(body), lambda: Batch(Normaliser(services.places.lookup), body))
+    author = _author(request)
+    batch = await aside(len(body), lambda: Batch(Normaliser(services.places.lookup), body, author))
     await _keep_files(services, batch.normaliser)
     appended = await services.append(
         _agent(request), batch.accepted, weight=batch.weight, tally=tally.of_batch(_key(request), batch)
@@ -74,6 +76,7 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
             "Writing",
             wire.ConversationFields,
             {201: shapes.Conversation, 200: shapes.Conversation},
+            public=Receipt,
         )
     },
 )
@@ -87,12 +90,18 @@ async def create_conversation(request: AnyRequest) -> Response[bytes]:
     if given.is_used is None:
         given.is_used = True
     target = Normaliser(services.places.lookup).conversation(given)
+    author = _author(request)
+    if author is not None:
+        author.sign(target)
     written = await _store(request, services, _agent(request), target, given.adjusted)
-    links = file_links(request)
+    status = HTTP_201_CREATED if written.created else HTTP_200_OK
     row = written.conversation
+    if author is not None:
+        return _receipt(written, row.id, status)
+    links = file_links(request)
     usage = await services.read(lambda c: transcripts.usage_of(c, [row.id]).get(row.id, []))
     answer = shapes.conversation(row, transcripts.total_usage(usage), None, links)
-    return _json(answer, HTTP_201_CREATED if written.created else HTTP_200_OK)
+    return _json(answer, status)
 
 
 class TrackedMessage(shapes.Message):
@@ -105,14 +114,18 @@ class TrackedMessage(shapes.Message):
 
 @post(
     "/api/track",
-    opt=_INGEST | {"doc": Doc("Write a message", "Writing", wire.TrackIn, {201: TrackedMessage})},
+    opt=_INGEST
+    | {"doc": Doc("Write a message", "Writing", wire.TrackIn, {201: TrackedMessage}, public=Receipt)},
 )
 async def track(request: AnyRequest) -> Response[bytes]:
     """A message with `content` and `sender`, or a `question` and its `answer` in one call."""
     services, given = await _read(request, _Decoders.track)
-    target = single.reference(given)
+    author = _author(request)
+    target = single.reference(given, author)
     target.items = single.tracked(given, Normaliser(services.places.lookup))
     written = await _store(request, services, _agent(request), target)
+    if author is not None:
+        return _receipt(written, written.entries[-1].id)
     links = file_links(request)
     messages = [shapes.message(entry, links) for entry in written.entries]
     answer = TrackedMessage(
@@ -135,7 +148,8 @@ class StoredAction(shapes.ActionLog):
 
 @post(
     "/api/action_logs",
-    opt=_INGEST | {"doc": Doc("Write a tool call", "Writing", wire.ActionCall, {201: StoredAction})},
+    opt=_INGEST
+    | {"doc": Doc("Write a tool call", "Writing", wire.ActionCall, {201: StoredAction}, public=Receipt)},
 )
 async def write_action(request: AnyRequest) -> Response[bytes]:
     """A tool call. One named `token_usage` whose metadata has token counts is token usage, not a tool."""
@@ -154,6 +168,8 @@ async def write_action(request: AnyRequest) -> Response[bytes]:
     )
     written = await _store_item(request, services, given, item)
     entry = written.entries[0]
+    if _author(request) is not None:
+        return _receipt(written, entry.id)
     if entry.action is not None:
         log = shapes.action_log(entry)
     else:
@@ -178,7 +194,8 @@ class StoredButton(shapes.Button):
 
 @post(
     "/api/buttons",
-    opt=_INGEST | {"doc": Doc("Write a click", "Writing", wire.ButtonCall, {201: StoredButton})},
+    opt=_INGEST
+    | {"doc": Doc("Write a click", "Writing", wire.ButtonCall, {201: StoredButton}, public=Receipt)},
 )
 async def write_button(request: AnyRequest) -> Response[bytes]:
     """A button that the customer clicked."""
@@ -186,6 +203,8 @@ async def write_button(request: AnyRequest) -> Response[bytes]:
     item = wire.ButtonIn(given.button_event, given.label, given.value, None, given.timestamp, given.metadata)
     written = await _store_item(request, services, given, item)
     entry = written.entries[0]
+    if _author(request) is not None:
+        return _receipt(written, entry.id)
     button = shapes.message(entry, file_links(request)).button
     assert button is not None
     answer = StoredButton(
@@ -211,7 +230,16 @@ class StoredAttachments(msgspec.Struct):
 @post(
     "/api/attachments",
     opt=_INGEST
-    | {"doc": Doc("Write files", "Writing", wire.AttachmentsCall, {201: StoredAttachments}, multipart=True)},
+    | {
+        "doc": Doc(
+            "Write files",
+            "Writing",
+            wire.AttachmentsCall,
+            {201: StoredAttachments},
+            multipart=True,
+            public=Receipt,
+        )
+    },
 )
 async def write_attachments(request: AnyRequest) -> Response[bytes]:
     """Files as base64 in JSON, or as a multipart form with files `attachment_0`, `attachment_1`…
@@ -221,22 +249,24 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
     """
     services = services_of(request)
     normaliser = Normaliser(services.places.lookup)
+    author = _author(request)
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         services.writer.check_room()
-        target, new, message_number = await single.multipart_attachments(request, normaliser)
+        target, new, message_number = await single.multipart_attachments(request, normaliser, author)
     else:
         services, given = await _read(request, _Decoders.attachments)
         message_number = single.message_number(given.message)
-        target = single.reference(given) if message_number is None else single.place_of_message(given)
+        target = (
+            single.reference(given, author)
+            if message_number is None
+            else single.place_of_message(given, author)
+        )
         caption = given.message if message_number is None and isinstance(given.message, str) else None
         item = wire.AttachmentsIn(
             given.attachments, given.sender, None, given.timestamp, caption, given.metadata
         )
         size = sum(len(each.data) for each in given.attachments)
         new = await aside(size, lambda: normaliser.item(item, times.now()))
-    if target is None and viewer_of(request).role == "ingest":
-        # A message's number alone can be guessed; the text id of its conversation cannot.
-        raise Invalid({"conversation_id": ["is required"]})
     await _keep_files(services, normaliser)
     agent_id = _agent(request)
     if message_number is not None:
@@ -248,6 +278,8 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         assert target is not None
         target.items = [new]
         written = await _store(request, services, agent_id, target)
+    if author is not None:
+        return _receipt(written, written.entries[0].id)
     message = shapes.message(written.entries[0], file_links(request))
     row = written.conversation
     answer = StoredAttachments(
@@ -260,14 +292,15 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
     "/api/conversation-feedbacks",
     opt={
         "access": Access.RESPOND,
-        "doc": Doc("Write feedback", "Writing", wire.FeedbackCall, {201: shapes.Feedback}),
+        "doc": Doc("Write feedback", "Writing", wire.FeedbackCall, {201: shapes.Feedback}, public=Receipt),
     },
 )
 async def write_feedback(request: AnyRequest) -> Response[bytes]:
     """What somebody thought of a conversation; `source` is `customer` for a key, `platform` for a person."""
     services, given = await _read(request, _Decoders.feedback)
     viewer = viewer_of(request)
-    target = single.reference(given)
+    author = _author(request)
+    target = single.reference(given, author)
     agent_id = viewer.agent_id
     if agent_id is None:
         number = target.row
@@ -288,6 +321,8 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
         )
     ]
     written = await _store(request, services, agent_id, target)
+    if author is not None:
+        return _receipt(written, written.feedbacks[0].id)
     return _json(shapes.feedback(written.feedbacks[0]), HTTP_201_CREATED)
 
 
@@ -301,7 +336,7 @@ async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[
 async def _store_item(
     request: AnyRequest, services: Services, given: wire.Reference, item: wire.ItemIn
 ) -> single.Written:
-    target = single.reference(given)
+    target = single.reference(given, _author(request))
     target.items = [Normaliser(services.places.lookup).item(item, times.now())]
     return await _store(request, services, _agent(request), target)
 
@@ -341,6 +376,14 @@ def _key(request: AnyRequest) -> int:
     key_id = viewer_of(request).key_id
     assert key_id is not None, "only keys write items"
     return key_id
+
+
+def _author(request: AnyRequest) -> Author | None:
+    return Author.of(viewer_of(request))
+
+
+def _receipt(written: single.Written, number: int, status: int = HTTP_201_CREATED) -> Response[bytes]:
+    return _json(Receipt(number, written.conversation.conversation_id, written.created), status)
 
 
 def _json(answer: Any, status: int = HTTP_200_OK) -> Response[bytes]:

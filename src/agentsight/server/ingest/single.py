@@ -14,6 +14,7 @@ from agentsight.server.contract.fields import clean, json_text, timestamp
 from agentsight.server.errors import Invalid, not_found
 from agentsight.server.ingest import wire
 from agentsight.server.ingest.normalise import Normaliser
+from agentsight.server.ingest.public import Author
 from agentsight.server.requests import AnyRequest, aside
 from agentsight.server.store import amend, append, conversations, times, transcripts
 from agentsight.server.store.append import Appended, NewConversation, NewItem
@@ -21,19 +22,24 @@ from agentsight.server.store.conversations import ConversationRow
 from agentsight.server.store.schema import ATTACHMENTS
 
 _json_object = msgspec.json.Decoder(dict[str, Any])
-_NONE = frozenset({"", "None", "null"})
 
 
-def reference(given: wire.Reference) -> NewConversation:
-    """The conversation that a call names.
+def reference(given: wire.Reference, author: Author | None = None) -> NewConversation:
+    """The conversation that a call names; `author` where a public key does.
 
     Raises:
         Invalid: it names none, or not as a number.
+        NotAllowed: by a number, with a public key.
     """
+    if author is not None:
+        author.reference(given.conversation)
+        target = reference(wire.Reference(conversation_id=given.conversation_id))
+        author.sign(target)
+        return target
     number = given.conversation
     if isinstance(number, str):
         text = number.strip()
-        if text in _NONE:
+        if text in wire.NO_REFERENCE:
             number = None
         elif (digits := _number(text)) is not None:
             number = digits
@@ -56,15 +62,18 @@ def message_number(message: int | str | None) -> int | None:
     return _number(message.strip()) if isinstance(message, str) else message
 
 
-def place_of_message(given: wire.Reference) -> NewConversation | None:
+def place_of_message(given: wire.Reference, author: Author | None) -> NewConversation | None:
     """The conversation that a call with a message's number names; None: the message's own, whichever it is.
 
     Clients that know no number of the conversation write "None" into both fields.
     """
     names = (given.conversation, given.conversation_id)
-    if all(each is None or (isinstance(each, str) and each.strip() in _NONE) for each in names):
+    if all(each is None or (isinstance(each, str) and each.strip() in wire.NO_REFERENCE) for each in names):
+        if author is not None:
+            # A message's number alone can be guessed; the text id of its conversation cannot.
+            raise Invalid({"conversation_id": ["is required"]})
         return None
-    return reference(given)
+    return reference(given, author)
 
 
 def _number(text: str) -> int | None:
@@ -114,6 +123,7 @@ def join(
         found is None
         or row is None
         or (named is not None and row.id != named.row and row.conversation_id != named.conversation_id)
+        or (named is not None and named.author not in (None, row.begun_by))
     ):
         raise not_found("no such message in this conversation")
     there = {(file.sha256, file.filename) for file in found.files}
@@ -167,7 +177,7 @@ def _named(normaliser: Normaliser, message: wire.MessageIn, now: int, field: str
 
 
 async def multipart_attachments(
-    request: AnyRequest, normaliser: Normaliser
+    request: AnyRequest, normaliser: Normaliser, author: Author | None
 ) -> tuple[NewConversation | None, NewItem, int | None]:
     """The multipart form of attachments: files `attachment_0`, `attachment_1`… beside plain fields.
 
@@ -196,7 +206,7 @@ async def multipart_attachments(
         conversation=values.get("conversation"), conversation_id=values.get("conversation_id")
     )
     number = message_number(values.get("message"))
-    named = reference(call) if number is None else place_of_message(call)
+    named = reference(call, author) if number is None else place_of_message(call, author)
     sender = values.get("sender") or "end_user"
     if sender not in ("end_user", "agent", "system"):
         raise Invalid({"sender": [f"takes {fields.CHOICES['sender']}"]})

@@ -9,6 +9,7 @@ from typing import Any
 from agentsight.server.errors import RequestError
 from agentsight.server.ingest import wire
 from agentsight.server.ingest.batch import Batch, ConversationOutcome
+from agentsight.server.ingest.public import NotAllowed
 from agentsight.server.ingest.single import Written
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access, Viewer
@@ -90,7 +91,7 @@ def of_files(key_id: int) -> Tally[Written]:
 
 def note_refusal(request: AnyRequest, error: RequestError) -> None:
     """Count a write that was refused as a whole, when it came with a key."""
-    if error.status not in _REFUSED:
+    if error.status not in _REFUSED and not isinstance(error, NotAllowed):
         return
     handler = request.scope.get("route_handler")
     if handler is None or handler.opt.get("access") not in (Access.INGEST, Access.RESPOND):

@@ -27,6 +27,9 @@ from agentsight.server.contract.fields import (
     Whole,
 )
 
+# What old clients send for "no number" in `conversation`.
+NO_REFERENCE = frozenset({"", "None", "null"})
+
 
 class FileIn(Struct):
     """One attachment, its bytes as base64."""

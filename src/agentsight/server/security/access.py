@@ -32,9 +32,9 @@ class Access(enum.Enum):
     PUBLIC = "anybody"
     ANY = "any key, or a person"
     INGEST = "a key that may write items"
-    RESPOND = "a key that may write items, or a person"
+    RESPOND = "a key that may write items, or a person who may change things"
     READ = "a key that may read, or a person"
-    WRITE = "a key that may manage, or a person"
+    WRITE = "a key that may manage, or a person who may change things"
     PERSON = "a signed-in person"
     OWNER = "a person who runs the server"
 
@@ -46,6 +46,10 @@ _KEY_ROLES = {
     Access.READ: frozenset({"read", "write"}),
     Access.WRITE: frozenset({"write"}),
 }
+
+
+# What changes something a person may do who does more than look.
+_CHANGING = frozenset({Access.WRITE, Access.RESPOND})
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Gate:
             raise RequestError(403, {"detail": "this takes an API key"})
         if access is Access.OWNER and not viewer.is_owner:
             raise RequestError(403, {"detail": "only an owner may do this"})
-        if access is Access.WRITE and viewer.role == "viewer":
+        if access in _CHANGING and viewer.role == "viewer":
             raise RequestError(403, {"detail": "your account may look, not change"})
         connection.state.viewer = viewer
 

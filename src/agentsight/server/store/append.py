@@ -71,6 +71,7 @@ class NewConversation(msgspec.Struct):
     `row` names an existing one by its number; else `conversation_id` finds or makes it.
     `is_used` None: engaged when new, else when one of the items comes from the end user.
     `is_offered` counts for a new one; None: offered when it is not used.
+    `author`: the public key that writes; it fills fields of conversations that it began, and of no others.
     """
 
     conversation_id: str | None = None
@@ -91,6 +92,7 @@ class NewConversation(msgspec.Struct):
     is_marked: bool = False
     deleted_at: int | None = None
     started_at: int | None = None
+    author: int | None = None
     items: list[NewItem] = []
 
 
@@ -332,13 +334,14 @@ def _new_row(number: int, agent_id: int, given: NewConversation) -> Conversation
         first_question=None,
         messages=0,
         revision=0,
+        begun_by=given.author,
     )
 
 
 def _summarise(row: ConversationRow, given: NewConversation, fresh: list[NewItem], created: bool) -> bool:
     """Bring the row up to date with what was added; True when something changed."""
     changed = bool(fresh)
-    if not created:
+    if not created and given.author in (None, row.begun_by):
         for name in FILLED:
             value = getattr(given, name)
             if value is not None and getattr(row, name) is None:

@@ -35,3 +35,4 @@ class ConversationRow(msgspec.Struct):
     first_question: str | None
     messages: int
     revision: int
+    begun_by: int | None

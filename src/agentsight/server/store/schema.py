@@ -146,6 +146,8 @@ conversations = Table(
     Column("first_question", Text),
     Column("messages", Integer, nullable=False, server_default="0"),
     Column("revision", BigInteger, nullable=False, index=True),
+    # The ingest key that began it; null: a key that may do more, or an import.
+    Column("begun_by", RowId),
     UniqueConstraint("agent_id", "conversation_id"),
     Index("ix_conversations_recent", "agent_id", "started_at", "id"),
     Index("ix_conversations_customer", "agent_id", "customer_id"),
