@@ -255,3 +255,24 @@ def test_what_it_is_not_allowed_is_counted_for_the_owner(server: ServerProcess) 
     assert days[0]["reasons"][0]["reason"].startswith(
         "conversation: by number is for a key with the role write"
     )
+
+
+def test_files_join_messages_of_conversations_that_it_began(
+    widget: httpx.Client, owner: httpx.Client, known: tuple[str, int]
+) -> None:
+    name, number = known
+    theirs = owner.get(f"/api/conversations/{number}/").json()["messages"][0]["id"]
+    own = widget.post(
+        "/api/track/", json={"conversation_id": f"own-{name}", "content": "x", "sender": "end_user"}
+    ).json()["id"]
+    files = {"attachments": [FILE]}
+    for reference, message, status in (
+        ({"conversation_id": f"own-{name}"}, own, 201),
+        ({"conversation_id": name}, theirs, 404),
+        ({"conversation_id": f"own-{name}"}, theirs, 404),
+        ({}, own, 400),
+        ({"conversation": number}, theirs, 403),
+    ):
+        answer = widget.post("/api/attachments/", json={**reference, **files, "message": message})
+        assert answer.status_code == status, answer.text
+    assert len(_files(owner.get(f"/api/conversations/{number}/").json())) == 1
