@@ -396,19 +396,22 @@ def test_whoever_does_not_read_holds_up_nobody_else(tmp_path: Path) -> None:
         with agent.client() as client:
             for number in range(12):
                 assert client.post("/api/ingest/batch/", json=body(f"c{number}", "x" * 1_000_000)).is_success
-            ask = (
-                f"GET /api/export/ HTTP/1.1\r\nHost: x\r\nAuthorization: Api-Key {agent.keys['read']}\r\n\r\n"
-            ).encode()
-            callers = [connect_with_little_room(int(port)) for _ in range(6)]
+            asking = [
+                f"GET /api/export/ HTTP/1.1\r\nHost: x\r\nAuthorization: Api-Key {agent.keys[role]}\r\n\r\n"
+                for role in ("read", "read", "write", "write")
+            ]
+            callers = [connect_with_little_room(int(port)) for _ in asking]
             try:
-                for caller in callers:
-                    caller.sendall(ask)
+                for caller, ask in zip(callers, asking, strict=True):
+                    caller.sendall(ask.encode())
                     assert caller.recv(15) == b"HTTP/1.1 200 OK"
                     # Once nothing more can be sent to it, it does not count; the one that asks does.
                     until(
                         lambda: "agentsight_http_serving 1\n" in httpx.get(server.address + "/metrics").text
                     )
                 assert client.post("/api/ingest/batch/", json=body("small")).status_code == 200
+                third = client.get("/api/export/")
+                assert (third.status_code, third.headers["retry-after"]) == (429, "1")
             finally:
                 for caller in callers:
                     caller.close()

@@ -21,6 +21,7 @@ from agentsight.server.api import analytics, conversations, export, files, ledge
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.contract.published import Shelf
 from agentsight.server.errors import RequestError
+from agentsight.server.executors import Executors
 from agentsight.server.files import FileStore
 from agentsight.server.geo import Places
 from agentsight.server.ingest import routes, tally
@@ -51,6 +52,7 @@ def open_services(settings: Settings) -> Services:
     with database.write() as connection:
         signer = Signer.of_installation(connection)
         figures = open_analytics(settings, database, connection)
+    executors = Executors()
     writer = Writer(database, max_waiting=settings.queue_items)
     writer.committed.append(figures.projector.notice)
     figures.projector.make_way = lambda: writer.is_pressed
@@ -60,10 +62,11 @@ def open_services(settings: Settings) -> Services:
         writer=writer,
         files=FileStore(settings.files_url or settings.data_dir / "files"),
         places=Places(settings.geo_database),
-        gate=Gate(database),
+        gate=Gate(database, executors.lookups),
         signer=signer,
         brake=Brake(),
         analytics=figures,
+        executors=executors,
     )
 
 
@@ -86,6 +89,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
             settling.cancel()
             services.writer.stop()
             services.analytics.stop()
+            services.executors.shutdown()
             services.database.close()
 
     rooms: list[Any] = [

@@ -62,7 +62,7 @@ async def readyz(request: AnyRequest) -> Response[bytes]:
 
 async def _store(services: Services) -> str:
     try:
-        await asyncio.wait_for(services.read(lambda c: c.execute(text("SELECT 1")).scalar()), _PATIENCE)
+        await asyncio.wait_for(services.look_up(lambda c: c.execute(text("SELECT 1")).scalar()), _PATIENCE)
     except asyncio.TimeoutError:
         return "does not answer in time"
     except Exception as error:
@@ -95,7 +95,7 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
     _check_reader(request, services.settings.metrics_token, services)
     traffic: Traffic | None = request.scope.get("agentsight.traffic")  # type: ignore[assignment]
     lines = [*_own(services), *(_traffic(traffic) if traffic is not None else ())]
-    lines += await asyncio.to_thread(lambda: [*_process(), *_sizes(services.database)])
+    lines += await services.executors.lookups.run(lambda: [*_process(), *_sizes(services.database)])
     return Response("\n".join(lines).encode() + b"\n", media_type="text/plain; version=0.0.4")
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from agentsight.server.analytics.service import Analytics
+from agentsight.server.executors import Executors
 from agentsight.server.files import FileStore
 from agentsight.server.geo import Places
 from agentsight.server.requests import AnyRequest
@@ -39,14 +40,30 @@ class Services:
     signer: Signer
     brake: Brake
     analytics: Analytics
+    executors: Executors
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a query on a reading connection, in a thread.
+        """Run a query on a reading connection, for a page or a list, in a thread.
+
+        Raises:
+            RequestError: 503, too many wait for theirs, or it took too long.
 
         Example:
             >>> rows = await services.read(lambda connection: agents.listing(connection))
         """
-        return await asyncio.to_thread(self._read, query)
+        return await self.executors.pages.run(lambda: self._read(query))
+
+    async def search(self, query: Callable[[Connection], T]) -> T:
+        """The same for a query that looks through what was said: few at once, and fewer of one caller.
+
+        Raises:
+            RequestError: 503 or 429, as read().
+        """
+        return await self.executors.searches.run(lambda: self._read(query))
+
+    async def look_up(self, query: Callable[[Connection], T]) -> T:
+        """The same for what takes a moment and what everybody waits for: a key, a session, one row."""
+        return await self.executors.lookups.run(lambda: self._read(query))
 
     def _read(self, query: Callable[[Connection], T]) -> T:
         with self.database.read() as connection:

@@ -6,15 +6,17 @@ It stands outside of the framework, so that nothing reaches a handler, or fails 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from agentsight.server.errors import RequestError
+from agentsight.server.executors import ASKING, CLOSED
 from agentsight.server.logs import REQUEST_ID, identity_of, shown_path
 from agentsight.server.requests import HOLD
 from agentsight.server.store.writer import Overloaded
@@ -34,7 +36,6 @@ LEAST_RATE = 4_096  # ... bytes a second
 UNREAD_SECONDS = 30.0  # without the caller taking a byte of its answer
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
-_CLOSED = 499  # the caller went away before the answer began
 
 
 class Latency:
@@ -82,6 +83,7 @@ class Traffic:
         scope["agentsight.traffic"] = self
         request = _Request(self, scope, receive, send)
         REQUEST_ID.set(request.identity)
+        ASKING.set(request)
         began = time.perf_counter()
         self.serving += 1
         try:
@@ -93,12 +95,13 @@ class Traffic:
         finally:
             self.serving -= 1
             self.held -= request.held
+            request.end()
             self._count(scope, request, time.perf_counter() - began)
 
     def _count(self, scope: Scope, request: _Request, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         template = str(scope.get("path_template") or ("(shed)" if request.was_shed else "(none)"))
-        status = request.status or _CLOSED
+        status = request.status or CLOSED
         key = (method, template, status)
         self.answers[key] = self.answers.get(key, 0) + 1
         room = _room(method, template)
@@ -134,12 +137,31 @@ def _room(method: str, template: str) -> str:
     return "file" if template.startswith(("/files", "/static")) else "page"
 
 
+def has_no_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request's head announces no body."""
+    for name, value in headers:
+        if name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0")):
+            return False
+    return True
+
+
+def address_of(scope: Scope) -> str:
+    """Where a request comes from, for counting: an IPv6 caller has a whole /64 to itself."""
+    host = str((scope.get("client") or ("",))[0])
+    if ":" not in host:
+        return host
+    try:
+        return str(ipaddress.IPv6Network((host.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return host
+
+
 class _Request:
-    """One request on its way through."""
+    """One request on its way through; see executors.Asking."""
 
     __slots__ = (
-        "_began", "_body_ended", "_receive", "_send", "held", "identity", "received", "sent", "status",
-        "traffic", "was_shed",
+        "_at_end", "_began", "_body_ended", "_headers", "_receive", "_send", "caller", "held", "identity", "received",
+        "sent", "status", "traffic", "was_shed",
     )  # fmt: skip
 
     def __init__(self, traffic: Traffic, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,11 +169,33 @@ class _Request:
         self._receive, self._send = receive, send
         self._began = 0.0
         self._body_ended = False
+        self._headers = scope["headers"]
+        self._at_end: list[Callable[[], None]] = []
+        self.caller = address_of(scope)
         self.held = self.received = self.sent = self.status = 0
         self.was_shed = False
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
         self.identity = identity_of(given)
         scope[HOLD] = self.hold
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing of a body is still to come."""
+        return self._body_ended or has_no_body(self._headers)
+
+    async def hung_up(self) -> None:
+        """Return when the caller has gone."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call back when the request is over."""
+        self._at_end.append(callback)
+
+    def end(self) -> None:
+        """The request is over."""
+        for callback in self._at_end:
+            callback()
 
     async def shed(self) -> None:
         self.was_shed = True
@@ -198,7 +242,7 @@ class _Request:
         else:
             self._body_ended = True
             # Nobody is left to hear it; it ends the handler, and is counted for what it is.
-            raise RequestError(_CLOSED, {"detail": "the caller hung up before the body was complete"})
+            raise RequestError(CLOSED, {"detail": "the caller hung up before the body was complete"})
         return message
 
     async def _in_time(self, loop: asyncio.AbstractEventLoop) -> Message:

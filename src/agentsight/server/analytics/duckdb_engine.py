@@ -16,6 +16,7 @@ import duckdb
 import msgspec
 
 from agentsight.server.analytics.engine import FACTS, LAYOUT, TABLES, AnalyticsError, Ask, Batch, Broken
+from agentsight.server.store.cutoff import CURRENT, CutOff
 
 logger = logging.getLogger(__name__)
 
@@ -233,6 +234,7 @@ class DuckEngine:
     @contextmanager
     def reading(self) -> Iterator[Ask]:
         """See Engine."""
+        cutoff = CURRENT.get()
         with self._gate:
             if self._connection is None:
                 raise AnalyticsError("the figures are not ready yet; try again in a moment")
@@ -244,10 +246,15 @@ class DuckEngine:
         try:
 
             def ask(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+                if cutoff is not None:
+                    cutoff.check()
                 return cursor.execute(sql, list(parameters)).fetchall()
 
             cursor.execute("BEGIN TRANSACTION READ ONLY")
-            yield ask
+            with cutoff.interrupting(cursor.interrupt) if cutoff else contextlib.nullcontext():
+                yield ask
+        except duckdb.InterruptException:
+            raise CutOff from None
         except duckdb.Error as error:
             raise _said(error) from error
         finally:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +15,7 @@ from agentsight.server.analytics.duckdb_engine import DuckEngine
 from agentsight.server.analytics.engine import AnalyticsError, Broken, Engine
 from agentsight.server.analytics.projector import Projector
 from agentsight.server.analytics.scope import Comparison, Scope
+from agentsight.server.executors import Executor
 from agentsight.server.settings import Settings, SettingsError
 from agentsight.server.store import people
 from agentsight.server.store.append import uuid7
@@ -45,7 +44,7 @@ class Analytics:
         self.engine = engine
         self.store = store
         self.projector = Projector(database, engine)
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="agentsight-figures")
+        self.executor = Executor("questions for figures", threads=_THREADS, waiting=60, each=16)
         self._opening: threading.Thread | None = None
         self._stopped = threading.Event()
 
@@ -74,7 +73,7 @@ class Analytics:
         if self._opening is not None:
             self._opening.join()
         self.projector.stop()
-        self._pool.shutdown(cancel_futures=True)
+        self.executor.shutdown()
         self.engine.close()
 
     async def answer(
@@ -99,9 +98,11 @@ class Analytics:
         """Run `work(engine, whole)` in a thread, once the engine has what the store has.
 
         `whole` is false when it had not within PATIENCE.
+
+        Raises:
+            RequestError: 503 or 429, too many ask at once, or it took too long.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._run, work)
+        return await self.executor.run(lambda: self._run(work))
 
     def _run(self, work: Callable[[Engine, bool], T]) -> T:
         whole = self.projector.wait_for(self.projector.latest(), PATIENCE)

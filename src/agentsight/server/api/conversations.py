@@ -85,7 +85,9 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
         )
         return count, whole(connection, rows, links, full=full)
 
-    count, results = await services_of(request).read(query)
+    services = services_of(request)
+    ask = services.search if filters.looks_into_messages else services.read
+    count, results = await ask(query)
     if not results and number > 1:
         raise not_found("there is no such page")
 

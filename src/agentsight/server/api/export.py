@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,7 @@ from agentsight.server.api.conversations import parameters
 from agentsight.server.api.filters import FILTER_NAMES, FILTER_QUERIES, integer, only, parse_filters
 from agentsight.server.contract.documentation import Doc, Query
 from agentsight.server.errors import Invalid, not_found
+from agentsight.server.executors import Executor
 from agentsight.server.filetypes import content_disposition
 from agentsight.server.ingest import tables
 from agentsight.server.ingest.export import Export
@@ -35,8 +36,8 @@ _FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
-# A Parquet file is written whole before it is sent, with a hundred megabytes or so of memory: so many at once.
-_AT_ONCE = asyncio.Semaphore(2)
+# A Parquet file is written whole before it is sent, its last step in one go.
+_PARQUET_SECONDS = 120.0
 _PIECE = 256 * 1024
 _WHAT: tuple[tables.What, ...] = ("conversations", "messages")
 _QUERIES = (
@@ -81,17 +82,18 @@ async def export(request: AnyRequest) -> Stream:
     names = [row.name for row in await services.read(lambda c: agents.listing(c, frozenset({agent_id})))]
     if not names:
         raise not_found("no such agent")
+    executor = services.executors.exports
+    executor.take_place()
     run = Export(services.database, services.files, agent_id, filters)
     if kind == "parquet":
         folder = services.settings.data_dir
-        async with _AT_ONCE:
-            file = await asyncio.to_thread(_parquet, run, what, folder)
+        file = await _parquet(executor, run, what, folder)
         pieces = iter(functools.partial(file.read, _PIECE), b"")
     else:
         pieces = tables.in_chunks(tables.lines(run, kind, what))
     name = "_".join([_slug(names[0]), what, *_days(filters, given.get("tz") or "UTC")])
     return Stream(
-        _in_threads(pieces, run),
+        _in_threads(executor, pieces, run),
         media_type=_FORMATS[kind],
         headers={
             "Content-Disposition": content_disposition(f"{name}.{kind}", inline=False),
@@ -117,11 +119,17 @@ def _days(filters: Filters, tz: str) -> list[str]:
         return []
 
 
-def _parquet(run: Export, what: tables.What, folder: Path) -> IO[bytes]:
+async def _parquet(executor: Executor, run: Export, what: tables.What, folder: Path) -> IO[bytes]:
     """Write the file and open it; it is gone from the folder then, and from the disk when it is closed."""
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as place:
         target = Path(place) / "table.parquet"
-        tables.write_parquet(run, what, target)
+        steps = tables.parquet_steps(run, what, target)
+        try:
+            while await executor.step(lambda: next(steps, None), seconds=_PARQUET_SECONDS) is not None:
+                pass
+        finally:
+            with suppress(ValueError):  # the step that was given up may still be ending
+                steps.close()
         return target.open("rb")
 
 
@@ -132,9 +140,9 @@ def _one_of(given: dict[str, str], name: str, allowed: tuple[str, ...]) -> str:
     return text
 
 
-async def _in_threads(pieces: Iterator[bytes], run: Export) -> AsyncIterator[bytes]:
+async def _in_threads(executor: Executor, pieces: Iterator[bytes], run: Export) -> AsyncIterator[bytes]:
     """Take each piece in a thread: reading the next page must not hold up other requests."""
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+    while (piece := await executor.step(lambda: next(pieces, None))) is not None:
         yield piece
     if run.missing:
         logger.warning("an export left out %d attachments whose bytes are missing", len(run.missing))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from litestar import Response, get
@@ -63,7 +62,7 @@ async def attachment(request: AnyRequest, number: FromPath[int], name: FromPath[
         raise RequestError(
             416, {"detail": str(error)}, {"Content-Range": f"bytes */{file.size_bytes}"}
         ) from None
-    if not await asyncio.to_thread(services.files.exists, file.sha256):
+    if not await services.executors.files.run(lambda: services.files.exists(file.sha256)):
         raise not_found("the file's bytes are missing")
     start, end = part or (0, file.size_bytes)
     headers["Content-Length"] = str(end - start)

@@ -7,11 +7,13 @@ import logging
 import random
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from agentsight.server.demo.generate import next_conversation
+from agentsight.server.errors import RequestError
 from agentsight.server.files import FilesError
 from agentsight.server.ingest.batch import Batch
 from agentsight.server.ingest.normalise import Normaliser
@@ -65,14 +67,14 @@ async def _happen(services: Services, agent_id: int, record: dict[str, Any]) -> 
             ready = [each for each in waiting if each["timestamp"] <= now] or waiting[:1]
             waiting = waiting[len(ready) :]
             await _write(services, agent_id, {**fields, "items": ready})
-    except (Unavailable, Overloaded, FilesError) as error:
+    except (Unavailable, Overloaded, FilesError, RequestError) as error:
         logger.debug("a sample conversation was cut short: %s", error)
 
 
 async def _write(services: Services, agent_id: int, record: dict[str, Any]) -> None:
     batch = Batch(Normaliser(services.places.lookup), msgspec.json.encode({"conversations": [record]}))
     for file in batch.normaliser.files.values():
-        await asyncio.to_thread(services.files.put, file.data)
+        await services.executors.incoming.run(partial(services.files.put, file.data))
     await services.write(
         lambda connection, attempt: append(connection, attempt, agent_id, batch.accepted), weight=batch.weight
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -99,7 +98,7 @@ async def create_conversation(request: AnyRequest) -> Response[bytes]:
     if author is not None:
         return _receipt(written, row.id, status)
     links = file_links(request)
-    usage = await services.read(lambda c: transcripts.usage_of(c, [row.id]).get(row.id, []))
+    usage = await services.look_up(lambda c: transcripts.usage_of(c, [row.id]).get(row.id, []))
     answer = shapes.conversation(row, transcripts.total_usage(usage), None, links)
     return _json(answer, status)
 
@@ -306,7 +305,7 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
         number = target.row
         if number is None:
             raise Invalid({"conversation": ["is required: the integer id"]})
-        found = await services.read(lambda c: conversations.get(c, viewer.agent_ids, number))
+        found = await services.look_up(lambda c: conversations.get(c, viewer.agent_ids, number))
         if found is None:
             raise not_found("no such conversation")
         agent_id = found.agent_id
@@ -358,7 +357,7 @@ async def _store(
 async def _keep_files(services: Services, normaliser: Normaliser) -> None:
     """Bytes first, rows after: a row whose bytes are missing cannot come to be."""
     if normaliser.files:
-        await asyncio.to_thread(_put_all, services, list(normaliser.files.values()))
+        await services.executors.incoming.run(lambda: _put_all(services, list(normaliser.files.values())))
 
 
 def _put_all(services: Services, files: Sequence[Pending]) -> None:

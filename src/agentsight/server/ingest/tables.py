@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from agentsight.server.ingest.export import Export, json_value
 from agentsight.server.spreadsheets import safe
 from agentsight.server.store import times, transcripts
 from agentsight.server.store.conversations import ConversationRow
+from agentsight.server.store.cutoff import CURRENT, CutOff
 from agentsight.server.store.schema import ITEM_KINDS, SENDERS
 from agentsight.server.store.transcripts import Entry, Transcript
 
@@ -42,6 +44,7 @@ _MESSAGES = {
 COLUMNS: dict[What, dict[str, str]] = {"conversations": _CONVERSATIONS, "messages": _MESSAGES}
 
 _encode = msgspec.json.Encoder().encode
+_STEP = 1_000
 
 
 def rows(export: Export, what: What) -> Iterator[Row]:
@@ -147,6 +150,18 @@ def write_parquet(
 ) -> None:
     """Write a Parquet file; times are timestamps in UTC, JSON is text.
 
+    Raises:
+        OSError: the file cannot be written.
+    """
+    for _ in parquet_steps(export, what, target, after=after):
+        pass
+
+
+def parquet_steps(
+    export: Export, what: What, target: Path, *, after: Callable[[], None] = lambda: None
+) -> Generator[int]:
+    """The same in steps of some rows each; gives how many rows there were. The file is there after the last.
+
     The rows go through a file beside the target first: what is in memory does not grow with their number.
 
     Raises:
@@ -165,17 +180,23 @@ def write_parquet(
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         lines = Path(folder) / "rows.jsonl"
         with lines.open("wb") as file:
-            for row in rows(export, what):
+            for number, row in enumerate(rows(export, what), 1):
                 file.write(_encode(dict(zip(columns, row, strict=True))) + b"\n")
                 after()
+                if number % _STEP == 0:
+                    yield number
         connection = duckdb.connect(config={"temp_directory": folder, "memory_limit": "512MB", "threads": 2})
+        cutoff = CURRENT.get()
         try:
-            connection.execute(
-                f"COPY (SELECT {listed} FROM read_json(?, format = 'newline_delimited', columns = {kinds}, "  # noqa: S608
-                "maximum_object_size = 67108864)) TO "
-                f"'{str(target).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)",
-                [str(lines)],
-            )
+            with cutoff.interrupting(connection.interrupt) if cutoff else nullcontext():
+                connection.execute(
+                    f"COPY (SELECT {listed} FROM read_json(?, format = 'newline_delimited', columns = {kinds}, "  # noqa: S608
+                    "maximum_object_size = 67108864)) TO "
+                    f"'{str(target).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)",
+                    [str(lines)],
+                )
+        except duckdb.InterruptException:
+            raise CutOff from None
         except duckdb.IOException as error:
             raise OSError(str(error).splitlines()[0]) from None
         finally:

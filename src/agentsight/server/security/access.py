@@ -5,7 +5,6 @@ Every route names what it asks for in `opt={"access": Access…}`; a route that 
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import hmac
 import time
@@ -16,6 +15,7 @@ from litestar.connection import ASGIConnection, Request
 from litestar.handlers.base import BaseRouteHandler
 
 from agentsight.server.errors import RequestError, not_found
+from agentsight.server.executors import ASKING, Executor
 from agentsight.server.security import keys, sessions
 from agentsight.server.store import agents, people
 from agentsight.server.store.database import Database
@@ -84,12 +84,13 @@ class Gate:
     """Finds out who is asking, and lets them in or not.
 
     Example:
-        >>> app = Litestar(route_handlers=[...], guards=[Gate(database).guard])
+        >>> app = Litestar(route_handlers=[...], guards=[Gate(database, executors.lookups).guard])
         >>> viewer = request.state.viewer
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lookups: Executor) -> None:
         self.database = database
+        self._lookups = lookups
         self._cache: dict[str, tuple[float, agents.KeyRow]] = {}
 
     async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -146,6 +147,7 @@ class Gate:
                     "detail": f"this takes a key with the role {' or '.join(sorted(allowed))}, not {found.role}"
                 },
             )
+        _counts_for(f"key {found.id}")
         return Viewer(
             frozenset({found.agent_id}), found.role, found.agent_id, found.agent_name, key_id=found.id
         )
@@ -159,7 +161,8 @@ class Gate:
         self._cache.pop(key, None)
         if not keys.is_well_formed(key):
             return None
-        row = await asyncio.to_thread(self._read_key, keys.hash_key(key))
+        hashed = keys.hash_key(key)
+        row = await self._lookups.run(lambda: self._read_key(hashed))
         if row is None or row.revoked_at is not None:
             return None
         if len(self._cache) > 10_000:
@@ -176,15 +179,24 @@ class Gate:
             return agents.key_by_hash(connection, hashed)
 
     async def _by_cookie(self, token: str) -> Viewer | None:
-        row = await asyncio.to_thread(self._read_session, sessions.hash_token(token))
+        hashed = sessions.hash_token(token)
+        row = await self._lookups.run(lambda: self._read_session(hashed))
         if row is None:
             return None
         person = row.person
+        _counts_for(f"person {person.id}")
         return Viewer(person.agent_ids, person.role, person=person, csrf_token=row.csrf_token)
 
     def _read_session(self, hashed: bytes) -> people.SessionRow | None:
         with self.database.read() as connection:
             return people.session(connection, hashed)
+
+
+def _counts_for(caller: str) -> None:
+    """What the request does from now on counts for them, no longer for an address."""
+    asking = ASKING.get()
+    if asking is not None:
+        asking.caller = caller
 
 
 async def _check_csrf(connection: ASGIConnection[Any, Any, Any, Any], viewer: Viewer) -> None:

@@ -91,10 +91,12 @@ def create_person(
 class Brake:
     """Slows down guessing: at most `limit` failures for a name in `seconds`.
 
+    An attempt counts before it is judged, so that many at once are no more than many in turn.
+
     Example:
         >>> brake = Brake(limit=1)
-        >>> brake.failed("a@b.c")
-        >>> brake.check("a@b.c")
+        >>> brake.attempt("a@b.c")
+        >>> brake.attempt("a@b.c")
         Traceback (most recent call last):
         agentsight.server.errors.RequestError: ...
     """
@@ -118,13 +120,25 @@ class Brake:
                     {"Retry-After": str(wait)},
                 )
 
-    def failed(self, *names: str) -> None:
-        """Count a failure."""
+    def attempt(self, *names: str) -> None:
+        """Count an attempt as if it failed; take_back() or succeeded() when it turns out otherwise.
+
+        Raises:
+            RequestError: 429, one of the names failed too often; nothing is counted then.
+        """
+        self.check(*names)
         for name in names:
             self._failures.setdefault(name, deque()).append(time.monotonic())
             self._failures.move_to_end(name)
         while len(self._failures) > self.names:
             self._failures.popitem(last=False)
+
+    def take_back(self, *names: str) -> None:
+        """An attempt was no failure, or was never judged."""
+        for name in names:
+            failures = self._failures.get(name)
+            if failures:
+                failures.pop()
 
     def succeeded(self, name: str) -> None:
         """Forget a name's failures."""

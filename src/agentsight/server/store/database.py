@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from agentsight.server.store import dialect
+from agentsight.server.store.cutoff import CURRENT, CutOff
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -85,9 +86,23 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that cannot write and sees one moment of the data."""
+        """A connection that cannot write and sees one moment of the data.
+
+        Raises:
+            CutOff: what the running work may take is used up, see cutoff.py.
+        """
+        cutoff = CURRENT.get()
         with self.reading.connect() as connection, connection.begin():
-            yield connection
+            if cutoff is None:
+                yield connection
+                return
+            try:
+                with dialect.bounded(connection, cutoff):
+                    yield connection
+            except DBAPIError:
+                if cutoff.is_over:
+                    raise CutOff from None
+                raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -9,6 +9,7 @@ import enum
 import operator
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.sql.elements import SQLColumnExpression
 from sqlalchemy.types import Text
 from typing_extensions import assert_never
+
+from agentsight.server.store.cutoff import Cutoff
 
 # A revision, and running numbers of conversations and of items.
 Numbers = tuple[int, Iterator[int], Iterator[int]]
@@ -92,6 +95,27 @@ def begin(dialect: Dialect, *, read_only: bool) -> str | None:
             return None if read_only else f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})"
         case _:
             assert_never(dialect)
+
+
+@contextmanager
+def bounded(connection: Connection, cutoff: Cutoff) -> Iterator[None]:
+    """What the connection runs in the block ends when `cutoff` says so.
+
+    Raises:
+        CutOff: it has said so already.
+    """
+    driver: Any = connection.connection.driver_connection
+    match of(connection):
+        case Dialect.SQLITE:
+            with cutoff.interrupting(driver.interrupt):
+                yield
+        case Dialect.POSTGRESQL:
+            # The server's own clock, should this program be too busy to look at its own; each statement by itself.
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(cutoff.seconds * 1000)}")
+            with cutoff.interrupting(lambda: driver.cancel_safe(timeout=2), is_slow=True):
+                yield
+        case unknown:
+            assert_never(unknown)
 
 
 def contains(dialect: Dialect, column: SQLColumnExpression[Any], needle: str) -> ColumnElement[bool]:

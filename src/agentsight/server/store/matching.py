@@ -87,6 +87,11 @@ class Filters(msgspec.Struct, frozen=True):
     metadata: tuple[tuple[str, str], ...] = ()
     search: str | None = None
 
+    @property
+    def looks_into_messages(self) -> bool:
+        """Whether what was said has to be read, which takes long."""
+        return bool(self.search or self.message_contains)
+
 
 _SAME = ("conversation_id", "customer_id", "device", "source", "environment", "customer_ip_address",
          "is_marked", "is_used", "is_offered")  # fmt: skip

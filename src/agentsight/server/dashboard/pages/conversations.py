@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -61,7 +62,7 @@ async def conversation_list(request: AnyRequest, agent_id: FromPath[int]) -> Res
             return html("pages/older.html", context)
         return html("pages/conversations.html", context | _frame_of_list(request, connection, context))
 
-    return await services_of(request).read(answer)
+    return await _answered(request, answer)
 
 
 @get("/agents/{agent_id:int}/conversations/count", opt=_PERSON)
@@ -73,7 +74,7 @@ async def conversation_count(request: AnyRequest, agent_id: FromPath[int]) -> Re
         behind = _behind(connection, agent_id, context["chosen"], whole=True)
         return html("pages/list_count.html", context | {"behind": behind})
 
-    return await services_of(request).read(answer)
+    return await _answered(request, answer)
 
 
 @get("/agents/{agent_id:int}/conversations/live", opt=_PERSON)
@@ -101,7 +102,7 @@ async def live(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
             },
         )
 
-    return await services_of(request).read(answer)
+    return await _answered(request, answer)
 
 
 @get("/agents/{agent_id:int}/conversations/{number:int}", opt=_PERSON)
@@ -122,7 +123,9 @@ async def conversation(request: AnyRequest, agent_id: FromPath[int], number: Fro
             context |= _list(connection, context, (row.started_at, row.id + 1))
         return html("pages/conversations.html", context | _frame_of_list(request, connection, context))
 
-    return await services_of(request).read(answer)
+    if target == "section#reader":
+        return await services_of(request).read(answer)
+    return await _answered(request, answer)
 
 
 @get("/agents/{agent_id:int}/conversations/{number:int}/print", opt=_PERSON)
@@ -163,6 +166,14 @@ async def mark(request: AnyRequest, agent_id: FromPath[int], number: FromPath[in
         return html("pages/reader.html", context)
 
     return await services.read(answer)
+
+
+async def _answered(request: AnyRequest, answer: Callable[[Connection], Response[str]]) -> Response[str]:
+    """The answer of a view with a list; one that looks into messages takes its turn with other searches."""
+    query = request.query_params
+    services = services_of(request)
+    heavy = query.get("search") or query.get("message_contains")
+    return await (services.search(answer) if heavy else services.read(answer))
 
 
 def _context(request: AnyRequest, connection: Connection, agent_id: int) -> dict[str, Any]:

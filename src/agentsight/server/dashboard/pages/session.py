@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from litestar import Response, get, post
@@ -50,7 +49,6 @@ async def sign_in_page(request: AnyRequest) -> Response[str]:
 @post("/sign-in", opt=_PUBLIC)
 async def sign_in(request: AnyRequest) -> Response[str]:
     """Check the password and open a session."""
-    services = services_of(request)
     fields = await _fields(request)
     email, password = fields.get("email", "").strip().lower(), fields.get("password", "")
     goal = own_address(fields.get("next"))
@@ -63,14 +61,9 @@ async def sign_in(request: AnyRequest) -> Response[str]:
     try:
         if _is_foreign(request):
             raise RequestError(403, {"detail": "the form came from another site"})
-        services.brake.check(near)
-        _wide_brake.check(*far)
-        found = await services.read(lambda connection: people.credentials(connection, email))
-        if await asyncio.to_thread(passwords.matches, password, found[1] if found else None) and found:
-            services.brake.succeeded(near)
-            return await _signed_in(request, found[0], goal)
-        services.brake.failed(near)
-        _wide_brake.failed(*far)
+        found = await _checked(request, near, far, email, password)
+        if found is not None:
+            return await _signed_in(request, found, goal)
     except RequestError as error:
         problem, status = str(error.body.get("detail", problem)).capitalize() + ".", error.status
     return html(
@@ -78,6 +71,29 @@ async def sign_in(request: AnyRequest) -> Response[str]:
         outside(request) | {"next": goal, "email": email, "problem": problem, "first_start": False},
         status,
     )
+
+
+async def _checked(
+    request: AnyRequest, near: str, far: tuple[str, ...], email: str, password: str
+) -> int | None:
+    """The number of the person whose password it is."""
+    services = services_of(request)
+    services.brake.check(near)
+    _wide_brake.attempt(*far)
+    services.brake.attempt(near)
+    try:
+        found = await services.look_up(lambda connection: people.credentials(connection, email))
+        known = found[1] if found else None
+        matches = await services.executors.passwords.run(lambda: passwords.matches(password, known))
+    except BaseException:  # it was never judged
+        services.brake.take_back(near)
+        _wide_brake.take_back(*far)
+        raise
+    if not matches or found is None:
+        return None
+    services.brake.succeeded(near)
+    _wide_brake.take_back(*far)
+    return found[0]
 
 
 @post("/sign-out", opt={"access": Access.PERSON})
