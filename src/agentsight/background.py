@@ -8,7 +8,6 @@ import time
 import weakref
 
 from agentsight.config import log
-from agentsight.exceptions import AgentSightError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ __all__ = ["BackgroundSender"]
 WAIT = 1.0  # seconds that an item waits for company
 IDLE = 5.0  # seconds without work after which the thread ends; the next item starts another
 LONGEST_PAUSE = 30.0  # seconds between two attempts while the server is away
-COMPLAIN_EVERY = 60.0  # seconds between two log lines about the same trouble
 
 _every: weakref.WeakSet[BackgroundSender] = weakref.WeakSet()
 
@@ -29,7 +27,6 @@ class BackgroundSender:
 
     def __init__(self, dispatch: Dispatch) -> None:
         self._dispatch = dispatch
-        self._complained = float("-inf")
         self._reset()
         _every.add(self)
 
@@ -88,22 +85,11 @@ class BackgroundSender:
         """Send what waits. False if something is left because it could not be sent."""
         timeout = max(self._deadline - time.monotonic(), 0.05) if self._hurry.is_set() else None
         try:
-            trouble = self._dispatch.turn(timeout, self._hurry.wait)
-        except AgentSightError as problem:
-            trouble = str(problem)
+            return self._dispatch.turn(timeout, self._hurry.wait)
         except Exception:
             # Nothing that happens here may end the thread silently; what was taken has been put back.
             log().exception("sending in the background failed")
             return False
-        if trouble:
-            self._complain(trouble)
-        return not trouble
-
-    def _complain(self, problem: str) -> None:
-        now = time.monotonic()
-        if now - self._complained >= COMPLAIN_EVERY:
-            self._complained = now
-            log().warning("cannot send; what was tracked stays pending: %s", problem)
 
     def finish(self, timeout: float) -> bool:
         """Let the thread send the rest now and end. False if it is still at it after `timeout` seconds."""

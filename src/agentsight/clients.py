@@ -23,6 +23,8 @@ class Client:
         api_key, endpoint, environment, log_level, conversation_id, config, options: as in ConversationTracker.
     """
 
+    _patient = False  # whether each call may take all of its time, also after a failure
+
     def __init__(
         self,
         *,
@@ -35,7 +37,7 @@ class Client:
         **options: Any,
     ) -> None:
         self.config = Config() if config is None else config.copy()
-        self._transport = Transport(self.config)
+        self._transport = Transport(self.config, patient=self._patient)
         self.configure(
             api_key=api_key,
             conversation_id=conversation_id,
@@ -78,7 +80,7 @@ class Client:
         """Close the connections; the next call opens new ones."""
         self._transport.close()
 
-    def _number(self, conversation_id: str | int) -> int:
+    def _number(self, conversation_id: str | int, deadline: float) -> int:
         """The database id; a text id, even one of digits, is looked up.
 
         Raises:
@@ -93,6 +95,7 @@ class Client:
             "GET",
             "/api/conversations/lookup/",
             params={"conversation_id": check_conversation_id(conversation_id)},
+            deadline=deadline,
         )
         if not isinstance(found, dict) or not isinstance(found.get("id"), int):
             raise ConversationApiException("the answer to the lookup has no id", 200, found)

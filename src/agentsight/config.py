@@ -146,7 +146,7 @@ OPTIONS: dict[str, Option] = {
         "AGENTSIGHT_SPOOL_DIR", None, _folder, "Folder of the crash-safe outbox; unset: memory only."
     ),
     "auto_send": Option("AGENTSIGHT_AUTO_SEND", False, _flag, "`1`: a background thread sends on its own."),
-    "timeout": Option(None, 15.0, _seconds, "Seconds that one call may spend sending, retries and all."),
+    "timeout": Option(None, 5.0, _seconds, "Seconds that one call may spend sending, retries and all."),
     "max_pending_items": Option(
         None, 50_000, _count, "Items that may wait; beyond it the oldest go, and are counted."
     ),

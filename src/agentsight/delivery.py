@@ -9,6 +9,7 @@ from agentsight.exceptions import (
     ConversationApiException,
     ConversationNetworkException,
 )
+from agentsight.outbox import LARGEST_BODY
 from agentsight.sender import describe, raise_for
 from agentsight.wire import encode_json, iso, kind_names
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Delivery", "add_counts", "empty_report"]
 
 PATH = "/api/ingest/batch/"
-LARGEST_BODY = 16 * 1024 * 1024  # bytes before compression; the server takes twice that
+SMALLEST_BODY = 64 * 1024  # bytes before compression; a request that was late is not made smaller than this
 LARGEST_BATCH = 10_000  # items
 SEARCHES = 40  # requests spent on finding what in a refused batch is wrong
 COUNTED = ("questions", "answers", "actions", "buttons", "attachments")
@@ -51,6 +52,7 @@ class Delivery:
         environment: of conversations that name none.
         deadline: `time.monotonic()` by which to give up.
         pause: sleeps between attempts.
+        patient: use all of the time, also while the server is away.
     """
 
     def __init__(
@@ -60,13 +62,16 @@ class Delivery:
         environment: str,
         deadline: float,
         pause: Callable[[float], object] = time.sleep,
+        patient: bool = False,
     ) -> None:
         self.outbox = outbox
         self.transport = transport
         self.environment = environment
         self.deadline = deadline
         self.pause = pause
+        self.patient = patient
         self.blocked: str | None = None  # why the rest stays
+        self.status: int | None = None  # what the server answered to that, if it did
         self.refused = 0
         self.reason = ""  # why the first of them was refused
         self._searches = SEARCHES
@@ -92,7 +97,7 @@ class Delivery:
         if self.blocked is not None:
             return
         size = sum(len(item.text) for piece in pieces for item in piece.items)
-        if size > LARGEST_BODY or sum(len(piece.items) for piece in pieces) > LARGEST_BATCH:
+        if size > self.outbox.largest_body or sum(len(piece.items) for piece in pieces) > LARGEST_BATCH:
             halves = _split(pieces)
             if halves is not None:
                 self._send(halves[0])
@@ -103,13 +108,16 @@ class Delivery:
             answer = self._post(body)
         except ConversationNetworkException as problem:
             self.blocked = str(problem)
+            if time.monotonic() >= self.deadline:  # over this line, smaller ones may arrive in time
+                self.outbox.largest_body = max(size // 4, SMALLEST_BODY)
             return
         except ConfigurationException as problem:  # of the address
             if self.transport.config.strict:
                 raise
-            self.blocked = str(problem)
+            self.blocked, self.status = str(problem), 0
             return
         if answer.status == 200:
+            self.outbox.largest_body = min(2 * self.outbox.largest_body, LARGEST_BODY)
             self._read(pieces, answer)
         elif answer.status in (400, 413, 422):
             self._search(pieces, answer)
@@ -119,14 +127,19 @@ class Delivery:
             except ConversationApiException as problem:
                 if problem.status_code in (401, 403):
                     raise
-                self.blocked = str(problem)
+                self.blocked, self.status = str(problem), answer.status
 
     def _post(self, body: bytes) -> Answer:
-        answer = self.transport.exchange("POST", PATH, body, deadline=self.deadline, pause=self.pause)
+        def post() -> Answer:
+            return self.transport.exchange(
+                "POST", PATH, body, deadline=self.deadline, pause=self.pause, patient=self.patient
+            )
+
+        answer = post()
         if answer.status == 415 and self.transport.gzip:
             # Something between here and the server does not take compressed bodies.
             self.transport.gzip = False
-            answer = self.transport.exchange("POST", PATH, body, deadline=self.deadline, pause=self.pause)
+            answer = post()
         return answer
 
     def _search(self, pieces: list[_Piece], answer: Answer) -> None:
@@ -176,7 +189,8 @@ class Delivery:
             for piece, conversation in zip(pieces, told, strict=True):
                 self._read_one(piece, conversation)
         except (ConversationApiException, AttributeError, KeyError, TypeError, ValueError) as problem:
-            self.blocked = f"the answer is not what an AgentSight server says: {problem}"
+            self.blocked, self.status = f"the answer is not what an AgentSight server says: {problem}", 200
+            self.transport.away = True
 
     def _read_one(self, piece: _Piece, told: dict[str, Any]) -> None:
         parcel = piece.parcel

@@ -8,6 +8,7 @@ import weakref
 from agentsight.config import log
 from agentsight.exceptions import AgentSightError, NoDataToSendException
 from agentsight.exits import at_exit
+from agentsight.trouble import Trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Dispatch"]
 
 EXIT_SECONDS = 2.0  # that the end of the process may be held up
+BACKGROUND_SECONDS = 15.0  # that one turn in the background may take at least; it holds nobody up
 
 _every: weakref.WeakSet[Dispatch] = weakref.WeakSet()
 
@@ -36,7 +38,8 @@ class Dispatch:
         self.outbox = outbox
         self.transport = transport
         self.background: BackgroundSender | None = None
-        self.trouble: str | None = None  # why the last send_tracked_data left something
+        self.trouble = Trouble()
+        self.why: str | None = None  # why the last send_tracked_data left something
         self.given_up = 0  # items that were not sent when the process ended
         self._unseen: dict[str, int] = {}  # what the background sent since somebody last looked
         _every.add(self)
@@ -80,14 +83,11 @@ class Dispatch:
                     lane.fix_times()
                 self.outbox.spool = spool
 
-    def send(
-        self, lanes: list[Lane] | None, *, owed: bool = False, timeout: float | None = None
-    ) -> dict[str, Any]:
+    def send(self, lanes: list[Lane] | None, *, owed: bool = False) -> dict[str, Any]:
         """Send these lanes, or all (None).
 
         Args:
             owed: something was promised to be pending; that there is nothing left is no error.
-            timeout: seconds that this may take; default: the option.
 
         Returns:
             The report, as `ConversationTracker.send_tracked_data` documents it.
@@ -101,9 +101,9 @@ class Dispatch:
         try:
             environment = self._check()
         except AgentSightError as error:
-            self.trouble = str(error)
+            self.why = str(error)
             raise
-        deadline = time.monotonic() + (self.config.timeout if timeout is None else timeout)
+        deadline = self.transport.deadline()
         while not (parcels := outbox.take(lanes)):
             if not outbox.is_flying(lanes):
                 self._send_adopted(environment, deadline)
@@ -114,62 +114,94 @@ class Dispatch:
             owed = True
         others = [] if lanes is None else outbox.take(list(outbox.adopted.values()))
         delivery = self._fly(parcels, environment, deadline, time.sleep, others)
-        self.trouble = delivery.blocked
+        self.why = delivery.blocked
         if lanes is None:
             self._leave_word(parcels, delivery)
         return self._tell(delivery.report(), lanes)
 
-    def turn(self, timeout: float | None, pause: Callable[[float], object]) -> str | None:
-        """Send all in the background.
+    def turn(self, timeout: float | None, pause: Callable[[float], object]) -> bool:
+        """Send all in the background. What goes wrong is told to the log.
 
         Args:
-            timeout: seconds that this may take; default: the option.
+            timeout: seconds that this may take; default: the option, and never less than 15.
             pause: sleeps between attempts.
 
         Returns:
-            Why something could not be sent and stays, or None.
-
-        Raises:
-            AgentSightError: nothing can be sent, because of the key or the settings.
+            False if something could not be sent and stays.
         """
-        environment = self._check()
-        deadline = time.monotonic() + (self.config.timeout if timeout is None else timeout)
-        parcels = self.outbox.take(None)
-        if not parcels:
-            return None
-        delivery = self._fly(parcels, environment, deadline, pause)
+        try:
+            environment = self._check()
+            seconds = max(self.config.timeout, BACKGROUND_SECONDS) if timeout is None else timeout
+            parcels = self.outbox.take(None)
+            if not parcels:
+                return True
+            delivery = self._fly(parcels, environment, time.monotonic() + seconds, pause, patient=True)
+        except AgentSightError as problem:
+            self._tell_trouble(problem)
+            return False
         self._leave_word(parcels, delivery, seen=False)
         self._count_refused(delivery)
-        return delivery.blocked
+        return delivery.blocked is None
 
-    def finish(self, timeout: float) -> dict[str, int]:
-        """Send what waits, as far as `timeout` seconds allow. Errors are logged.
+    def flush(self, timeout: float | None = None) -> dict[str, int]:
+        """Send what waits in all lanes; nothing is raised.
+
+        Args:
+            timeout: seconds that this may take; default: the option. While the server is away, less.
 
         Returns:
             `sent`, `unsent` and `lost`.
         """
-        outbox = self.outbox
-        before, problem = outbox.count(), "the time was up"
-        deadline = time.monotonic() + timeout
-        if self.background is None or self.background.finish(timeout):
-            try:
-                environment = self._check()
+        try:
+            deadline = self.transport.deadline(timeout)
+        except (TypeError, ValueError):
+            log().warning("flush: timeout takes seconds, not %.60r", timeout)
+            deadline = self.transport.deadline()
+        counts, problem = self._empty(deadline)
+        if counts["unsent"] and problem is not None:
+            self.trouble.tell(problem, 0)
+        return counts
+
+    def finish(self, timeout: float) -> dict[str, int]:
+        """Send what waits, as far as `timeout` seconds allow, also while the server is away. Errors are logged.
+
+        Returns:
+            `sent`, `unsent` and `lost`.
+        """
+        counts, problem = self._empty(time.monotonic() + timeout, patient=True)
+        if self.outbox.spool is not None:
+            self.outbox.spool.close()
+        if counts["unsent"]:
+            log().warning("AgentSight: unsent items: %d (%s)", counts["unsent"], problem or "the time was up")
+        return counts
+
+    def _empty(self, deadline: float, patient: bool = False) -> tuple[dict[str, int], str | None]:
+        """Send what waits in all lanes; returns counts, and what went wrong."""
+        outbox, problem = self.outbox, None
+        before, lost_before = outbox.count(), sum(outbox.lost.values())
+        try:
+            environment = self._check()
+            before = outbox.count()  # with what another process left
+            left = deadline - time.monotonic()
+            if self.background is None or self.background.finish(left):
                 while not (parcels := outbox.take(None)) and outbox.is_flying(None):
+                    # Somebody else is just sending it; what fails comes back, and is tried here.
                     if not outbox.wait_landed(None, deadline - time.monotonic()):
                         break
                 if parcels:
-                    delivery = self._fly(parcels, environment, deadline, time.sleep)
-                    problem = delivery.blocked or problem
+                    delivery = self._fly(parcels, environment, deadline, time.sleep, patient=patient)
+                    problem = delivery.blocked
+                    self._leave_word(parcels, delivery)
                     self._count_refused(delivery)
-            except AgentSightError as error:
-                problem = str(error)
-        if outbox.spool is not None:
-            outbox.spool.close()
-        unsent = outbox.count()
-        lost = sum(outbox.report_losses().values())
-        if unsent:
-            log().warning("AgentSight: unsent items: %d (%s)", unsent, problem)
-        return {"sent": max(before - unsent, 0), "unsent": unsent, "lost": lost}
+        except AgentSightError as error:
+            problem = str(error)
+        except Exception as error:
+            # A bug of ours; the bot is not to pay for it. What was taken has been put back.
+            log().exception("sending failed")
+            problem = type(error).__name__
+        unsent, lost_now = outbox.count(), sum(outbox.lost.values())
+        sent = max(before - unsent - (lost_now - lost_before), 0)
+        return {"sent": sent, "unsent": unsent, "lost": sum(outbox.report_losses().values())}, problem
 
     def _check(self) -> str:
         """What has to be right before anything is taken; the environment of conversations that name none."""
@@ -193,11 +225,12 @@ class Dispatch:
         deadline: float,
         pause: Callable[[float], object],
         others: Sequence[Parcel] = (),
+        patient: bool = False,
     ) -> Delivery:
         from agentsight.delivery import Delivery
         from agentsight.wire import prepare
 
-        delivery = Delivery(self.outbox, self.transport, environment, deadline, pause)
+        delivery = Delivery(self.outbox, self.transport, environment, deadline, pause, patient)
         everything = [*parcels, *others]
         try:
             for parcel in everything:
@@ -208,7 +241,15 @@ class Dispatch:
         finally:
             for parcel in reversed(everything):
                 self.outbox.land(parcel)
+        if delivery.blocked is not None:
+            self.trouble.tell(delivery.blocked, delivery.status)
+        else:
+            self.trouble.over()
         return delivery
+
+    def _tell_trouble(self, problem: AgentSightError) -> None:
+        """Where there is nobody to raise it to."""
+        self.trouble.tell(f"{problem}", getattr(problem, "status_code", None) or 0)
 
     def _count_refused(self, delivery: Delivery) -> None:
         """Where no report tells of them, refused items are losses."""
@@ -231,8 +272,23 @@ class Dispatch:
 
         swept = self._unseen if lanes is None else lanes[0].swept
         if not owed and not swept and not self.outbox.lost:
-            raise NoDataToSendException
+            raise NoDataToSendException(*self._elsewhere(lanes))
         return self._tell(empty_report(), lanes)
+
+    def _elsewhere(self, lanes: list[Lane] | None) -> list[str]:
+        """What is pending in other conversations than these, as the words of an exception, if anything is."""
+        if lanes is None:
+            return []
+        with self.outbox.lock:
+            others = [lane for lane in self.outbox.waiting.values() if lane not in lanes]
+            items = sum(len(lane.items) + len(lane.backlog) or lane.announced for lane in others)
+        if not items:
+            return []
+        verb = "other has" if len(others) == 1 else "others have"
+        return [
+            f"nothing to send in conversation {lanes[0].conversation_id!r}; {len(others):,} {verb} "
+            f"{items:,} {'item' if items == 1 else 'items'} pending: flush() sends them"
+        ]
 
     def _tell(self, report: dict[str, Any], lanes: list[Lane] | None) -> dict[str, Any]:
         """Add to a report what happened to the same conversations without anybody looking."""
@@ -265,7 +321,7 @@ def _at_exit() -> None:
             dispatch.finish(max(deadline - time.monotonic(), 0.05))
         elif outbox.spool is None:
             unsent += count
-            why = dispatch.trouble or why
+            why = dispatch.why or why
         dispatch.given_up = outbox.count()
     if unsent:
         log().warning("AgentSight: unsent items at exit: %d (%s)", unsent, why)

@@ -130,8 +130,9 @@ class ConversationManager(Client):
     def _change(
         self, method: str, conversation_id: str | int, what: str, payload: dict[str, Any] | None
     ) -> dict[str, Any]:
-        path = f"/api/conversations/{self._number(conversation_id)}/{what}/"
-        return _record(self._transport.call(method, path, payload))
+        deadline = self._transport.deadline()
+        path = f"/api/conversations/{self._number(conversation_id, deadline)}/{what}/"
+        return _record(self._transport.call(method, path, payload, deadline=deadline))
 
 
 def _flag(value: object) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outbox"]
 
+LARGEST_BODY = 16 * 1024 * 1024  # bytes of one request before compression; the server takes twice that
 BATCH = 100  # items that go at once when the outbox is full, and that wake the background sender
 COMPLAIN_EVERY = 60.0  # seconds between two log lines about losses
 
@@ -65,6 +66,7 @@ class Outbox:
         self.aloft = 0  # items in them
         self.newest_ns = 0  # the newest time that an item was given
         self.lost: dict[str, int] = {}
+        self.largest_body = LARGEST_BODY  # as far as the line has shown that it carries it in time
         self.woken = 0  # the count at which the background sender was last woken for a batch
         self.mark = 0  # the count at which something has to be done
         self._set_mark()

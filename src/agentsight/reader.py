@@ -40,6 +40,8 @@ class AgentSightAPI(Client):
         412
     """
 
+    _patient = True
+
     def fetch_conversations(
         self,
         page: int | None = None,
@@ -127,14 +129,21 @@ class AgentSightAPI(Client):
 
     def fetch_conversation(self, conversation_id: str | int) -> dict[str, Any]:
         """Read one conversation whole, by its text id or its integer database id."""
-        return self._get(f"/api/conversations/{self._number(conversation_id)}/")
+        return self._get_one(conversation_id, "")
 
     def fetch_conversation_attachments(self, conversation_id: str | int) -> dict[str, Any]:
         """Read which files a conversation has, by message; each `file_url` works for a limited time."""
-        return self._get(f"/api/conversations/{self._number(conversation_id)}/attachments/")
+        return self._get_one(conversation_id, "attachments/")
 
-    def _get(self, path: str, params: dict[str, str] | None = None) -> dict[str, Any]:
-        answer = self._transport.call("GET", path, params=params)
+    def _get_one(self, conversation_id: str | int, what: str) -> dict[str, Any]:
+        deadline = self._transport.deadline()
+        number = self._number(conversation_id, deadline)
+        return self._get(f"/api/conversations/{number}/{what}", deadline=deadline)
+
+    def _get(
+        self, path: str, params: dict[str, str] | None = None, deadline: float | None = None
+    ) -> dict[str, Any]:
+        answer = self._transport.call("GET", path, params=params, deadline=deadline)
         return answer if isinstance(answer, dict) else {}
 
 

@@ -31,8 +31,9 @@ __all__ = ["Answer", "Transport", "raise_for"]
 ATTEMPTS = 3
 BACKOFF = 0.2  # seconds before the second attempt, doubled for each further one, and jittered
 CONNECT_SECONDS = 3.05  # just over TCP's first resend of a lost packet
-QUICK_CONNECT_SECONDS = 1.0
-AWAY_SECONDS = 5.0  # after a failure, how long calls make one quick attempt instead of all
+QUICK_SECONDS = 0.5  # that a call takes at most, from a failure until the server has answered again
+PROBE_PAUSE = 10.0  # seconds between two looks whether a slow server is back, doubled for each further one
+LONGEST_PROBE_PAUSE = 600.0
 MOST_CONNECTIONS = 100  # that are kept open; urllib3 warns of every further one
 GZIP_FROM = 1024  # bytes
 LARGEST_ANSWER = 256 * 1024 * 1024  # bytes
@@ -73,16 +74,33 @@ class Transport:
     """Sends requests to the configured server, over connections that are kept open.
 
     Safe to use from many threads; in a forked child it opens connections of its own.
+
+    Args:
+        patient: a failure does not make the calls after it quick: whoever asks wants the answer.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, patient: bool = False) -> None:
         self.config = config
+        self.patient = patient
         self._pool: urllib3.PoolManager | None = None
         self._pool_key: tuple[str, ...] | None = None
         self._lock = threading.Lock()
-        self._away_until = 0.0
+        self.away = False  # the last attempt failed, and the server has not answered since
+        self._probe_at = 0.0
+        self._probe_pause = PROBE_PAUSE
         self.gzip = True
         _every.add(self)
+
+    def deadline(self, timeout: float | None = None) -> float:
+        """`time.monotonic()` by which a call that begins now is over.
+
+        Args:
+            timeout: seconds; default: the option.
+        """
+        seconds = self.config.timeout if timeout is None else timeout
+        if self.away and not self.patient:
+            seconds = min(seconds, QUICK_SECONDS)
+        return time.monotonic() + float(seconds)
 
     def exchange(
         self,
@@ -94,6 +112,7 @@ class Transport:
         again: bool = True,
         deadline: float | None = None,
         pause: Callable[[float], object] = time.sleep,
+        patient: bool = False,
     ) -> Answer:
         """One request, tried again while that makes sense and the deadline allows it.
 
@@ -103,8 +122,9 @@ class Transport:
             params: query parameters.
             again: whether the request may arrive twice without harm; if not, it is tried again only when it
                 cannot have arrived.
-            deadline: `time.monotonic()` by which to give up; default: the timeout option from now.
+            deadline: `time.monotonic()` by which to give up; default: `deadline()`.
             pause: sleeps between attempts; the background sender can be woken from its pauses.
+            patient: use all of the time, also while the server is away.
 
         Raises:
             NoApiKeyException: there is no key.
@@ -118,7 +138,7 @@ class Transport:
 
             url += "?" + urlencode(params)
         if deadline is None:
-            deadline = time.monotonic() + self.config.timeout
+            deadline = self.deadline()
         headers = {
             "Authorization": f"Api-Key {key}",
             "User-Agent": f"agentsight-python/{__version__}",
@@ -129,16 +149,16 @@ class Transport:
             if self.gzip and len(body) > GZIP_FROM:
                 body = _compress(body)
                 headers["Content-Encoding"] = "gzip"
-        away = time.monotonic() < self._away_until
-        attempts = 1 if away else ATTEMPTS
+        quick = self.away and not patient and not self.patient
+        attempts = 1 if quick else ATTEMPTS
         for attempt in range(1, attempts + 1):
             problem: Exception | None = None
             answer: Answer | None = None
             wait = BACKOFF * 2 ** (attempt - 1) * (0.5 + os.urandom(1)[0] / 255)
             try:
-                answer = self._once(method, url, body, headers, deadline, away)
+                answer = self._once(method, url, body, headers, deadline)
                 if answer.status not in RETRIED:
-                    self._away_until = 0.0
+                    self._answered()
                     return answer
                 wait = max(wait, _retry_after(answer.headers.get("retry-after")))
                 again_now = again
@@ -148,57 +168,87 @@ class Transport:
             if not again_now or attempt == attempts or time.monotonic() + wait >= deadline:
                 break
             pause(wait)
+        self.away = True
         if answer is not None:
-            if answer.status >= 500:
-                self._away_until = time.monotonic() + AWAY_SECONDS
             return answer
-        self._away_until = time.monotonic() + AWAY_SECONDS
+        if quick and time.monotonic() >= deadline:
+            self._look_again(endpoint, headers)
         raise ConversationNetworkException(f"{endpoint} cannot be reached: {_plain(problem)}") from problem
 
+    def _answered(self) -> None:
+        self.away = False
+        self._probe_pause = PROBE_PAUSE
+
+    def _look_again(self, endpoint: str, headers: Mapping[str, str]) -> None:
+        """Ask the server in a thread of its own whether it is back, with more time than a quick call has.
+
+        Far away or over a slow line, no server answers in half a second; without this, one failure would be the
+        end of sending to it.
+        """
+        now = time.monotonic()
+        with self._lock:
+            if now < self._probe_at:
+                return
+            self._probe_at = now + self._probe_pause
+            self._probe_pause = min(2 * self._probe_pause, LONGEST_PROBE_PAUSE)
+        deadline = now + float(self.config.timeout)
+
+        def look() -> None:
+            try:
+                answer = self._once("GET", f"{endpoint}/api/me/", None, headers, deadline)
+            except _Unreachable:
+                return
+            if answer.status not in RETRIED:
+                self.away = False
+
+        headers = {name: headers[name] for name in ("Authorization", "User-Agent", "Accept")}
+        try:  # noqa: SIM105 - contextlib would cost time at import
+            threading.Thread(target=look, name="agentsight-probe", daemon=True).start()
+        except RuntimeError:
+            pass  # the interpreter is ending
+
     def _once(
-        self,
-        method: str,
-        url: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-        deadline: float,
-        away: bool,
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], deadline: float
     ) -> Answer:
+        """One attempt, which is over by the deadline whatever the server does.
+
+        Raises:
+            _Unreachable: there was no answer, or not a whole one.
+        """
         import urllib3
 
-        left = max(deadline - time.monotonic(), 0.05)
-        connect = QUICK_CONNECT_SECONDS if away else CONNECT_SECONDS
+        from agentsight.deadline import until
+
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise _Unreachable(TimeoutError("the time was up"), sent=False)
         try:
-            response = self._connections(url).request(
-                method,
-                url,
-                body=body,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=min(connect, left), read=left),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
+            with until(deadline):
+                response = self._connections(url).request(
+                    method,
+                    url,
+                    body=body,
+                    headers=headers,
+                    timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left),
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                )
+                try:
+                    chunks, size = [], 0
+                    while chunk := response.read1(65_536):
+                        chunks.append(chunk)
+                        size += len(chunk)
+                        if size > LARGEST_ANSWER:
+                            raise OSError("the answer is too large")
+                    response.release_conn()
+                finally:
+                    if not response.closed:
+                        response.close()
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             raise _Unreachable(error, sent=False) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise _Unreachable(error, sent=True) from error
-        try:
-            chunks, size = [], 0
-            # As it arrives, because a read timeout starts anew with every byte that drips in.
-            while chunk := response.read1(65_536):
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > LARGEST_ANSWER:
-                    raise _Unreachable(OSError("the answer is too large"), sent=True)
-                if time.monotonic() > deadline:
-                    raise _Unreachable(TimeoutError("the answer took too long"), sent=True)
-            response.release_conn()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _Unreachable(error, sent=True) from error
-        finally:
-            if not response.closed:
-                response.close()
         return Answer(
             response.status,
             {name.lower(): value for name, value in response.headers.items()},
@@ -234,7 +284,8 @@ class Transport:
         """After a fork, in the child: the connections are the parent's."""
         self._lock = threading.Lock()
         self._pool = None
-        self._away_until = 0.0
+        self.away = False
+        self._probe_at, self._probe_pause = 0.0, PROBE_PAUSE
 
     def call(
         self,
@@ -244,8 +295,9 @@ class Transport:
         params: Mapping[str, str] | None = None,
         *,
         again: bool = True,
+        deadline: float | None = None,
     ) -> Any:
-        """A request whose answer is JSON.
+        """A request whose answer is JSON; arguments as in `exchange`, `payload` as what becomes JSON.
 
         Raises:
             ConversationNetworkException: the server could not be reached.
@@ -257,7 +309,7 @@ class Transport:
             from agentsight.wire import encode_json
 
             body = encode_json(payload).encode()
-        answer = self.exchange(method, path, body, params, again=again)
+        answer = self.exchange(method, path, body, params, again=again, deadline=deadline)
         if not 200 <= answer.status < 300:
             raise_for(answer)
         return answer.json()
@@ -328,12 +380,9 @@ def _retry_after(value: str | None) -> float:
 
 
 def _new_pool(url: str) -> urllib3.PoolManager:
-    import urllib3
+    from agentsight.deadline import new_pool
 
-    proxy = _proxy_for(url)
-    if proxy:
-        return urllib3.ProxyManager(proxy, num_pools=2, maxsize=MOST_CONNECTIONS)
-    return urllib3.PoolManager(num_pools=2, maxsize=MOST_CONNECTIONS)
+    return new_pool(_proxy_for(url), MOST_CONNECTIONS)
 
 
 def _proxy_for(url: str) -> str | None:

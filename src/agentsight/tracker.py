@@ -272,11 +272,29 @@ class ConversationTracker(Tracking):
             were. If items were lost since the last call (the outbox was full), also `lost`, their number.
 
         Raises:
-            NoDataToSendException: nothing is pending.
+            NoDataToSendException: nothing is pending here; it says so if something is in other conversations.
             NoApiKeyException, InvalidApiKeyException: there is no key that could be used; all stays pending.
             UnauthorizedException, ForbiddenException: the server refuses the key; all stays pending.
         """
         return self._dispatch.send(self._chosen(conversation_id))
+
+    def flush(self, timeout: float | None = None) -> dict[str, int]:
+        """Send what is pending in all conversations of this tracker. Never raises: errors are logged.
+
+        For the end of a notebook cell, a request of a serverless function, a job.
+
+        Args:
+            timeout: seconds that this may take; default: the option. As long as the server has not answered since
+                the last failure, half a second at most.
+
+        Returns:
+            `sent`, `unsent` (still pending) and `lost`: numbers of items.
+
+        Example:
+            >>> conversation_tracker.flush()  # doctest: +SKIP
+            {'sent': 5, 'unsent': 0, 'lost': 0}
+        """
+        return self._dispatch.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> dict[str, int]:
         """Send what is pending and close the connections. Tracking again afterwards is allowed.
