@@ -33,7 +33,7 @@ from agentsight.server.settings import Settings
 from agentsight.server.store.database import Database
 from benchmarks import report
 from benchmarks.ingest import body, conversation
-from benchmarks.serving import Served, serving
+from benchmarks.serving import METRICS_TOKEN, Served, serving
 
 MB = 1024 * 1024
 # What memory may have grown by, between the end of the warm-up and the end of the run, and still be called flat:
@@ -224,7 +224,8 @@ class Sample:
 
 def sample(use: Use, began: float) -> Sample:
     """Look at the process, at its own figures and at its files."""
-    told = httpx.get(use.address + "/metrics", timeout=30).text
+    asking = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+    told = httpx.get(use.address + "/metrics", headers=asking, timeout=30).text
 
     def value(name: str) -> float:
         found = re.search(rf"^{re.escape(name)} (\S+)$", told, re.MULTILINE)

@@ -20,6 +20,7 @@ from agentsight.server.store.database import Database
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 _numbers = itertools.count(1)
+METRICS_TOKEN = "for the tests"
 
 
 class ServerProcess:
@@ -49,7 +50,9 @@ class ServerProcess:
             self.command += ["--database-url", database_url]
         self.command += arguments
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AGENTSIGHT_")}
-        self.environ = clean | {"PYTHONUNBUFFERED": "1"} | (environ or {})
+        self.environ = (
+            clean | {"PYTHONUNBUFFERED": "1", "AGENTSIGHT_METRICS_TOKEN": METRICS_TOKEN} | (environ or {})
+        )
         self.output: list[str] = []
         self.address = ""
         self._process: subprocess.Popen[str] | None = None
@@ -131,6 +134,12 @@ class ServerProcess:
                 url = url.replace("postgresql://", "postgresql+psycopg://", 1)
             self._database = Database(url)
         return self._database
+
+    def metrics(self) -> str:
+        """What the server tells Prometheus."""
+        answer = httpx.get(self.address + "/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
+        assert answer.status_code == 200, answer.text
+        return answer.text
 
     def agent(self, name: str | None = None) -> Agent:
         """A new agent with a key of each role."""

@@ -28,15 +28,19 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
 class Running:
     """A command that goes on until it is stopped."""
 
-    def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, stdin: str = "", **environ: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "agentsight", *arguments],
             cwd=folder,
             env=CLEAN | environ,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        assert self.process.stdin is not None
+        self.process.stdin.write(stdin)
+        self.process.stdin.close()
         self.out: list[str] = []
         self.errors: list[str] = []
         self._ready = threading.Event()
@@ -76,8 +80,8 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, **environ: str) -> Iterator[Running]:
-    command = Running(folder, *arguments, **environ)
+def running(folder: Path, *arguments: str, stdin: str = "", **environ: str) -> Iterator[Running]:
+    command = Running(folder, *arguments, stdin=stdin, **environ)
     try:
         yield command
     finally:
@@ -226,16 +230,20 @@ def test_the_known_password_never_meets_other_machines(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "--password" in refused.stderr
     assert not (tmp_path / ".demo").exists()
-    short = agentsight(tmp_path, "demo", "--host", "0.0.0.0", "--port", "0", "--password", "short")
+    short = agentsight(
+        tmp_path, "demo", "--host", "0.0.0.0", "--port", "0", "--password-stdin", stdin="short\n"
+    )
     assert short.returncode == 2
     assert "at least" in short.stderr
     with running(tmp_path, "demo", "--port", "0", "--days", "1", "--still") as server:
         server.card()
-    own = ("--host", "0.0.0.0", "--password", "a long password")
-    refused = agentsight(tmp_path, "demo", "--port", "0", *own)
+    own = ("--host", "0.0.0.0", "--password-stdin")
+    refused = agentsight(tmp_path, "demo", "--port", "0", *own, stdin="a long password\n")
     assert refused.returncode == 2
     assert "fresh --data-dir" in refused.stderr
-    with running(tmp_path, "demo", "--port", "0", "--days", "1", "--data-dir", "open", *own) as server:
+    with running(
+        tmp_path, "demo", "--port", "0", "--days", "1", "--data-dir", "open", *own, stdin="a long password\n"
+    ) as server:
         card = server.card()
         assert KNOWN_PASSWORD not in "".join(server.out)
         assert "a long password" not in "".join(server.out)

@@ -24,7 +24,7 @@ import uvicorn
 from agentsight.server import traffic
 from agentsight.server.errors import RequestError
 from agentsight.server.traffic import Patient, Traffic
-from tests.serving import Agent, ServerProcess
+from tests.serving import METRICS_TOKEN, Agent, ServerProcess
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -86,7 +86,7 @@ def test_too_many_at_once_are_asked_to_come_again(tmp_path: Path) -> None:
         assert all(waits)
         assert names(server, agent) == {name for name, status in outcomes.items() if status == 200}
         assert httpx.get(server.address + "/healthz").status_code == 200
-        shed = httpx.get(server.address + "/metrics").text
+        shed = server.metrics()
         assert f'agentsight_http_shed_total{{reason="requests"}} {counts[429]}' in shed
 
 
@@ -135,7 +135,7 @@ def test_bodies_in_memory_are_bounded_and_a_stalled_one_blocks_no_small_one(tmp_
                 stalled.sendall(head(agent, 900_000) + b"x" * 800_000)
                 # Whoever comes second is turned away: let it be the other one.
                 held = "agentsight_http_body_bytes 800000"
-                until(lambda: held in httpx.get(server.address + "/metrics").text)
+                until(lambda: held in server.metrics())
 
                 def send(content: bytes, **headers: str) -> httpx.Response:
                     return client.post(
@@ -161,7 +161,7 @@ def test_bodies_in_memory_are_bounded_and_a_stalled_one_blocks_no_small_one(tmp_
             )
             until(lambda: send(huge.encode()).status_code == 200)
         assert names(server, agent) == {"small", "large", "h0", "h1", "h2"}
-        text = httpx.get(server.address + "/metrics").text
+        text = server.metrics()
         assert "agentsight_http_body_bytes 0" in text
 
 
@@ -184,7 +184,8 @@ def test_a_large_body_holds_up_nobody_else(tmp_path: Path) -> None:
 
         writing = threading.Thread(target=write)
         meanwhile = 0
-        with httpx.Client(base_url=server.address, timeout=30) as client:
+        asking = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+        with httpx.Client(base_url=server.address, headers=asking, timeout=30) as client:
             writing.start()
             while not judged.is_set():
                 whole = f"agentsight_http_body_bytes {len(large)}" in client.get("/metrics").text
@@ -237,11 +238,7 @@ def test_callers_who_hang_up_halfway_are_no_errors(tmp_path: Path) -> None:
         for _ in range(20):
             with closing(connect(server)) as caller:
                 caller.sendall(head(agent, 90_000) + b'{"conversations": [')
-        until(
-            lambda: (
-                'route="/api/ingest/batch",status="499"} 20' in httpx.get(server.address + "/metrics").text
-            )
-        )
+        until(lambda: 'route="/api/ingest/batch",status="499"} 20' in server.metrics())
         server.stop()
         log = "".join(server.output)
         assert "Traceback" not in log
@@ -406,9 +403,7 @@ def test_whoever_does_not_read_holds_up_nobody_else(tmp_path: Path) -> None:
                     caller.sendall(ask.encode())
                     assert caller.recv(15) == b"HTTP/1.1 200 OK"
                     # Once nothing more can be sent to it, it does not count; the one that asks does.
-                    until(
-                        lambda: "agentsight_http_serving 1\n" in httpx.get(server.address + "/metrics").text
-                    )
+                    until(lambda: "agentsight_http_serving 1\n" in server.metrics())
                 assert client.post("/api/ingest/batch/", json=body("small")).status_code == 200
                 third = client.get("/api/export/")
                 assert (third.status_code, third.headers["retry-after"]) == (429, "1")

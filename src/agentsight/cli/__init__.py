@@ -6,6 +6,7 @@ so that `agentsight --help` answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -23,6 +24,8 @@ def main() -> None:
 
         sys.stdout.write(f"agentsight {__version__}\n")
         return
+    # Databases, exports and backups hold customers' words: nobody else on the machine may read what is written.
+    os.umask(0o077)
     try:
         from agentsight.cli.root import root
 

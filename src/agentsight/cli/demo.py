@@ -37,7 +37,9 @@ _IGNORED = tuple(PREFIX + name for name in ("DATA_DIR", "DATABASE_URL", "ANALYTI
     help="Folder of the demo's own; filled when it is empty.  [default .demo]",
 )
 @click.option(
-    "--password", metavar="TEXT", help="Of the demo account; needed when others can reach the server."
+    "--password-stdin",
+    is_flag=True,
+    help="Read the demo account's password from standard input; needed when others can reach the server.",
 )
 @click.option(
     "--seed",
@@ -54,10 +56,11 @@ _IGNORED = tuple(PREFIX + name for name in ("DATA_DIR", "DATABASE_URL", "ANALYTI
     help="Days to fill up to now.  [default 90]",
 )
 @click.option("--still", is_flag=True, help="Add no new conversations while it runs.")
-def demo(data_dir: Path, password: str | None, seed: int, days: int, still: bool, **given: Any) -> None:
+def demo(data_dir: Path, password_stdin: bool, seed: int, days: int, still: bool, **given: Any) -> None:
     """Run a server with sample data: four agents, ninety days up to now, and a new conversation now and then."""
     from agentsight.server.demo import fill
 
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
     environ = {PREFIX + "LOG_LEVEL": "WARNING", **os.environ}
     environ = {name: value for name, value in environ.items() if name not in _IGNORED}
     settings = load({**given, "data_dir": data_dir}, environ)
@@ -69,7 +72,7 @@ def demo(data_dir: Path, password: str | None, seed: int, days: int, still: bool
     if not own and not is_loopback(settings.host):
         raise Trouble(
             "the demo's password is known to everybody: for an address that others can reach, give your own with "
-            "--password" + ("" if notes is None else " and a fresh --data-dir")
+            "--password-stdin" + ("" if notes is None else " and a fresh --data-dir")
         )
     if notes is None:
         _check_password(password)
@@ -113,7 +116,7 @@ def _check_password(password: str | None) -> None:
 
     problem = passwords.problem(password) if password is not None else None
     if problem:
-        raise Trouble(f"--password {problem}")
+        raise Trouble(f"the password {problem}")
 
 
 def _fill(settings: Settings, notes: Any, password: str | None) -> dict[str, int]:

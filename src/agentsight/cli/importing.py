@@ -17,6 +17,9 @@ import click
 from agentsight.cli.options import STORE, Trouble, agent_id, load, open_database, setting_options
 
 _GZIP = b"\x1f\x8b"
+# A record carries its conversation's attachments as base64; reading one takes some five times its size in memory.
+LONGEST_LINE = 256 * 1024 * 1024
+_PIECE = 1024 * 1024
 
 
 @click.command(name="import")
@@ -65,10 +68,16 @@ def _import_one(name: str, database: Any, store: Any, places: Any, owner: int) -
 
     shown = "standard input" if name == "-" else name
     cut_off: list[str] = []
+    too_long: list[str] = []
     try:
         with _opened(name) as (raw, size), _progress(shown, size) as moved:
             report: Report = import_lines(
-                database, store, places, owner, _lines(raw, cut_off), after=lambda _: moved(_position(raw))
+                database,
+                store,
+                places,
+                owner,
+                _lines(raw, cut_off, too_long),
+                after=lambda _: moved(_position(raw)),
             )
     except (OSError, DBAPIError, FilesError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
@@ -79,7 +88,9 @@ def _import_one(name: str, database: Any, store: Any, places: Any, owner: int) -
         click.echo(f"{shown}:{line}: {problem}", err=True)
     for problem in cut_off:
         click.echo(f"{shown}: {problem}; what came before it is imported", err=True)
-    refused = len(report.problems)
+    for problem in too_long:
+        click.echo(f"{shown}: {problem}", err=True)
+    refused = len(report.problems) + len(too_long)
     parts = [
         f"{report.conversations:,} conversations ({report.new_conversations:,} new)",
         f"{report.items:,} new items",
@@ -105,13 +116,18 @@ def _opened(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
         yield raw, os.fstat(raw.fileno()).st_size
 
 
-def _lines(raw: IO[bytes], cut_off: list[str]) -> Iterator[bytes]:
+def _lines(raw: IO[bytes], cut_off: list[str], too_long: list[str]) -> Iterator[bytes]:
     """Yield the lines of a file that may be gzipped; a damaged end is noted, not raised."""
     buffered: Any = raw if hasattr(raw, "peek") else io.BufferedReader(raw)
     source: Any = gzip.GzipFile(fileobj=buffered) if buffered.peek(2)[:2] == _GZIP else buffered
     first = True
     try:
-        for line in source:
+        while line := source.readline(LONGEST_LINE + 1):
+            if len(line) > LONGEST_LINE:
+                too_long.append(f"a line of more than {LONGEST_LINE >> 20} MiB is left out")
+                while line and not line.endswith(b"\n"):
+                    line = source.readline(_PIECE)
+                line = b"\n"  # keeps its number
             yield line.removeprefix(b"\xef\xbb\xbf") if first else line
             first = False
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -53,6 +54,8 @@ def setting_options(*names: str, skip_defaults: tuple[str, ...] = ()) -> Callabl
     def decorate(command: Command) -> Command:
         for name in reversed(names):
             item = table[name]
+            if item.metadata["secret"] and not name.endswith("_url"):
+                continue  # only from the environment or a file: everybody on the machine sees a command line
             variable = PREFIX + name.upper()
             text = item.metadata["doc"].rstrip(".")
             if isinstance(item.default, bool):
@@ -99,6 +102,11 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
     Raises:
         Trouble: a value is none that its setting takes.
     """
+    if _has_password(given.get("database_url")):
+        raise Trouble(
+            "--database-url: everybody on this machine can read a password on a command line; set "
+            f"{PREFIX}DATABASE_URL, or {PREFIX}DATABASE_URL_FILE to a file that holds the address"
+        )
     try:
         settings = Settings.load(os.environ if environ is None else environ, **given)
     except SettingsError as error:
@@ -110,6 +118,13 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
     if not 0 <= settings.port <= 65_535:
         raise Trouble(f"{PREFIX}PORT: takes 0 to 65535, not {settings.port}")
     return settings
+
+
+def _has_password(address: str | None) -> bool:
+    try:
+        return bool(address and urlsplit(address).password)
+    except ValueError:
+        return False  # what is wrong with it is said where it is used
 
 
 @contextmanager

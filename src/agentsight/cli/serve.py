@@ -44,7 +44,10 @@ def run_server(settings: Settings, announce: Callable[[Started], None]) -> None:
 
 def announce(settings: Settings, started: Started) -> None:
     """Print what a person needs to go on."""
-    lines = [("Address", started.address), ("Data", where(settings))]
+    lines = [("Address", started.address)]
+    if started.listening != started.address:
+        lines.append(("Listening on", started.listening))
+    lines.append(("Data", where(settings)))
     if started.first_account_link:
         lines.append(("First account", f"{started.first_account_link}  (works once, for 7 days)"))
     given = (

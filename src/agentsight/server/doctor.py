@@ -16,6 +16,7 @@ from agentsight.server.analytics.service import file_of
 from agentsight.server.exclusive import is_held
 from agentsight.server.files import FileMissing, FilesError, FileStore
 from agentsight.server.outages import first_line
+from agentsight.server.security.file_rights import open_to_others
 from agentsight.server.settings import Settings
 from agentsight.server.store import people, times
 from agentsight.server.store.conversations import latest_revision
@@ -102,6 +103,14 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     else:
         state = "a server runs on it" if is_held(folder) else "no server runs on it"
         yield Finding("ok", "data folder", f"{folder.absolute()}; {state}")
+    opened = list(open_to_others(folder))
+    if opened:
+        yield Finding(
+            "note",
+            "rights",
+            f"other accounts of this machine may read {', '.join(path.name for path in opened[:_NAMED])}",
+            f"start the server, or: chmod -R go= {folder}",
+        )
     free = shutil.disk_usage(folder).free
     text = f"{_size(free)} free"
     if free < _LEAST_FREE:

@@ -75,7 +75,19 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x03\x04", "application/zip"),
 )
 _UNSPECIFIC = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/x-unknown"})
-_INLINE_EXTRAS = frozenset({"application/pdf", "text/plain"})
+# What browsers show without running anything that is inside; types of one kind are told apart by their exact names,
+# since `image/png, text/html` begins like a picture and is shown as a page.
+_INLINE = frozenset({
+    "image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "image/heic", "image/heif",
+    "audio/mpeg", "audio/mp4", "audio/aac", "audio/ogg", "audio/opus", "audio/wav", "audio/x-wav", "audio/webm",
+    "audio/flac", "audio/amr", "video/mp4", "video/webm", "video/ogg", "video/quicktime", "video/3gpp",
+    "application/pdf", "text/plain",
+})  # fmt: skip
+# RFC 9110's token; parameters may follow, and are kept as they are said.
+_MEDIA_TYPE = re.compile(
+    r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,126}/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,126}"
+    r"( *; *[!#$%&'*+.^_`|~0-9A-Za-z-]+=([!#$%&'*+.^_`|~0-9A-Za-z-]+|\"[^\"\\\x00-\x1f\x7f-\uffff]*\"))*"
+)
 
 
 def guess_mime_type(filename: str | None = None, data: bytes = b"") -> str:
@@ -129,15 +141,22 @@ def file_kind(mime_type: str | None, filename: str | None = None) -> FileKind:
     return "other"
 
 
+def is_media_type(text: str) -> bool:
+    """Tell whether a text is a media type, such as ``text/plain; charset=utf-8``: two tokens, then parameters.
+
+    Example:
+        >>> is_media_type("image/png"), is_media_type("image/png, text/html"), is_media_type("image/png\\n")
+        (True, False, False)
+    """
+    return len(text) <= 255 and _MEDIA_TYPE.fullmatch(text) is not None
+
+
 def shown_inline(mime_type: str | None) -> bool:
-    """Tell whether a file may open in the browser: images but SVG, audio, video, PDF and plain text.
+    """Tell whether a file may open in the browser: a list of images, audio, video, PDF and plain text.
 
     Everything else is only ever downloaded, because a browser may run what is inside (HTML, SVG, XML).
     """
-    mime = (mime_type or "").partition(";")[0].strip().lower()
-    if mime in _INLINE_EXTRAS:
-        return True
-    return mime.startswith(("image/", "audio/", "video/")) and "svg" not in mime and "xml" not in mime
+    return (mime_type or "").partition(";")[0].strip().lower() in _INLINE
 
 
 def clean_filename(filename: str | None, mime_type: str | None = None) -> str:

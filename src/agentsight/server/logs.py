@@ -81,7 +81,10 @@ class JsonLines(logging.Formatter):
 
 def _message(record: logging.LogRecord) -> str:
     text = record.getMessage()
-    return text if text.isprintable() else " ".join(text.split())
+    if text.isprintable():
+        return text
+    # An address or an id may hold codes that steer a terminal.
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(text.split()))
 
 
 def error_text(error: BaseException | None) -> str:

@@ -18,8 +18,10 @@ from agentsight.server import logs
 from agentsight.server.app import create_app, open_services
 from agentsight.server.exclusive import FolderInUse, FolderLock
 from agentsight.server.files import FilesError
+from agentsight.server.headers import Headers
 from agentsight.server.outages import first_line
 from agentsight.server.security import sessions
+from agentsight.server.security.file_rights import close_to_others, private_by_default
 from agentsight.server.services import Services
 from agentsight.server.settings import Settings, SettingsError
 from agentsight.server.store.database import StoreError
@@ -42,6 +44,7 @@ class Started:
     """What a person needs to know when the server is up."""
 
     address: str
+    listening: str  # where a proxy finds it; the same as the address when none stands in front
     services: Services
     first_account_link: str | None
 
@@ -52,12 +55,14 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
     Raises:
         StartError: the port is taken, the data folder cannot be used, or the database is newer.
     """
+    private_by_default()
     _share_memory()
     logs.configure(settings.log_level, settings.log_format)
     listener = _listen(settings)
     lock: FolderLock | None = None
     try:
         lock = FolderLock(settings.data_dir)
+        close_to_others(settings.data_dir)
         services = open_services(settings)
     except Exception as error:
         listener.close()
@@ -71,7 +76,9 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
             raise StartError(str(error)) from None
         raise
     app = Traffic(
-        create_app(settings, services), body_bytes=settings.body_memory_bytes, requests=settings.max_requests
+        Headers(create_app(settings, services), settings.public_url),
+        body_bytes=settings.body_memory_bytes,
+        requests=settings.max_requests,
     )
     _allow_many_connections()
     config = uvicorn.Config(
@@ -81,7 +88,7 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
         access_log=False,
         lifespan="on",
         proxy_headers=settings.behind_proxy,
-        forwarded_allow_ips="*" if settings.behind_proxy else None,
+        forwarded_allow_ips=settings.trusted_proxies if settings.behind_proxy else None,
         server_header=False,
         timeout_graceful_shutdown=20,
     )
@@ -151,11 +158,12 @@ def _listen(settings: Settings) -> socket.socket:
 def _started(settings: Settings, services: Services, listener: socket.socket) -> Started:
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    address = settings.public_url.rstrip("/") if settings.public_url else f"http://{shown}:{port}"
+    listening = f"http://{shown}:{port}"
+    address = settings.public_url.rstrip("/") if settings.public_url else listening
     token = None
     try:
         with services.database.write() as connection:
             token = sessions.first_account_token(connection)
     except DBAPIError as error:
         logger.error("no first account can be made: %s", first_line(error))
-    return Started(address, services, f"{address}/welcome/{token}" if token else None)
+    return Started(address, listening, services, f"{address}/welcome/{token}" if token else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import typing
@@ -17,8 +18,8 @@ class SettingsError(ValueError):
     """A setting has a value that it cannot take; the text names the setting."""
 
 
-def _setting(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+def _setting(default: Any, doc: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"doc": doc, "secret": secret})
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Settings:
         Path("agentsight-data"), "Folder for the database, the analytics file and attachments."
     )
     database_url: str | None = _setting(
-        None, "PostgreSQL address (postgresql://…). Unset: agentsight.db in the data folder."
+        None, "PostgreSQL address (postgresql://…). Unset: agentsight.db in the data folder.", secret=True
     )
     analytics_url: str | None = _setting(None, "Analytics store. Unset: analytics.duckdb in the data folder.")
     files_url: str | None = _setting(
@@ -57,12 +58,19 @@ class Settings:
     )
     session_days: int = _setting(30, "Days until a signed-in person has to sign in again.")
     file_link_seconds: int = _setting(3600, "Seconds for which a signed link to an attachment works.")
-    behind_proxy: bool = _setting(False, "Trust X-Forwarded-For and X-Forwarded-Proto from a reverse proxy.")
+    behind_proxy: bool = _setting(
+        False, "Take X-Forwarded-For and X-Forwarded-Proto from a reverse proxy; see trusted_proxies."
+    )
+    trusted_proxies: str = _setting(
+        "127.0.0.1,::1",
+        "With behind_proxy: addresses or networks of the proxies, with commas. A caller is the last address of "
+        "X-Forwarded-For that is none of them; other callers' headers count for nothing.",
+    )
     migrate: bool = _setting(True, "Bring the database up to date at start.")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
     log_format: str = _setting("text", "text: lines for people; json: one JSON object a line.")
     metrics_token: str | None = _setting(
-        None, "Token for /metrics (Authorization: Bearer …). Unset: only this machine may read it."
+        None, "Token for /metrics (Authorization: Bearer …). Unset: /metrics is off.", secret=True
     )
     body_memory_bytes: int = _setting(
         128 * 1024 * 1024,
@@ -73,6 +81,13 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        for entry in self.trusted_proxies.split(","):
+            try:
+                ipaddress.ip_network(entry.strip(), strict=False)
+            except ValueError:
+                raise SettingsError(
+                    f"trusted_proxies: takes addresses or networks with commas, not {entry.strip()!r}"
+                ) from None
         if self.public_url is not None and not re.match(r"https?://[^/\s]", self.public_url):
             raise SettingsError(
                 f"public_url: takes an address such as https://stats.example.com, not {self.public_url!r}"
@@ -102,6 +117,8 @@ class Settings:
         values: dict[str, Any] = {}
         for item in fields(cls):
             text = environ.get(PREFIX + item.name.upper())
+            if not text and item.metadata["secret"]:
+                text = _from_file(PREFIX + item.name.upper() + "_FILE", environ)
             if text:
                 values[item.name] = _parse(item.name, text, hints[item.name])
         values.update({name: value for name, value in given.items() if value is not None})
@@ -111,6 +128,18 @@ class Settings:
     def table(cls) -> list[tuple[str, str, str]]:
         """Rows of (environment variable, default, doc), for the documentation."""
         return [(PREFIX + item.name.upper(), str(item.default), item.metadata["doc"]) for item in fields(cls)]
+
+
+def _from_file(variable: str, environ: Mapping[str, str]) -> str | None:
+    """A secret from the file that a variable names: who lists the processes of the machine does not see it."""
+    path = environ.get(variable)
+    if not path:
+        return None
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.read(8192).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}: cannot read {path}: {error}") from None
 
 
 def _parse(name: str, text: str, hint: Any) -> Any:

@@ -50,7 +50,7 @@ async def attachment(request: AnyRequest, number: FromPath[int], name: FromPath[
         "Content-Disposition": content_disposition(file.filename, inline=inline),
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": _POLICY,
-        "Cache-Control": "private, max-age=3600",
+        "Cache-Control": "private, no-cache",
         "Accept-Ranges": "bytes",
         "ETag": f'"{file.sha256[:32]}"',
     }

@@ -95,7 +95,9 @@ def fill(
         }
         if people.credentials(connection, EMAIL) is None:
             if password is None and notes.own_password:
-                raise DemoError("the demo's account is not made yet: give its --password once more")
+                raise DemoError(
+                    "the demo's account is not made yet: give its password once more, with --password-stdin"
+                )
             sessions.create_person(connection, email=EMAIL, name="Demo", password=password or KNOWN_PASSWORD)
         known = agents.key_by_hash(connection, keys.hash_key(notes.key)) if notes.key else None
         if known is None or known.revoked_at is not None:

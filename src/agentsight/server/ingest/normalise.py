@@ -13,7 +13,7 @@ import msgspec
 
 from agentsight.server.contract.fields import clean, json_text, timestamp
 from agentsight.server.errors import Invalid
-from agentsight.server.filetypes import clean_filename, guess_mime_type
+from agentsight.server.filetypes import clean_filename, guess_mime_type, is_media_type
 from agentsight.server.ingest import wire
 from agentsight.server.store.append import NewConversation, NewFile, NewItem
 from agentsight.server.store.schema import (
@@ -221,6 +221,12 @@ class Normaliser:
         if not data:
             raise Invalid({field + "data": ["must not be empty"]})
         mime = (mime_type or "").strip().lower() or guess_mime_type(filename, data)
+        if not is_media_type(mime):
+            if not self._archive:
+                raise Invalid({field + "mime_type": ["takes a media type such as image/png"]})
+            mime = guess_mime_type(
+                filename, data
+            )  # an older server took anything, and its records stay whole
         name = clean_filename(clean(field + "filename", filename), mime)
         digest = hashlib.sha256(data).hexdigest()
         self.files.setdefault(digest, Pending(digest, data))

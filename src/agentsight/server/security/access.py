@@ -17,6 +17,7 @@ from litestar.handlers.base import BaseRouteHandler
 from agentsight.server.errors import RequestError, not_found
 from agentsight.server.executors import ASKING, Executor
 from agentsight.server.security import keys, sessions
+from agentsight.server.security.origin import is_foreign
 from agentsight.server.store import agents, people
 from agentsight.server.store.database import Database
 
@@ -205,7 +206,7 @@ async def _check_csrf(connection: ASGIConnection[Any, Any, Any, Any], viewer: Vi
         kind = connection.headers.get("content-type", "")
         if kind.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
             sent = (await connection.form()).get("csrf_token")
-    foreign = connection.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
+    foreign = is_foreign(connection.headers, connection.app.state.services.settings.public_url)
     if foreign or not hmac.compare_digest(str(sent or "").encode(), (viewer.csrf_token or "").encode()):
         raise RequestError(403, {"detail": "the form is out of date: reload the page and try again"})
 

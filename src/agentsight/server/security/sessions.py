@@ -71,7 +71,7 @@ def create_person(
         raise Invalid({"email": ["takes an e-mail address"]})
     if len(name) > 255:
         raise Invalid({"name": ["takes at most 255 characters"]})
-    problem = passwords.problem(password)
+    problem = passwords.problem(password, email)
     if problem:
         raise Invalid({"password": [problem]})
     try:

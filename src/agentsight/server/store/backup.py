@@ -37,6 +37,9 @@ _MANIFEST = "manifest.json"
 _DATABASE = "agentsight.db"
 _ROWS_AT_ONCE = 500
 _CHUNK = 1024 * 1024
+# What a backup from elsewhere may make us hold in memory.
+_LARGEST_MANIFEST = 16 * 1024 * 1024
+LARGEST_ATTACHMENT = 256 * 1024 * 1024
 
 Progress = Callable[[str, float], None]  # what is being done, and the share that is done
 
@@ -275,6 +278,10 @@ def take_apart(
                         shutil.copyfileobj(data, file, _CHUNK)
                     seen[path.name] = _sha256(path)
                 elif member.name.startswith("files/"):
+                    if member.size > LARGEST_ATTACHMENT:
+                        raise BackupError(
+                            f"the attachment {member.name[6:18]}… is larger than any that is taken"
+                        )
                     content = data.read()
                     sha = hashlib.sha256(content).hexdigest()
                     if member.name != f"files/{sha}" or len(content) != member.size:
@@ -303,7 +310,9 @@ def _read_manifest(name: str, data: IO[bytes]) -> Manifest:
     if name != _MANIFEST:
         raise BackupError("it is no backup of AgentSight")
     try:
-        raw = data.read()
+        raw = data.read(_LARGEST_MANIFEST + 1)
+        if len(raw) > _LARGEST_MANIFEST:
+            raise BackupError("its manifest is larger than any that was ever written")
         if msgspec.json.decode(raw, type=dict[str, Any]).get("format") != FORMAT:
             raise BackupError(
                 "it was made by a newer AgentSight: update this one (pip install -U agentsight)"

@@ -14,6 +14,7 @@ from agentsight.server.errors import Invalid, RequestError
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security import passwords, sessions
 from agentsight.server.security.access import Access
+from agentsight.server.security.origin import is_foreign
 from agentsight.server.services import services_of
 from agentsight.server.store import people
 
@@ -26,11 +27,6 @@ async def _fields(request: AnyRequest) -> dict[str, str]:
     """The text fields of a form; files and all else left out."""
     form = await request.form()
     return {name: value for name, value in form.items() if isinstance(value, str)}
-
-
-def _is_foreign(request: AnyRequest) -> bool:
-    """Whether another site sent this form: signing somebody in to a stranger's account is an attack, too."""
-    return request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
 
 
 @get("/sign-in", opt=_PUBLIC)
@@ -59,7 +55,8 @@ async def sign_in(request: AnyRequest) -> Response[str]:
     far = (f"email:{email[:255]}", f"caller:{caller}")
     problem, status = "The email or the password is wrong.", 400
     try:
-        if _is_foreign(request):
+        # Signing somebody in to a stranger's account is an attack, too.
+        if is_foreign(request.headers, services_of(request).settings.public_url):
             raise RequestError(403, {"detail": "the form came from another site"})
         found = await _checked(request, near, far, email, password)
         if found is not None:
