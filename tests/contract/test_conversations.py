@@ -192,7 +192,8 @@ def test_changes_since_a_revision(filled: Database, agent: int) -> None:
 
 def test_a_deleted_conversation_takes_no_more_changes(filled: Database, agent: int) -> None:
     with filled.read() as connection:
-        gone = conversations.lookup(connection, {agent}, "gone")
+        assert conversations.lookup(connection, {agent}, "gone") is None
+        gone = conversations.lookup(connection, {agent}, "gone", include_deleted=True)
     assert gone is not None
     assert gone.deleted_at is not None
     with filled.write() as connection:

@@ -254,13 +254,27 @@ class TwoAgents(RuleBasedStateMachine):
         }[how]
         method = {"mark": "POST", "delete": "DELETE"}.get(how, "PATCH")
         answer = self.call(side, method, path, None if how == "delete" else changes)
-        if found.is_deleted:
-            assert answer.status_code == 404
-        else:
-            assert answer.status_code == 200, answer.text
-            found.fields |= changes
-            found.is_deleted = how == "delete"
+        assert answer.status_code == 200, answer.text
+        found.fields |= changes
+        if how == "delete":
+            self._deleted(side, found, said=new)
         self.check(side, found)
+
+    def _deleted(self, side: int, found: Conversation, said: str) -> None:
+        """A deleted conversation is nowhere, and takes nothing until it is restored."""
+        address = f"/api/conversations/{found.id}/"
+        found.is_deleted = True
+        found.check(self.call(side, "GET", address + "?include_deleted=true").json())
+        assert self.call(side, "GET", address).status_code == 404
+        body = {"conversation_id": found.name_id, "content": said, "sender": "agent"}
+        assert self.call(side, "POST", "/api/track/", body).status_code == 409
+        body = {"conversation": found.id, "content": said, "sender": "agent"}
+        assert self.call(side, "POST", "/api/track/", body).status_code == 404
+        for _ in range(2):
+            self.models[side].refused_whole()
+        assert self.call(side, "POST", address + "restore/").status_code == 200
+        assert self.call(side, "POST", address + "restore/").status_code == 404
+        found.is_deleted = False
 
     @precondition(lambda self: any(each.conversations for each in self.models))
     @rule(side=_side, said=_said)

@@ -154,9 +154,13 @@ class TestWhoSeesWhat:
         number = write(agent, "gone", "Secret words")
         with agent.client() as client:
             client.delete(f"/api/conversations/{number}/delete/")
-        answer = owner.get(f"/agents/{agent.id}/conversations/{number}/")
-        assert answer.status_code == 404
-        assert "This conversation was deleted." in answer.text
+        page = f"/agents/{agent.id}/conversations/{number}/"
+        email = f"looks-{agent.id}@example.com"
+        sqlite_server.person(email, role="viewer", agent_ids=frozenset({agent.id}))
+        with enter(sqlite_server, email) as viewer:
+            assert viewer.get(page).status_code == 404
+            assert viewer.get(page + "print/").status_code == 404
+        assert "Deleted" in owner.get(page).text  # and how to take that back
         assert rows(owner.get(f"/agents/{agent.id}/conversations/").text) == []
 
 

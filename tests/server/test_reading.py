@@ -146,7 +146,8 @@ def test_mark_rename_update_delete(client: httpx.Client, twelve: list[int]) -> N
     assert gone.json()["deleted_at"].endswith("Z")
     assert client.get("/api/conversations/").json()["count"] == 11
     assert client.get("/api/conversations/?include_deleted=true").json()["count"] == 12
-    assert client.get(address).json()["is_deleted"] is True
+    assert client.get(address).status_code == 404
+    assert client.get(address + "?include_deleted=true").json()["is_deleted"] is True
     assert client.delete(address + "delete/").status_code == 404
 
 

@@ -98,7 +98,7 @@ def test_everything_that_can_be_tracked_comes_back(
 
 
 def test_offered_engaged_and_managed(
-    tracker: ConversationTracker, reader: AgentSightAPI, manager: ConversationManager
+    agent: Agent, tracker: ConversationTracker, reader: AgentSightAPI, manager: ConversationManager
 ) -> None:
     offered = tracker.initialize_conversation("conv_offer", source="widget")
     assert reader.fetch_conversation("conv_offer")["is_used"] is False
@@ -119,7 +119,12 @@ def test_offered_engaged_and_managed(
     assert found["feedbacks"][0]["comment"] == "Great"
     manager.delete_conversation("conv_offer")
     assert reader.fetch_conversations()["count"] == 0
-    assert reader.fetch_conversations(include_deleted=True)["count"] == 1
+    with pytest.raises(NotFoundException):
+        reader.fetch_conversation(number)
+    with pytest.raises(ForbiddenException):
+        reader.fetch_conversations(include_deleted=True)
+    steward = AgentSightAPI(api_key=agent.keys["write"], endpoint=agent.server.address)
+    assert steward.fetch_conversations(include_deleted=True)["count"] == 1
 
 
 def test_wrong_keys_and_names_raise_what_they_say(agent: Agent, reader: AgentSightAPI) -> None:

@@ -24,7 +24,7 @@ from agentsight.server.contract import fields, shapes
 from agentsight.server.contract.documentation import Doc, Query
 from agentsight.server.contract.fields import clean, json_text
 from agentsight.server.contract.links import base_url, file_links
-from agentsight.server.errors import Invalid, decode, not_found
+from agentsight.server.errors import Invalid, RequestError, decode, not_found
 from agentsight.server.requests import AnyRequest, json_body
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
@@ -46,6 +46,12 @@ class Page(msgspec.Struct):
     results: list[shapes.Conversation]
 
 
+_DELETED_TOO = Query(
+    "include_deleted",
+    "Also when it is deleted: for a key with the role write, and for owners",
+    {"type": "boolean", "default": False},
+)
+_DELETED_TOO_NAMES = frozenset({_DELETED_TOO.name})
 _PAGING = (
     Query("page", "From 1", {"type": "integer", "minimum": 1, "default": 1}),
     Query("page_size", "At most 100", {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}),
@@ -68,6 +74,7 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
     given = parameters(request)
     only(given, FILTER_NAMES | {each.name for each in _PAGING})
     filters = parse_filters(given)
+    may_include_deleted(request, filters.include_deleted)
     order = ordering(given)
     number = integer(given, "page", 1, least=1, most=10_000_000)
     size = integer(given, "page_size", 10, least=1, most=LARGEST_PAGE)
@@ -115,25 +122,33 @@ def whole(
     usage = transcripts.usage_of(connection, numbers)
     said = transcripts.load(connection, numbers) if full else {}
     return [
-        shapes.conversation(row, transcripts.total_usage(usage.get(row.id, [])), said.get(row.id), links)
+        shapes.conversation(
+            row,
+            transcripts.total_usage(usage.get(row.id, [])),
+            said.get(row.id),
+            links.of_deleted() if row.is_deleted else links,
+        )
         for row in rows
     ]
 
 
 @get(
     "/api/conversations/{number:int}",
-    opt=_READ | {"doc": Doc("One conversation, whole", "Reading", None, {200: shapes.Conversation})},
+    opt=_READ
+    | {"doc": Doc("One conversation, whole", "Reading", None, {200: shapes.Conversation}, (_DELETED_TOO,))},
 )
 async def one_conversation(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
-    """With messages and feedbacks. A deleted one is still there, with `is_deleted`."""
+    """With messages and feedbacks. A deleted one is 404 unless `include_deleted` asks for it."""
     agents = viewer_of(request).agent_ids
     links = file_links(request)
+    given = parameters(request)
+    only(given, _DELETED_TOO_NAMES)
+    deleted = include_deleted(request, given)
 
     def query(connection: Connection) -> list[shapes.Conversation]:
-        row = _found(conversations.get(connection, agents, number))
+        row = _found(conversations.get(connection, agents, number, include_deleted=deleted))
         return whole(connection, [row], links)
 
-    only(parameters(request), frozenset())
     return answer_json((await services_of(request).read(query))[0])
 
 
@@ -153,19 +168,27 @@ class Found(msgspec.Struct):
             "Reading",
             None,
             {200: Found},
-            (Query("conversation_id", "The text id", {"type": "string", "minLength": 1}, required=True),),
+            (
+                Query("conversation_id", "The text id", {"type": "string", "minLength": 1}, required=True),
+                _DELETED_TOO,
+            ),
         )
     },
 )
 async def lookup(request: AnyRequest) -> Response[bytes]:
     """The integer id of a conversation whose text id is known."""
     given = parameters(request)
-    only(given, frozenset({"conversation_id"}))
+    only(given, _DELETED_TOO_NAMES | {"conversation_id"})
+    deleted = include_deleted(request, given)
     name = clean("conversation_id", given.get("conversation_id", ""))
     if not name:
         raise Invalid({"conversation_id": ["is required"]})
     agents = viewer_of(request).agent_ids
-    row = _found(await services_of(request).read(lambda c: conversations.lookup(c, agents, name)))
+    row = _found(
+        await services_of(request).read(
+            lambda c: conversations.lookup(c, agents, name, include_deleted=deleted)
+        )
+    )
     return answer_json(Found(row.id, row.conversation_id))
 
 
@@ -189,15 +212,19 @@ class ConversationFiles(msgspec.Struct):
 
 @get(
     "/api/conversations/{number:int}/attachments",
-    opt=_READ | {"doc": Doc("A conversation's files", "Reading", None, {200: ConversationFiles})},
+    opt=_READ
+    | {"doc": Doc("A conversation's files", "Reading", None, {200: ConversationFiles}, (_DELETED_TOO,))},
 )
 async def files_of_conversation(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Each `file_url` is signed and works for a while, also without a key."""
     agents = viewer_of(request).agent_ids
-    links = file_links(request)
+    given = parameters(request)
+    only(given, _DELETED_TOO_NAMES)
+    deleted = include_deleted(request, given)
 
     def query(connection: Connection) -> ConversationFiles:
-        row = _found(conversations.get(connection, agents, number))
+        row = _found(conversations.get(connection, agents, number, include_deleted=deleted))
+        links = file_links(request).of_deleted() if row.is_deleted else file_links(request)
         messages = [
             MessageFiles(
                 entry.id,
@@ -300,10 +327,30 @@ class Deleted(msgspec.Struct):
     opt=_WRITE | {"doc": Doc("Delete", "Managing", None, {200: Deleted})},
 )
 async def remove(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
-    """Delete softly: `include_deleted=true` still lists it."""
+    """Out of every list and figure, with its files, for everybody; `include_deleted=true` still finds it, and it
+    can be restored until it is erased."""
     agents = viewer_of(request).agent_ids
     row = _found(await services_of(request).write(lambda c, _: conversations.delete(c, agents, number)))
     return answer_json(Deleted(row.id, row.conversation_id, True, times.to_text(row.deleted_at or 0)))
+
+
+@post(
+    "/api/conversations/{number:int}/restore",
+    status_code=HTTP_200_OK,
+    opt=_WRITE | {"doc": Doc("Restore", "Managing", None, {200: shapes.Conversation})},
+)
+async def restore(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
+    """Take a deletion back. 404 when it is not deleted, or was erased for good."""
+    agents = viewer_of(request).agent_ids
+    links = file_links(request)
+
+    def work(connection: Connection, _: int) -> list[shapes.Conversation]:
+        row = conversations.restore(connection, agents, number)
+        if row is None:
+            raise not_found("no such deleted conversation")
+        return whole(connection, [row], links, full=False)
+
+    return answer_json((await services_of(request).write(work))[0])
 
 
 async def _body(request: AnyRequest) -> bytes:
@@ -327,6 +374,33 @@ def _found(row: ConversationRow | None) -> ConversationRow:
     return row
 
 
+def include_deleted(request: AnyRequest, given: dict[str, str]) -> bool:
+    """Whether the caller asks for what is deleted, too.
+
+    Raises:
+        Invalid: the value is neither true nor false.
+        RequestError: 403, the caller is nobody to whom it is shown.
+    """
+    try:
+        wanted = boolean(given.get("include_deleted") or "false")
+    except ValueError as error:
+        raise Invalid({"include_deleted": [str(error)]}) from None
+    return may_include_deleted(request, wanted)
+
+
+def may_include_deleted(request: AnyRequest, wanted: bool) -> bool:
+    """`wanted`, where the caller may see what is deleted.
+
+    Raises:
+        RequestError: 403, the caller is nobody to whom it is shown.
+    """
+    if wanted and not viewer_of(request).manages:
+        raise RequestError(
+            403, {"detail": "include_deleted takes a key with the role write, or a signed-in owner"}
+        )
+    return wanted
+
+
 def parameters(request: AnyRequest) -> dict[str, str]:
     """The query parameters; one that is given twice counts as given last."""
     return {name: str(value) for name, value in request.query_params.items()}
@@ -346,4 +420,5 @@ handlers = [
     rename,
     change,
     remove,
+    restore,
 ]

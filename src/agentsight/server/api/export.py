@@ -15,7 +15,7 @@ from litestar import get
 from litestar.response import Stream
 
 from agentsight.server import zones
-from agentsight.server.api.conversations import parameters
+from agentsight.server.api.conversations import may_include_deleted, parameters
 from agentsight.server.api.filters import FILTER_NAMES, FILTER_QUERIES, integer, only, parse_filters
 from agentsight.server.contract.documentation import Doc, Query
 from agentsight.server.errors import Invalid, not_found
@@ -73,6 +73,7 @@ async def export(request: AnyRequest) -> Stream:
     kind = _one_of(given, "format", tuple(_FORMATS))
     what: tables.What = "messages" if _one_of(given, "what", _WHAT) == "messages" else "conversations"
     filters = parse_filters(given)
+    may_include_deleted(request, filters.include_deleted)
     viewer = viewer_of(request)
     agent_id = integer(given, "agent", viewer.agent_id or 0, least=1, most=2**63 - 1)
     if not agent_id:

@@ -10,6 +10,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_206_PARTIAL_CONTENT
 from sqlalchemy import Connection
 
+from agentsight.server.contract import shapes
 from agentsight.server.errors import RequestError, not_found
 from agentsight.server.filetypes import byte_range, content_disposition, shown_inline
 from agentsight.server.requests import AnyRequest
@@ -26,10 +27,12 @@ _POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsa
 async def attachment(request: AnyRequest, number: FromPath[int], name: FromPath[str]) -> Response[Any]:
     """The bytes of an attachment; the name in the address is for people."""
     services = services_of(request)
-    signed = _is_signed(request, number)
+    of_deleted = _is_signed(request, shapes.DELETED_FILE, number)
+    signed = of_deleted or _is_signed(request, shapes.FILE, number)
     viewer: Viewer | None = request.state.viewer
     if not signed and viewer is None:
         raise RequestError(403, {"detail": "this link has run out; ask for a new one"})
+    include_deleted = of_deleted or (viewer is not None and viewer.manages)
 
     def query(connection: Connection) -> FileRow | None:
         found = transcripts.file_of(connection, number)
@@ -37,7 +40,8 @@ async def attachment(request: AnyRequest, number: FromPath[int], name: FromPath[
             return None
         conversation, file = found
         agents = None if signed or viewer is None else viewer.agent_ids
-        return file if conversations.get(connection, agents, conversation) else None
+        row = conversations.get(connection, agents, conversation, include_deleted=include_deleted)
+        return file if row else None
 
     file = await services.read(query)
     if file is None:
@@ -76,12 +80,12 @@ async def attachment(request: AnyRequest, number: FromPath[int], name: FromPath[
     )
 
 
-def _is_signed(request: AnyRequest, number: int) -> bool:
+def _is_signed(request: AnyRequest, what: str, number: int) -> bool:
     expires = str(request.query_params.get("expires", ""))
     signature = str(request.query_params.get("signature", ""))
     if not (expires.isascii() and expires.isdigit() and len(expires) < 12):
         return False
-    return services_of(request).signer.check(f"file:{number}", int(expires), signature)
+    return services_of(request).signer.check(f"{what}:{number}", int(expires), signature)
 
 
 handlers = [attachment]

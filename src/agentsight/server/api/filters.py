@@ -35,7 +35,7 @@ _TEXTS = {
 }
 _BOOLEANS = {
     "is_marked": "Marked or not",
-    "include_deleted": "Deleted ones too (default false)",
+    "include_deleted": "Deleted ones too (default false): for a key with the role write, and for owners",
     "has_messages": "With messages, or without",
     "has_feedback": "With feedback, or without",
     "is_used": "People took part, or did not yet",

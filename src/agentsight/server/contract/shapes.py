@@ -121,6 +121,11 @@ class Conversation(msgspec.Struct):
     feedbacks: list[Feedback] | msgspec.UnsetType = msgspec.UNSET
 
 
+# What a link is signed for: a file of a conversation that is there, or also of one that is deleted.
+FILE = "file"
+DELETED_FILE = "deleted-file"
+
+
 class FileLinks:
     """Makes the signed addresses of attachments.
 
@@ -130,14 +135,18 @@ class FileLinks:
         'https://stats.example.com/files/7/photo.png?expires=…&signature=…'
     """
 
-    def __init__(self, signer: Signer, base_url: str, seconds: int) -> None:
-        self._signer, self._base, self._seconds = signer, base_url.rstrip("/"), seconds
+    def __init__(self, signer: Signer, base_url: str, seconds: int, what: str = FILE) -> None:
+        self._signer, self._base, self._seconds, self._what = signer, base_url.rstrip("/"), seconds, what
+
+    def of_deleted(self) -> FileLinks:
+        """The links for somebody who may see deleted conversations: others do not open their files."""
+        return FileLinks(self._signer, self._base, self._seconds, DELETED_FILE)
 
     def url(self, file: FileRow) -> str:
         """An address that works for the configured time; rounded, so that caches see the same one."""
         step = max(1, self._seconds // 4)
         expires = (int(time.time()) // step + 1) * step + self._seconds
-        signature = self._signer.sign(f"file:{file.id}", expires)
+        signature = self._signer.sign(f"{self._what}:{file.id}", expires)
         name = quote(file.filename, safe="")
         return f"{self._base}/files/{file.id}/{name}?expires={expires}&signature={signature}"
 

@@ -48,6 +48,7 @@ class Detail(msgspec.Struct):
     started_at: int
     lasted_ms: int | None
     marked: bool
+    deleted_at: int | None
     query: str
     shown: Shown
     opinions: Sequence[FeedbackRow]
@@ -91,6 +92,7 @@ def detail(
         started_at=row.started_at,
         lasted_ms=(row.ended_at - row.started_at) // 1000 if row.ended_at > row.started_at else None,
         marked=row.is_marked,
+        deleted_at=(row.deleted_at or row.ended_at) if row.is_deleted else None,
         query=chosen.query(),
         shown=shown,
         opinions=opinions,

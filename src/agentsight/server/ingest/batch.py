@@ -13,7 +13,11 @@ from agentsight.server.ingest import wire
 from agentsight.server.ingest.normalise import Normaliser
 from agentsight.server.ingest.public import Author
 from agentsight.server.store import times
-from agentsight.server.store.append import Appended, NewConversation, NewItem
+from agentsight.server.store.append import Appended, NewConversation, NewItem, Refusal
+
+# What is said of a conversation that the store does not take.
+REFUSALS: dict[Refusal, str] = {"deleted": "was deleted; it takes nothing until it is restored"}
+_REFUSED = {"conversation": ["was refused, see its errors"]}
 
 
 class _Whole(msgspec.Struct):
@@ -217,13 +221,16 @@ class Batch:
 
     def _refuse(self, name: str | None, items: list[ItemOutcome], errors: dict[str, list[str]]) -> None:
         for item in items:
-            item.errors = item.errors or {"conversation": ["was refused, see its errors"]}
+            item.errors = item.errors or dict(_REFUSED)
         self.outcomes.append(ConversationOutcome(name, None, False, False, errors, items))
 
     def answer(self, appended: list[Appended]) -> BatchOutcome:
         """The outcomes, with the database's ids."""
         for stored, waiting in zip(appended, self._waiting, strict=True):
             outcome = waiting.outcome
+            if stored.refused is not None:
+                _take_back(outcome, waiting, REFUSALS[stored.refused])
+                continue
             outcome.id, outcome.created = stored.id, stored.created
             if waiting.kept is None:
                 outcome.items = [
@@ -239,6 +246,18 @@ class Batch:
 
 
 _TAGS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(wire.ItemIn)}
+
+
+def _take_back(outcome: ConversationOutcome, waiting: _Waiting, reason: str) -> None:
+    """Say that the store did not take a conversation that is right in itself."""
+    outcome.success, outcome.errors = False, {"conversation_id": [reason]}
+    if waiting.kept is None:
+        outcome.items = [
+            ItemOutcome(index, None, uuid, tag, False)
+            for index, (uuid, tag) in enumerate(zip(waiting.ids, waiting.tags, strict=True))
+        ]
+    for item in outcome.items:
+        item.errors = item.errors or dict(_REFUSED)
 
 
 def _outcome(index: int, item: wire.ItemIn) -> ItemOutcome:

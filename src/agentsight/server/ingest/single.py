@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from agentsight.server.contract import fields
 from agentsight.server.contract.fields import clean, json_text, timestamp
-from agentsight.server.errors import Invalid, not_found
+from agentsight.server.errors import Invalid, RequestError, not_found
 from agentsight.server.ingest import wire
+from agentsight.server.ingest.batch import REFUSALS
 from agentsight.server.ingest.normalise import Normaliser
 from agentsight.server.ingest.public import Author
 from agentsight.server.requests import AnyRequest, aside
@@ -93,9 +94,11 @@ def write(connection: Connection, attempt: int, agent_id: int, given: NewConvers
     """Store one conversation's items and read them back.
 
     Raises:
-        RequestError: 404, the number names no conversation of the agent.
+        RequestError: 404, the number names no conversation of the agent; 409, the conversation is deleted.
     """
     stored: Appended = append.append(connection, attempt, agent_id, [given])[0]
+    if stored.refused is not None and given.row is None:
+        raise RequestError(409, {"detail": f"this conversation {REFUSALS[stored.refused]}"})
     row = conversations.get(connection, {agent_id}, stored.id) if stored.id is not None else None
     if row is None:
         raise not_found("no such conversation")

@@ -8,17 +8,17 @@ from typing import Any
 
 from agentsight.server.errors import RequestError
 from agentsight.server.ingest import wire
-from agentsight.server.ingest.batch import Batch, ConversationOutcome
+from agentsight.server.ingest.batch import REFUSALS, Batch, ConversationOutcome
 from agentsight.server.ingest.public import NotAllowed
 from agentsight.server.ingest.single import Written
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access, Viewer
 from agentsight.server.services import services_of
-from agentsight.server.store.append import Appended, NewConversation
+from agentsight.server.store.append import Appended, NewConversation, Refusal
 from agentsight.server.store.ledger import Counts
 from agentsight.server.store.writer import Tally
 
-_REFUSED = frozenset({400, 404, 408, 413, 415, 422})
+_REFUSED = frozenset({400, 404, 408, 409, 413, 415, 422})
 _KNOWN = frozenset({"conversations"}) | frozenset(
     name
     for kind in vars(wire).values()
@@ -46,10 +46,17 @@ def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
             refused=received - kept,
         )
         for adjusted, each in zip(batch.adjusted, appended, strict=True):
-            if adjusted and not (each.items and all(again for _, again in each.items)):
+            if (
+                adjusted
+                and each.refused is None
+                and not (each.items and all(again for _, again in each.items))
+            ):
                 counts.add(adjustments(adjusted))  # not when the whole of it was sent again
         if counts.refused or len(appended) < len(outcomes):
             _explain(counts, outcomes)
+        for stored, given in zip(appended, batch.accepted, strict=True):
+            if stored.refused is not None:
+                _refused_by_store(counts, stored.refused, len(given.items))
         return counts
 
     return key_id, count
@@ -66,6 +73,13 @@ def _explain(counts: Counts, outcomes: Iterable[ConversationOutcome]) -> None:
             if item.errors:
                 errors = item.errors if outcome.success else outcome.errors or item.errors
                 counts.add(Counts(reasons={reason(errors): 1}))
+
+
+def _refused_by_store(counts: Counts, why: Refusal, items: int) -> None:
+    if not items:  # as above, it counts as one
+        counts.received += 1
+        counts.refused += 1
+    counts.add(Counts(reasons={reason({"conversation_id": [REFUSALS[why]]}): items or 1}))
 
 
 def of_single(key_id: int, given: NewConversation, adjusted: Sequence[wire.Adjusted] = ()) -> Tally[Written]:

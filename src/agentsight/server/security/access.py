@@ -70,6 +70,11 @@ class Viewer:
         """May manage keys, people and agents."""
         return self.person is not None and self.person.role == "owner"
 
+    @property
+    def manages(self) -> bool:
+        """May see what is deleted, and erase for good: a key with the role write, or an owner."""
+        return self.is_owner or (self.key_id is not None and self.role == "write")
+
     def sees(self, agent_id: int) -> bool:
         """Whether the agent's rows exist for this viewer."""
         return self.agent_ids is None or agent_id in self.agent_ids

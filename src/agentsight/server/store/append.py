@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection
@@ -39,6 +39,10 @@ CLOCK_BACK = 6 * 3_600_000_000
 """By how much an item without a time of its own is put later, at most, to keep its place (microseconds)."""
 _ENGAGING = frozenset({ACTION, BUTTON})
 _SAID = frozenset({MESSAGE, ATTACHMENTS})
+
+
+# Why a conversation takes nothing.
+Refusal = Literal["deleted"]
 
 
 class NewFile(msgspec.Struct, frozen=True, gc=False):
@@ -97,12 +101,16 @@ class NewConversation(msgspec.Struct):
 
 
 class Appended(msgspec.Struct):
-    """What became of one NewConversation; `id` None: no such row number for this agent."""
+    """What became of one NewConversation; `id` None: no such row number for this agent.
+
+    `refused` says why nothing of it was stored; `items` is empty then.
+    """
 
     id: int | None
     conversation_id: str | None = None
     created: bool = False
     items: list[tuple[int, bool]] = []  # (row number, was there already), in order
+    refused: Refusal | None = None
 
 
 # An agent's number and what is to be added to its conversations.
@@ -203,6 +211,9 @@ def _add(
     if row is None:
         return Appended(None, given.conversation_id)
     number, agent_id, known = row.id, agent.id, agent.items
+    if row.is_deleted and given.deleted_at is None and number not in agent.new:
+        # What is deleted stays as it was: restored, it is what somebody deleted. Import brings its own deletion.
+        return Appended(number, row.conversation_id, refused="deleted")
     created = number in agent.new and number not in changed
     outcomes: list[tuple[int, bool]] = []
     fresh: list[NewItem] = []

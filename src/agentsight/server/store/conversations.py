@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
 from agentsight.server.store import dialect, happenings, times
 from agentsight.server.store.append import next_revision
@@ -132,15 +132,27 @@ def latest_revision(connection: Connection) -> int:
     return int(connection.exec_driver_sql("SELECT value FROM counters WHERE name = 'revision'").scalar() or 0)
 
 
-def get(connection: Connection, agents: Agents, number: int) -> ConversationRow | None:
-    """The conversation of that number, deleted ones too, if the viewer sees its agent."""
-    rows = _rows(connection, _row.where(visible(agents), conversations.c.id == number))
-    return rows[0] if rows else None
+def get(
+    connection: Connection, agents: Agents, number: int, *, include_deleted: bool = False
+) -> ConversationRow | None:
+    """The conversation of that number, if the viewer sees its agent; a deleted one only when asked for."""
+    return _one(connection, agents, conversations.c.id == number, include_deleted)
 
 
-def lookup(connection: Connection, agents: Agents, conversation_id: str) -> ConversationRow | None:
-    """The conversation of that text id."""
-    rows = _rows(connection, _row.where(visible(agents), conversations.c.conversation_id == conversation_id))
+def lookup(
+    connection: Connection, agents: Agents, conversation_id: str, *, include_deleted: bool = False
+) -> ConversationRow | None:
+    """The conversation of that text id; a deleted one only when asked for."""
+    return _one(connection, agents, conversations.c.conversation_id == conversation_id, include_deleted)
+
+
+def _one(
+    connection: Connection, agents: Agents, which: ColumnElement[bool], include_deleted: bool
+) -> ConversationRow | None:
+    query = _row.where(visible(agents), which)
+    if not include_deleted:
+        query = query.where(conversations.c.is_deleted.is_(False))
+    rows = _rows(connection, query)
     return rows[0] if rows else None
 
 
@@ -184,12 +196,23 @@ def change(
         .where(visible(agents), conversations.c.id == number, conversations.c.is_deleted.is_(False))
         .values(**values, revision=revision)
     )
-    return get(connection, agents, number) if done.rowcount else None
+    return get(connection, agents, number, include_deleted=True) if done.rowcount else None
 
 
 def delete(connection: Connection, agents: Agents, number: int) -> ConversationRow | None:
-    """Delete softly: the row stays, and is out of every list and figure."""
+    """Delete softly: the row stays, and is out of every list and figure until it is restored."""
     return change(connection, agents, number, {"is_deleted": True, "deleted_at": times.now()})
+
+
+def restore(connection: Connection, agents: Agents, number: int) -> ConversationRow | None:
+    """Take a deletion back; None: there is no such deleted conversation."""
+    revision = next_revision(connection)
+    done = connection.execute(
+        update(conversations)
+        .where(visible(agents), conversations.c.id == number, conversations.c.is_deleted.is_(True))
+        .values(is_deleted=False, deleted_at=None, revision=revision)
+    )
+    return get(connection, agents, number) if done.rowcount else None
 
 
 def _rows(connection: Connection, query: Select[Any]) -> list[ConversationRow]:

@@ -112,7 +112,7 @@ async def conversation(request: AnyRequest, agent_id: FromPath[int], number: Fro
 
     def answer(connection: Connection) -> Response[str]:
         context = _context(request, connection, agent_id)
-        row = _row(connection, agent_id, number)
+        row = row_of(request, connection, agent_id, number)
         context["it"] = _detail(services_of(request), connection, row, context)
         if target == "section#reader":
             return html("pages/reader.html", context)
@@ -134,7 +134,7 @@ async def printable(request: AnyRequest, agent_id: FromPath[int], number: FromPa
 
     def answer(connection: Connection) -> Response[str]:
         context = _context(request, connection, agent_id)
-        row = _row(connection, agent_id, number)
+        row = row_of(request, connection, agent_id, number)
         context["it"] = _detail(services_of(request), connection, row, context)
         return html("pages/print.html", context)
 
@@ -144,16 +144,42 @@ async def printable(request: AnyRequest, agent_id: FromPath[int], number: FromPa
 @post("/agents/{agent_id:int}/conversations/{number:int}/mark", opt={"access": Access.PERSON})
 async def mark(request: AnyRequest, agent_id: FromPath[int], number: FromPath[int]) -> Response[str]:
     """Mark a conversation, or take the mark off."""
-    services, viewer = services_of(request), viewer_of(request)
+    viewer = viewer_of(request)
     viewer.require_agent(agent_id)
     if viewer.role == "viewer":
         raise RequestError(403, {"detail": "Your account may look, not change."})
     form = await request.form()
     wanted = form.get("is_marked") == "true"
-    changed = await services.write(
-        lambda connection, _: conversations.change(connection, {agent_id}, number, {"is_marked": wanted})
+    return await _changed(
+        request,
+        agent_id,
+        number,
+        lambda connection: conversations.change(connection, {agent_id}, number, {"is_marked": wanted}),
     )
-    if changed is None:
+
+
+@post("/agents/{agent_id:int}/conversations/{number:int}/delete", opt={"access": Access.OWNER})
+async def delete(request: AnyRequest, agent_id: FromPath[int], number: FromPath[int]) -> Response[str]:
+    """Delete a conversation; its page then offers to take that back."""
+    return await _changed(
+        request, agent_id, number, lambda connection: conversations.delete(connection, {agent_id}, number)
+    )
+
+
+@post("/agents/{agent_id:int}/conversations/{number:int}/restore", opt={"access": Access.OWNER})
+async def restore(request: AnyRequest, agent_id: FromPath[int], number: FromPath[int]) -> Response[str]:
+    """Take a deletion back."""
+    return await _changed(
+        request, agent_id, number, lambda connection: conversations.restore(connection, {agent_id}, number)
+    )
+
+
+async def _changed(
+    request: AnyRequest, agent_id: int, number: int, change: Callable[[Connection], ConversationRow | None]
+) -> Response[str]:
+    """Change a conversation and show it as it is then."""
+    services = services_of(request)
+    if await services.write(lambda connection, _: change(connection)) is None:
         raise not_found("There is no such conversation.")
     if not request.headers.get("hx-request"):
         query = request.scope.get("query_string", b"").decode("latin-1")
@@ -161,7 +187,7 @@ async def mark(request: AnyRequest, agent_id: FromPath[int], number: FromPath[in
 
     def answer(connection: Connection) -> Response[str]:
         context = _context(request, connection, agent_id)
-        row = _row(connection, agent_id, number)
+        row = row_of(request, connection, agent_id, number)
         context["it"] = _detail(services, connection, row, context)
         return html("pages/reader.html", context)
 
@@ -258,12 +284,15 @@ def _behind(connection: Connection, agent_id: int, chosen: Chosen, *, whole: boo
     return found
 
 
-def _row(connection: Connection, agent_id: int, number: int) -> ConversationRow:
-    row = conversations.get(connection, {agent_id}, number)
+def row_of(request: AnyRequest, connection: Connection, agent_id: int, number: int) -> ConversationRow:
+    """The conversation of that number; a deleted one only for owners.
+
+    Raises:
+        RequestError: 404, there is none.
+    """
+    row = conversations.get(connection, {agent_id}, number, include_deleted=viewer_of(request).manages)
     if row is None:
         raise not_found("There is no such conversation.")
-    if row.is_deleted:
-        raise not_found("This conversation was deleted.")
     return row
 
 
@@ -309,4 +338,4 @@ def _number(text: str | None, otherwise: int) -> int:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else otherwise
 
 
-handlers = [conversation_list, conversation_count, live, conversation, printable, mark]
+handlers = [conversation_list, conversation_count, live, conversation, printable, mark, delete, restore]
