@@ -60,7 +60,7 @@ def conversation(rng: random.Random, number: int, started_at: int, customers: in
         items.append(NewItem(BUTTON, moment, None, END_USER, detail=("after_chat", rng.choice("YN"), "v")))
     if rng.random() < 0.3:
         prompt, completion = rng.randrange(100, 3_000), rng.randrange(20, 400)
-        usage = (rng.choice(("gpt-4o", "gpt-4o-mini")), prompt, completion, prompt + completion, 0)
+        usage = (rng.choice(("gpt-4o", "gpt-4o-mini")), prompt, completion, prompt + completion, *[0] * 6)
         items.append(NewItem(TOKEN_USAGE, moment, detail=usage))
     if rng.random() < 0.05:
         verdict = (rng.choice(("positive", "positive", "neutral", "negative")), "customer", None, None)

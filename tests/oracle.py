@@ -14,8 +14,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 ESCALATIONS = {"fallback_to_human", "open_ticket", "ticket", "contact_human"}
-# Dollars per million tokens as the tests' models cost, (prompt, completion); the others have no price.
-PRICES = {"gpt-4o-mini": (0.15, 0.6), "claude-3-5-haiku-latest": (0.8, 4.0)}
+# Dollars per million tokens as the tests' models cost; the others have no price.
+PRICES = {
+    "gpt-4o-mini": {"prompt": 0.15, "completion": 0.6, "cached": 0.075},
+    "claude-3-5-haiku-latest": {"prompt": 0.8, "completion": 4.0, "cached": 0.08, "cache_write": 1.0},
+    "gpt-realtime": {
+        "prompt": 4.0, "completion": 16.0, "cached": 0.4, "input_audio": 32.0, "output_audio": 64.0,
+    },
+}  # fmt: skip
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -32,6 +38,8 @@ class Item:
     duration_ms: int | None = None
     model: str | None = None
     tokens: tuple[int, int, int, int] = (0, 0, 0, 0)  # prompt, completion, embedding, total
+    # Of the prompt: cached, cache-writing, audio; of the completion: reasoning, audio.
+    parts: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     sentiment: str = ""
     source: str = "customer"
 
@@ -317,10 +325,12 @@ class Oracle:
 
     def tokens(self) -> dict[str, Any]:
         names = ("prompt", "completion", "embedding", "total")
+        names += ("cached", "cache_write", "input_audio", "reasoning", "output_audio")
         used = self.happened("token_usage")
 
         def total(items: Sequence[Item]) -> dict[str, Any]:
-            return {name: sum(item.tokens[place] for item in items) for place, name in enumerate(names)}
+            counts = [item.tokens + item.parts for item in items]
+            return {name: sum(each[place] for each in counts) for place, name in enumerate(names)}
 
         models = [
             {"model": model, **total([item for item in used if item.model == model])}
@@ -346,8 +356,19 @@ class Oracle:
             if item.model not in PRICES:
                 unpriced[item.model] += prompt + completion + embedding
                 continue
-            per_prompt, per_completion = PRICES[item.model]
-            amount = prompt * per_prompt + completion * per_completion
+            price = PRICES[item.model]
+            per_prompt, per_completion = price["prompt"], price["completion"]
+            cached, writing, audio_in, reasoning, audio_out = item.parts
+            audio_in = min(audio_in, prompt - cached - writing)  # the rest of it is in the cached ones
+            reasoning = min(reasoning, completion - audio_out)
+            amount = (
+                (prompt - cached - writing - audio_in) * per_prompt
+                + cached * price.get("cached", per_prompt)
+                + writing * price.get("cache_write", per_prompt)
+                + audio_in * price.get("input_audio", per_prompt)
+                + (completion - audio_out) * per_completion  # reasoning costs what other words do
+                + audio_out * price.get("output_audio", per_completion)
+            )
             if prompt == completion == 0:
                 amount += embedding * per_prompt
             else:

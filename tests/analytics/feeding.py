@@ -38,7 +38,7 @@ def new_item(item: Item) -> NewItem:
         return NewItem(BUTTON, item.at, None, END_USER, detail=(item.name, item.label, "v"))
     if item.kind == "token_usage":
         prompt, completion, embedding, total = item.tokens
-        detail = (item.model, prompt, completion, total, embedding)
+        detail = (item.model, prompt, completion, total, embedding, *item.parts)
         return NewItem(TOKEN_USAGE, item.at, detail=detail)
     return NewItem(FEEDBACK, item.at, detail=(item.sentiment, item.source, None, None))
 

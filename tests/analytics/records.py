@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -94,9 +95,11 @@ def items(period: tuple[str, date, date]) -> st.SearchStrategy[Item]:
         Item,
         kind=st.just("token_usage"),
         at=at,
-        model=st.sampled_from(["gpt-4o-mini", "claude-3-5-haiku-latest", "homemade-7b", None]),
+        model=st.sampled_from(
+            ["gpt-4o-mini", "claude-3-5-haiku-latest", "gpt-realtime", "homemade-7b", None]
+        ),
         tokens=usage,
-    )
+    ).flatmap(_with_parts)
     feedback = st.builds(
         Item,
         kind=st.just("feedback"),
@@ -105,6 +108,17 @@ def items(period: tuple[str, date, date]) -> st.SearchStrategy[Item]:
         source=st.sampled_from(["customer", "customer", "platform"]),
     )
     return st.one_of(message, message, message, action, button, tokens, feedback)
+
+
+def _with_parts(item: Item) -> st.SearchStrategy[Item]:
+    prompt, completion, *_ = item.tokens
+    prompts = st.tuples(st.integers(0, prompt), st.integers(0, prompt), st.integers(0, prompt))
+    completions = st.tuples(st.integers(0, completion), st.integers(0, completion))
+    # What is written into the cache was not read from it; audio and reasoning may overlap with anything.
+    parts = st.tuples(prompts, completions).map(
+        lambda each: (each[0][0], min(each[0][1], prompt - each[0][0]), each[0][2], *each[1])
+    )
+    return st.builds(replace, st.just(item), parts=st.just((0, 0, 0, 0, 0)) | parts)
 
 
 def records(period: tuple[str, date, date]) -> st.SearchStrategy[list[Record]]:

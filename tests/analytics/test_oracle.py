@@ -70,9 +70,9 @@ def inside(*path: str) -> Callable[[Record], Any]:
         value: Any = record.metadata
         for part in path:
             value = value.get(part) if isinstance(value, dict) else None
-        return {True: "true", False: "false", None: None}.get(
-            value, value if isinstance(value, str) else str(value)
-        )
+        if value is None or isinstance(value, bool):
+            return None if value is None else str(value).lower()
+        return value if isinstance(value, str) else str(value)
 
     return look
 

@@ -133,7 +133,7 @@ def test_any_order_of_writing_and_following_ends_like_a_rebuild(
             )
             store(database, agent, name, NewItem(FEEDBACK, moment, detail=verdict))
         elif kind == 5:
-            store(database, agent, name, NewItem(TOKEN_USAGE, moment, detail=("m", 1, 2, 3, 0)))
+            store(database, agent, name, NewItem(TOKEN_USAGE, moment, detail=("m", 1, 2, 3, *[0] * 6)))
         else:
             with database.write() as connection:
                 if kind == 6 or chance.random() < 0.7:

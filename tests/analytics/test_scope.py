@@ -101,6 +101,17 @@ def test_prices_are_those_of_the_model_and_its_day() -> None:
     assert pricing.price("GPT-4o", day("2026-08-01")) == found
 
 
+def test_kinds_of_tokens_have_prices_of_their_own_where_there_are_such() -> None:
+    def per_million(model: str) -> list[float]:
+        found = pricing.price(model, day("2026-08-01"))
+        assert found is not None
+        return [float(each * 1_000_000) for each in found]
+
+    # prompt, completion, cached, cache-writing, input audio, reasoning, output audio
+    assert per_million("claude-3-5-haiku-latest") == [0.8, 4, 0.08, 1, 0.8, 4, 4]
+    assert per_million("gpt-realtime") == [4, 16, 0.4, 4, 32, 16, 64]
+
+
 @pytest.mark.parametrize(
     "model", [None, "", "  ", "homemade-7b", "openai/homemade", "/", "gpt-4o/" * 50, "日本"]
 )

@@ -102,7 +102,7 @@ def test_feedback_and_tokens_leave_messages_alone_and_feedback_the_end(
 ) -> None:
     items = [
         said(10, "hi"),
-        NewItem(TOKEN_USAGE, 20, detail=("gpt-4o", 1, 2, 3, 0)),
+        NewItem(TOKEN_USAGE, 20, detail=("gpt-4o", 1, 2, 3, 0, 1, 0, 0, 2, 0)),
         NewItem(FEEDBACK, 90, detail=("positive", "customer", "nice", None)),
     ]
     store(database, agent, NewConversation("c", items=items))

@@ -201,7 +201,11 @@ def test_a_deleted_conversation_takes_no_more_changes(filled: Database, agent: i
 
 
 def test_tokens_are_added_up_by_model(database: Database, agent: int) -> None:
-    usage = [("a", 1, 2, 3, 0), ("b", 10, 0, 10, 4), ("a", 1, 1, 2, 0)]
+    usage = [
+        ("a", 1, 2, 3, 0, 1, 0, 0, 1, 2),
+        ("b", 10, 0, 10, 4, 3, 7, 0, 0, 0),
+        ("a", 1, 1, 2, 0, 0, 0, 1, 1, 0),
+    ]
     items = [NewItem(4, number, detail=row) for number, row in enumerate(usage)]
     with database.write() as connection:
         number = append.append(connection, 1, agent, [NewConversation("c", items=items)])[0].id
@@ -210,3 +214,11 @@ def test_tokens_are_added_up_by_model(database: Database, agent: int) -> None:
     assert [(row.model, row.total_tokens) for row in rows] == [("b", 10), ("a", 5)]
     total = transcripts.total_usage(rows)
     assert (total.prompt_tokens, total.completion_tokens, total.embedding_tokens) == (12, 3, 4)
+    parts = (
+        total.cached_tokens,
+        total.cache_write_tokens,
+        total.input_audio_tokens,
+        total.reasoning_tokens,
+        total.output_audio_tokens,
+    )
+    assert parts == (4, 7, 1, 2, 2)

@@ -44,7 +44,7 @@ def judged(at: int, sentiment: str, source: str = "customer") -> NewItem:
 
 
 def used(at: int, model: str | None, total: int) -> NewItem:
-    return NewItem(TOKEN_USAGE, at, detail=(model, total, 0, total, 0))
+    return NewItem(TOKEN_USAGE, at, detail=(model, total, 0, total, *[0] * 6))
 
 
 TALKS: dict[str, tuple[dict[str, Any], list[NewItem]]] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.server.sent import EPOCH, Expected, SentConversation
+from tests.server.sent import EPOCH, TOKEN_PARTS, Expected, SentConversation
 
 FILLED = ("name", "customer_id", "source", "language", "device")
 
@@ -63,7 +63,7 @@ class Conversation:
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
             "embedding_tokens": 0,
-        }
+        } | {name: sum(each.detail.get(name, 0) for each in self.usage) for name in TOKEN_PARTS}
 
 
 def _check_line(told: dict[str, Any], item: Expected) -> None:

@@ -17,6 +17,10 @@ NAMES = (
     "İ", "i\u0307", "c%", "c_", "'; DROP TABLE items; --", "\\", '"', "1", "１", "null", "💬", "x" * 255,
 )  # fmt: skip
 UUIDS = tuple(str(uuids.uuid5(uuids.NAMESPACE_URL, str(number))) for number in range(8))
+# Two that together are no more than the prompt's, one more of it, and two of the completion's.
+TOKEN_PARTS = (
+    "cached_tokens", "cache_write_tokens", "input_audio_tokens", "reasoning_tokens", "output_audio_tokens",
+)  # fmt: skip
 # Stands for a number that is right JSON and fits nowhere.
 HUGE = "@1e999@"
 
@@ -98,10 +102,12 @@ def right_items(draw: st.DrawFn) -> Sent:
         files = tuple((f"{number}.bin", len(each)) for number, each in enumerate(data))
         sender = body["sender"] = draw(st.sampled_from(["end_user", "agent"]))
     elif kind == "token_usage":
-        detail = {
-            "prompt_tokens": draw(st.integers(0, 10**9)),
-            "completion_tokens": draw(st.integers(0, 10**9)),
-        }
+        prompt, completion = draw(st.integers(0, 10**9)), draw(st.integers(0, 10**9))
+        detail = {"prompt_tokens": prompt, "completion_tokens": completion}
+        wholes = (prompt // 2, prompt // 2, prompt, completion, completion)
+        for name, most in zip(TOKEN_PARTS, wholes, strict=True):
+            if draw(st.booleans()):
+                detail[name] = draw(st.integers(0, most))
         body |= detail
     else:
         detail = {"sentiment": draw(st.sampled_from(["positive", "neutral", "negative"])),
@@ -129,7 +135,8 @@ _WRONG: dict[str, dict[str, list[Any]]] = {
         ],
         "sender": ["robot"],
     },
-    "token_usage": {"prompt_tokens": [-1, 1.5, 2**53, "many", 10**30], "model": [5, "m" * 256, "\0"]},
+    "token_usage": {"prompt_tokens": [-1, 1.5, 10**9 + 1, "many", 10**30],
+        "cached_tokens": [-1, 10**9 + 1], "reasoning_tokens": [True, "5"], "model": [5, "m" * 256, "\0"]},
     "feedback": {"sentiment": ["meh", None, 1], "comment": ["c" * 5001, "\0", 5], "source": ["robot"]},
 }  # fmt: skip
 _WRONG_ANYWHERE: dict[str, list[Any]] = {

@@ -156,7 +156,22 @@ def _item(draw: st.DrawFn, files: FileStore) -> NewItem:
         item.sender = END_USER
         item.detail = (draw(_text), draw(_text), draw(_text))
     elif kind == TOKEN_USAGE:
-        item.detail = (draw(_maybe), draw(_whole), draw(_whole), draw(_whole), draw(_whole))
+        prompt, completion, total, embedding = (draw(st.integers(0, 10**9)) for _ in range(4))
+        cached, writing, audio, reasoning, spoken = (
+            draw(st.integers(0, each)) for each in (prompt // 2, prompt // 2, prompt, completion, completion)
+        )
+        item.detail = (
+            draw(_maybe),
+            prompt,
+            completion,
+            total,
+            embedding,
+            cached,
+            writing,
+            audio,
+            reasoning,
+            spoken,
+        )
     else:
         sentiment = draw(st.sampled_from(["positive", "neutral", "negative"]))
         item.detail = (sentiment, draw(st.sampled_from(["customer", "platform"])), draw(_maybe), None)
@@ -301,7 +316,7 @@ def talk(store: Database, files: FileStore) -> int:
             ACTION, 3_000_000, None, AGENT, None, None, ("look", None, None, 5, '{"a":1}', "[1]", "@broken")
         ),
         NewItem(BUTTON, 4_000_000, None, END_USER, None, None, ("choice", "-yes", "y")),
-        NewItem(TOKEN_USAGE, 5_000_000, None, None, None, None, ("gpt", 1, 2, 3, 4)),
+        NewItem(TOKEN_USAGE, 5_000_000, None, None, None, None, ("gpt", 1, 2, 3, 4, 1, 0, 0, 2, 0)),
         NewItem(FEEDBACK, 6_000_000, None, None, None, None, ("positive", "customer", None, None)),
     ]
     add(

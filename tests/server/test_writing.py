@@ -126,7 +126,10 @@ def test_a_tool_call_stands_in_the_transcript(client: httpx.Client) -> None:
 
 
 def test_token_usage_as_an_action_is_token_usage(client: httpx.Client) -> None:
-    counts = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12, "embedding_tokens": 1}
+    counts = {
+        "prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12, "embedding_tokens": 1, "cached_tokens": 2,
+        "cache_write_tokens": 3, "input_audio_tokens": 4, "reasoning_tokens": 6, "output_audio_tokens": 1,
+    }  # fmt: skip
     written = client.post(
         "/api/action_logs/", json={"conversation_id": "c1", "action_name": "token_usage", "metadata": counts}
     )
@@ -134,6 +137,49 @@ def test_token_usage_as_an_action_is_token_usage(client: httpx.Client) -> None:
     found = conversation(client, written.json()["conversation"])
     assert found["token_usage"] == counts
     assert found["messages"] == []
+
+
+PARTS = (
+    "cached_tokens",
+    "cache_write_tokens",
+    "input_audio_tokens",
+    "reasoning_tokens",
+    "output_audio_tokens",
+)
+
+
+def test_kinds_of_tokens_in_a_batch_add_up(client: httpx.Client) -> None:
+    usage = {"type": "token_usage", "model": "gpt-4o", "prompt_tokens": 100, "completion_tokens": 50}
+    parts = dict(zip(PARTS, (60, 40, 100, 50, 50), strict=True))
+    items = [usage, usage | parts, usage | {"cached_tokens": None, "reasoning_tokens": 1}]
+    body = {"conversations": [{"conversation_id": "c1", "items": items}]}
+    [outcome] = client.post("/api/ingest/batch/", json=body).json()["conversations"]
+    assert all(each["success"] for each in outcome["items"]), outcome
+    found = conversation(client, outcome["id"])["token_usage"]
+    assert (found["prompt_tokens"], found["total_tokens"]) == (300, 450)
+    assert {name: found[name] for name in PARTS} == parts | {"reasoning_tokens": 51}
+
+
+@pytest.mark.parametrize(
+    ("parts", "field"),
+    [
+        ({"cached_tokens": 101}, "cached_tokens"),
+        ({"cached_tokens": 60, "cache_write_tokens": 41}, "cached_tokens"),
+        ({"input_audio_tokens": 101}, "input_audio_tokens"),
+        ({"reasoning_tokens": 51}, "reasoning_tokens"),
+        ({"output_audio_tokens": 51}, "output_audio_tokens"),
+        ({"cached_tokens": -1}, "cached_tokens"),
+        ({"cached_tokens": 1.5}, "cached_tokens"),
+        ({"prompt_tokens": 10**9 + 1}, "prompt_tokens"),
+    ],
+)
+def test_wrong_kinds_of_tokens_are_named(client: httpx.Client, parts: dict[str, Any], field: str) -> None:
+    usage = {"type": "token_usage", "prompt_tokens": 100, "completion_tokens": 50, **parts}
+    body = {"conversations": [{"conversation_id": "c1", "items": [usage]}]}
+    [outcome] = client.post("/api/ingest/batch/", json=body).json()["conversations"]
+    assert list(outcome["items"][0]["errors"]) == [field]
+    action = {"conversation_id": "c1", "action_name": "token_usage", "metadata": usage}
+    assert client.post("/api/action_logs/", json=action).status_code == 400
 
 
 def test_a_click_stands_in_the_transcript(client: httpx.Client) -> None:

@@ -14,10 +14,16 @@ CURRENCY = "USD"
 
 
 class Price(NamedTuple):
-    """What one token costs, in CURRENCY."""
+    """What one token costs, in CURRENCY. A kind for which the model has no price of its own costs what prompt or
+    completion does."""
 
     prompt: Decimal
     completion: Decimal
+    cached: Decimal
+    cache_write: Decimal
+    input_audio: Decimal
+    reasoning: Decimal
+    output_audio: Decimal
 
 
 @lru_cache(maxsize=8192)
@@ -54,8 +60,20 @@ def _look_up(model: str, provider: str | None, when: datetime) -> Price | None:
     from genai_prices.data_snapshot import get_snapshot
 
     # One token of each: the price is linear from there on, within its first step.
+    def of_one(direction: str, kind: str | None = None) -> Decimal:
+        usage = Usage(**{f"{direction}_tokens": 1} | ({} if kind is None else {kind: 1}))
+        priced = get_snapshot().calc(usage, model, provider, None, when)
+        return priced.input_price if direction == "input" else priced.output_price
+
     try:
-        priced = get_snapshot().calc(Usage(input_tokens=1, output_tokens=1), model, provider, None, when)
+        return Price(
+            of_one("input"),
+            of_one("output"),
+            of_one("input", "cache_read_tokens"),
+            of_one("input", "cache_write_tokens"),
+            of_one("input", "input_audio_tokens"),
+            of_one("output", "output_reasoning_tokens"),
+            of_one("output", "output_audio_tokens"),
+        )
     except (LookupError, ValueError):
         return None
-    return Price(priced.input_price, priced.output_price)

@@ -74,6 +74,11 @@ TABLES: dict[str, dict[str, str]] = {
         "completion": "BIGINT",
         "embedding": "BIGINT",
         "total": "BIGINT",
+        "cached": "BIGINT",
+        "cache_write": "BIGINT",
+        "input_audio": "BIGINT",
+        "reasoning": "BIGINT",
+        "output_audio": "BIGINT",
     },
     "feedback": {
         "conversation": "BIGINT",
@@ -85,7 +90,7 @@ TABLES: dict[str, dict[str, str]] = {
 }
 FACTS = tuple(name for name in TABLES if name != "conversations")
 # Raised with every change of TABLES or of what the projector puts into them: older files are rebuilt.
-LAYOUT = 1
+LAYOUT = 2
 
 Rows = list[tuple[Any, ...]]
 Ask = Callable[[str, Sequence[Any]], Rows]

@@ -215,7 +215,8 @@ _ALL = (
     Metric(
         "tokens",
         "Tokens",
-        "Prompt, completion, embedding and total tokens that the assistant reported, by model and by day.",
+        "Prompt, completion, embedding and total tokens that the assistant reported, and what of them was cached, "
+        "audio or reasoning, by model and by day.",
         "tokens",
         "table",
         spending.tokens,
@@ -230,7 +231,7 @@ _ALL = (
         spending.cost,
         "value",
         "less",
-        "list prices: without discounts, cached tokens, or steps by the length of a request",
+        "list prices: without discounts or steps by the length of a request",
     ),
 )
 METRICS = {each.name: each for each in _ALL}

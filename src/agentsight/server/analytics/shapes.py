@@ -109,6 +109,11 @@ class ModelTokens(_Shape):
     completion: int
     embedding: int
     total: int
+    cached: int
+    cache_write: int
+    input_audio: int
+    reasoning: int
+    output_audio: int
 
 
 class DayTokens(_Shape):
@@ -119,15 +124,28 @@ class DayTokens(_Shape):
     completion: int
     embedding: int
     total: int
+    cached: int
+    cache_write: int
+    input_audio: int
+    reasoning: int
+    output_audio: int
 
 
 class Tokens(_Shape):
-    """Tokens that were reported; null when none were. `previous` and `change` are of the total."""
+    """Tokens that were reported; null when none were. `previous` and `change` are of the total.
+
+    `cached`, `cache_write` and `input_audio` are parts of `prompt`, `reasoning` and `output_audio` of `completion`.
+    """
 
     prompt: int | None
     completion: int | None
     embedding: int | None
     total: int | None
+    cached: int | None
+    cache_write: int | None
+    input_audio: int | None
+    reasoning: int | None
+    output_audio: int | None
     by_model: list[ModelTokens]
     by_day: list[DayTokens]
     previous: int | None = None

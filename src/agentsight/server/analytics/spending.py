@@ -10,7 +10,22 @@ from agentsight.server import pricing, zones
 from agentsight.server.analytics.query import Inquiry
 from agentsight.server.analytics.series import within
 
-_KINDS = ("prompt", "completion", "embedding", "total")
+_KINDS = (
+    "prompt", "completion", "embedding", "total", "cached", "cache_write", "input_audio", "reasoning", "output_audio",
+)  # fmt: skip
+# What is priced apart, within prompt and completion. Audio that was read from the cache is priced as cached; audio
+# that was reasoning cannot be told, and is audio.
+_AUDIO = "least(input_audio, prompt - cached - cache_write)"
+_REASONING = "least(reasoning, completion - output_audio)"
+_PRICED = {
+    "prompt": f"prompt - cached - cache_write - {_AUDIO}",
+    "completion": f"completion - output_audio - {_REASONING}",
+    "cached": "cached",
+    "cache_write": "cache_write",
+    "input_audio": _AUDIO,
+    "reasoning": _REASONING,
+    "output_audio": "output_audio",
+}
 
 
 def tokens(inquiry: Inquiry) -> dict[str, Any]:
@@ -46,7 +61,8 @@ def _by_day(inquiry: Inquiry) -> list[dict[str, Any]]:
 def cost(inquiry: Inquiry) -> dict[str, Any]:
     """At list prices. What has no price is counted in tokens, never as 0.
 
-    Prompt and completion tokens are priced by the model's price of the day. Embedding tokens go by another model's
+    Prompt and completion tokens are priced by the model's price of the day, their parts (cached, audio, reasoning) by
+    its price for these where it has one. Embedding tokens go by another model's
     price, which only a report of nothing but embedding tokens names; others have no price, nor have tokens that are
     only known as a total.
     """
@@ -54,7 +70,7 @@ def cost(inquiry: Inquiry) -> dict[str, Any]:
     day = q.functions.divide("moment", zones.DAY)
     rows = q.rows(
         f"SELECT model, {day} AS day, prompt = 0 AND completion = 0 AS only_embedding, "  # noqa: S608
-        "sum(prompt), sum(completion), sum(embedding), "
+        f"{', '.join(f'sum({tokens})' for tokens in _PRICED.values())}, sum(embedding), "
         "sum(CASE WHEN total > prompt + completion + embedding "
         "THEN total - prompt - completion - embedding ELSE 0 END) "
         f"FROM usage WHERE {q.happened} GROUP BY model, day, only_embedding"
@@ -62,13 +78,13 @@ def cost(inquiry: Inquiry) -> dict[str, Any]:
     spent: dict[str | None, Decimal] = {}
     unpriced: dict[str | None, int] = defaultdict(int)
     for model, number, only_embedding, *counts in rows:
-        prompt, completion, embedding, rest = map(int, counts)
+        *parts, embedding, rest = map(int, counts)
         price = pricing.price(model, number)
         unpriced[model] += rest
         if price is None:
-            unpriced[model] += prompt + completion + embedding
+            unpriced[model] += sum(parts) + embedding
             continue
-        amount = prompt * price.prompt + completion * price.completion
+        amount = sum((count * each for count, each in zip(parts, price, strict=True)), Decimal())
         if only_embedding:
             amount += embedding * price.prompt
         else:

@@ -20,6 +20,7 @@ COMMENT_LENGTH = 5_000
 JSON_LENGTH = 1_048_576
 JSON_DEPTH = 64
 LARGEST_INTEGER = 2**53 - 1
+MOST_TOKENS = 1_000_000_000  # of one report
 FILES_PER_ITEM = 50
 ADJUSTED = 100
 ADJUSTED_COUNT = 1_000_000
@@ -31,6 +32,7 @@ LongText = Annotated[str, Meta(max_length=CONTENT_LENGTH)]
 Label = Annotated[str, Meta(min_length=1, max_length=LABEL_LENGTH, pattern=r"\S")]
 Comment = Annotated[str, Meta(max_length=COMMENT_LENGTH)]
 Whole = Annotated[int, Meta(ge=0, le=LARGEST_INTEGER)]
+TokenCount = Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
 
 Device = Literal["desktop", "mobile", "tablet"]
 Environment = Literal["production", "development"]

@@ -13,7 +13,14 @@ from agentsight.server.security.signing import Signer
 from agentsight.server.store.conversations import ConversationRow
 from agentsight.server.store.schema import AGENT, BUTTON, END_USER, SENDERS
 from agentsight.server.store.times import to_text
-from agentsight.server.store.transcripts import Entry, FeedbackRow, FileRow, Transcript, UsageRow
+from agentsight.server.store.transcripts import (
+    TOKEN_COUNTS,
+    Entry,
+    FeedbackRow,
+    FileRow,
+    Transcript,
+    UsageRow,
+)
 
 _EMPTY_OBJECT = msgspec.Raw(b"{}")
 
@@ -28,12 +35,17 @@ class GeoLocation(msgspec.Struct):
 
 
 class TokenUsage(msgspec.Struct):
-    """Tokens of the whole conversation."""
+    """Tokens of the whole conversation; those from `cached_tokens` on are parts of prompt or completion."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     embedding_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    input_audio_tokens: int
+    reasoning_tokens: int
+    output_audio_tokens: int
 
 
 class Attachment(msgspec.Struct):
@@ -238,9 +250,7 @@ def conversation(
         geo_location=GeoLocation(row.customer_ip_address, row.city, row.country, row.timezone_name)
         if located
         else None,
-        token_usage=TokenUsage(
-            usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, usage.embedding_tokens
-        ),
+        token_usage=TokenUsage(**{name: getattr(usage, name) for name in TOKEN_COUNTS}),
         messages=msgspec.UNSET
         if transcript is None
         else [message(entry, links) for entry in transcript.entries if entry.is_line],

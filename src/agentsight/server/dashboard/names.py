@@ -145,3 +145,20 @@ def label(code: str) -> str:
     """
     words = " ".join(code.replace("_", " ").split()) or code
     return words[:1].upper() + words[1:]
+
+
+# What is counted within prompt and completion, as it stands after "of it".
+TOKEN_PARTS = {
+    "prompt": {
+        "cached_tokens": "read from the cache",
+        "cache_write_tokens": "written to the cache",
+        "input_audio_tokens": "audio",
+    },
+    "completion": {"reasoning_tokens": "reasoning", "output_audio_tokens": "audio"},
+}
+
+
+def token_parts(usage: object, whole: str) -> list[tuple[str, int]]:
+    """The parts of the prompt's or the completion's tokens that there are, named."""
+    counts = [(said, getattr(usage, name)) for name, said in TOKEN_PARTS[whole].items()]
+    return [(said, count) for said, count in counts if count]

@@ -146,6 +146,7 @@ def environment() -> Environment:
         device_icon=names.device_icon,
         country_name=names.country_name,
         language_name=names.language_name,
+        token_parts=names.token_parts,
         sentiment_name=names.sentiment_name,
         sentiment_icon=names.sentiment_icon,
     )

@@ -17,7 +17,7 @@ from agentsight.server.dashboard.markdown import markdown, plain, pretty
 from agentsight.server.dashboard.names import Icon
 from agentsight.server.store.agents import ESCALATIONS
 from agentsight.server.store.schema import ACTION, AGENT, ATTACHMENTS, BUTTON, END_USER, FEEDBACK, TOKEN_USAGE
-from agentsight.server.store.transcripts import Entry, FeedbackRow, FileRow, Transcript, UsageRow
+from agentsight.server.store.transcripts import Entry, FeedbackRow, FileRow, Transcript, UsageRow, total_usage
 
 # A silence as long as this is shown.
 PAUSE = 5 * formats.MINUTE
@@ -274,13 +274,8 @@ def _join_runs(turns: Sequence[Turn]) -> None:
 def _sum(one: UsageRow | None, other: UsageRow) -> UsageRow:
     if one is None:
         return other
-    return UsageRow(
-        other.model or one.model,
-        one.prompt_tokens + other.prompt_tokens,
-        one.completion_tokens + other.completion_tokens,
-        one.total_tokens + other.total_tokens,
-        one.embedding_tokens + other.embedding_tokens,
-    )
+    total = total_usage((one, other))
+    return msgspec.structs.replace(total, model=other.model or one.model)
 
 
 def _total(entries: Sequence[Entry]) -> UsageRow | None:

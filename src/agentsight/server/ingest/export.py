@@ -27,10 +27,11 @@ from agentsight.server.store.schema import (
     SENDERS,
     TOKEN_USAGE,
 )
-from agentsight.server.store.transcripts import Entry, FeedbackRow, FileRow, Transcript
+from agentsight.server.store.transcripts import TOKEN_COUNTS, Entry, FeedbackRow, FileRow, Transcript
 
 CONVERSATIONS_AT_ONCE = 100
 EVERYTHING = Filters(include_deleted=True)
+_PARTS = frozenset(TOKEN_COUNTS[4:])
 
 
 @dataclass
@@ -176,7 +177,11 @@ def _item(entry: Entry, *, with_files: bool) -> dict[str, Any]:
     elif entry.kind == BUTTON and entry.button is not None:
         made |= {"type": "button", **msgspec.structs.asdict(entry.button)}
     elif entry.kind == TOKEN_USAGE and entry.usage is not None:
-        made |= {"type": "token_usage", **msgspec.structs.asdict(entry.usage)}
+        usage = msgspec.structs.asdict(entry.usage)
+        made |= {
+            "type": "token_usage",
+            **{name: usage[name] for name in usage if usage[name] or name not in _PARTS},
+        }
     made["metadata"] = json_value(entry.metadata)
     return {name: value for name, value in made.items() if value is not None}
 

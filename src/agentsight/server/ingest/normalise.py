@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from agentsight.server.contract.fields import clean, json_text, timestamp
+from agentsight.server.contract.fields import MOST_TOKENS, clean, json_text, timestamp
 from agentsight.server.errors import Invalid
 from agentsight.server.filetypes import clean_filename, guess_mime_type, is_media_type
 from agentsight.server.ingest import wire
@@ -171,6 +171,9 @@ class Normaliser:
     def _token_usage(self, given: wire.TokenUsageIn, now: int) -> NewItem:
         prompt, completion = given.prompt_tokens or 0, given.completion_tokens or 0
         total = prompt + completion if given.total_tokens is None else given.total_tokens
+        parts = [getattr(given, name) or 0 for name in _PARTS]
+        if any(parts):
+            _check_parts(given)
         return NewItem(
             TOKEN_USAGE,
             _when(given.timestamp, now),
@@ -178,7 +181,7 @@ class Normaliser:
             None,
             None,
             json_text("metadata", given.metadata),
-            (_text("model", given.model), prompt, completion, total, given.embedding_tokens or 0),
+            (_text("model", given.model), prompt, completion, total, given.embedding_tokens or 0, *parts),
         )
 
     def _attachments(self, given: wire.AttachmentsIn, now: int) -> NewItem:
@@ -244,9 +247,34 @@ _MAKERS: dict[type, Callable[[Normaliser, Any, int], NewItem]] = {
 }
 
 
+_PARTS = (
+    "cached_tokens",
+    "cache_write_tokens",
+    "input_audio_tokens",
+    "reasoning_tokens",
+    "output_audio_tokens",
+)
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens", *_PARTS)
+
+
+def _check_parts(given: wire.TokenUsageIn) -> None:
+    """Parts are no more than the whole. Some providers count them apart from it; priced as they come, figures would
+    be far too low, and nobody would notice."""
+    for whole, *alone in (
+        ("prompt_tokens", "cached_tokens", "cache_write_tokens"),
+        ("prompt_tokens", "input_audio_tokens"),
+        ("completion_tokens", "reasoning_tokens"),
+        ("completion_tokens", "output_audio_tokens"),
+    ):
+        most = getattr(given, whole) or 0
+        if sum(getattr(given, name) or 0 for name in alone) > most:
+            said = "is a part of" if len(alone) == 1 else f"and {alone[1]} are parts of"
+            raise Invalid({alone[0]: [f"{said} {whole}, which must count it as well"]})
+
+
 def _as_token_usage(given: wire.ActionIn) -> wire.TokenUsageIn:
     counts = given.metadata or {}
-    names = ("prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens", "model")
+    names = (*_COUNTS, "model")
     try:
         usage = msgspec.convert(
             {name: counts[name] for name in names if counts.get(name) is not None} | {"type": "token_usage"},
@@ -256,7 +284,7 @@ def _as_token_usage(given: wire.ActionIn) -> wire.TokenUsageIn:
         raise Invalid(
             {
                 "metadata": [
-                    "prompt_tokens, completion_tokens, total_tokens and embedding_tokens take whole numbers, at least 0"
+                    f"{', '.join(_COUNTS[:-1])} and {_COUNTS[-1]} take whole numbers from 0 to {MOST_TOKENS:,}"
                 ]
             }
         ) from None

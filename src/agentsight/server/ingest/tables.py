@@ -31,7 +31,9 @@ _CONVERSATIONS = {
     "is_marked": "BOOLEAN", "is_deleted": "BOOLEAN", "is_used": "BOOLEAN", "is_offered": "BOOLEAN",
     "started_at": "TIMESTAMP", "ended_at": "TIMESTAMP", "deleted_at": "TIMESTAMP", "messages": "BIGINT",
     "prompt_tokens": "BIGINT", "completion_tokens": "BIGINT", "total_tokens": "BIGINT",
-    "embedding_tokens": "BIGINT", "positive_feedback": "BIGINT", "neutral_feedback": "BIGINT",
+    "embedding_tokens": "BIGINT", "cached_tokens": "BIGINT", "cache_write_tokens": "BIGINT",
+    "input_audio_tokens": "BIGINT", "reasoning_tokens": "BIGINT", "output_audio_tokens": "BIGINT",
+    "positive_feedback": "BIGINT", "neutral_feedback": "BIGINT",
     "negative_feedback": "BIGINT", "metadata": "JSON",
 }  # fmt: skip
 _MESSAGES = {
@@ -75,8 +77,8 @@ def _conversation(row: ConversationRow, transcript: Transcript) -> Row:
         row.id, row.conversation_id, row.name, row.customer_id, row.customer_ip_address, row.device, row.source,
         row.language, row.environment, row.country, row.city, row.timezone_name, bool(row.is_marked),
         bool(row.is_deleted), bool(row.is_used), bool(row.is_offered), row.started_at, row.ended_at,
-        row.deleted_at, row.messages, usage.prompt_tokens, usage.completion_tokens, usage.total_tokens,
-        usage.embedding_tokens, judged.count("positive"), judged.count("neutral"), judged.count("negative"),
+        row.deleted_at, row.messages, *(getattr(usage, name) for name in transcripts.TOKEN_COUNTS),
+        judged.count("positive"), judged.count("neutral"), judged.count("negative"),
         row.metadata,
     )  # fmt: skip
 

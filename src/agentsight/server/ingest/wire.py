@@ -24,6 +24,7 @@ from agentsight.server.contract.fields import (
     OptionalName,
     Sender,
     Sentiment,
+    TokenCount,
     Whole,
 )
 
@@ -89,15 +90,24 @@ class AttachmentsIn(Struct, tag="attachments", tag_field="type"):
 
 
 class TokenUsageIn(Struct, tag="token_usage", tag_field="type"):
-    """Tokens that a model call took; `total_tokens` is prompt + completion when it is left out."""
+    """Tokens that a model call took; `total_tokens` is prompt + completion when it is left out.
+
+    Parts of `prompt_tokens`, counted there as well: those read from the provider's cache, those written into it, and
+    audio. Parts of `completion_tokens`: those spent on reasoning, and audio.
+    """
 
     id: str | None = None
     timestamp: datetime | None = None
     model: OptionalName | None = None
-    prompt_tokens: Whole | None = None
-    completion_tokens: Whole | None = None
-    total_tokens: Whole | None = None
-    embedding_tokens: Whole | None = None
+    prompt_tokens: TokenCount | None = None
+    completion_tokens: TokenCount | None = None
+    total_tokens: TokenCount | None = None
+    embedding_tokens: TokenCount | None = None
+    cached_tokens: TokenCount | None = None
+    cache_write_tokens: TokenCount | None = None
+    input_audio_tokens: TokenCount | None = None
+    reasoning_tokens: TokenCount | None = None
+    output_audio_tokens: TokenCount | None = None
     metadata: Metadata | None = None
 
 

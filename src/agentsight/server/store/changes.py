@@ -43,6 +43,12 @@ _LISTED = ", ".join(
 )
 
 
+_USAGE = (
+    "model", "prompt_tokens", "completion_tokens", "embedding_tokens", "total_tokens", "cached_tokens",
+    "cache_write_tokens", "input_audio_tokens", "reasoning_tokens", "output_audio_tokens",
+)  # fmt: skip
+
+
 class Changes(msgspec.Struct):
     """Conversations that changed, and the revision up to which nothing is missing.
 
@@ -58,7 +64,8 @@ class Items(msgspec.Struct):
     """Items by kind, each a row that begins with (item id, conversation, timestamp), in order of time and id.
 
     said: + sender; actions: + action_name, failed, duration_ms; clicks: + button_event, label;
-    usage: + model, prompt, completion, embedding, total tokens; feedback: + sentiment, source.
+    usage: + model, prompt, completion, embedding, total, cached, cache-writing, input audio, reasoning, output audio
+    tokens; feedback: + sentiment, source.
     """
 
     said: list[Sequence[Any]]
@@ -132,7 +139,7 @@ def items_of(connection: Connection, wanted: Mapping[int, int]) -> Items:
         ),
         fetch(own("button_event", "label"), "buttons"),
         fetch(
-            own("model", "prompt_tokens", "completion_tokens", "embedding_tokens", "total_tokens"),
+            own(*_USAGE),
             "token_usage",
         ),
         fetch(own("sentiment", "source"), "feedbacks"),

@@ -225,6 +225,13 @@ token_usage = Table(
     Column("completion_tokens", BigInteger, nullable=False),
     Column("total_tokens", BigInteger, nullable=False),
     Column("embedding_tokens", BigInteger, nullable=False),
+    # Parts of the prompt ...
+    Column("cached_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("cache_write_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("input_audio_tokens", BigInteger, nullable=False, server_default="0"),
+    # ... and of the completion.
+    Column("reasoning_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("output_audio_tokens", BigInteger, nullable=False, server_default="0"),
 )
 
 feedbacks = Table(

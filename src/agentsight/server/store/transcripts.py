@@ -58,15 +58,21 @@ class FileRow(msgspec.Struct, frozen=True):
 
 
 class UsageRow(msgspec.Struct, frozen=True):
-    """Tokens that one model call took."""
+    """Tokens that one model call took; those from `cached_tokens` on are parts of prompt or completion."""
 
     model: str | None
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     embedding_tokens: int
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    input_audio_tokens: int = 0
+    reasoning_tokens: int = 0
+    output_audio_tokens: int = 0
 
 
+TOKEN_COUNTS = UsageRow.__struct_fields__[1:]
 NO_USAGE = UsageRow(None, 0, 0, 0, 0)
 
 
@@ -214,7 +220,7 @@ def feedback_of(connection: Connection, conversation_ids: Sequence[int]) -> list
 
 def usage_of(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, list[UsageRow]]:
     """For each conversation the tokens that it took, added up by model."""
-    columns = [token_usage.c[name] for name in UsageRow.__struct_fields__[1:]]
+    columns = [token_usage.c[name] for name in TOKEN_COUNTS]
     query = (
         select(token_usage.c.conversation, token_usage.c.model, *(func.sum(each) for each in columns))
         .where(token_usage.c.conversation.in_(conversation_ids))
@@ -229,9 +235,7 @@ def usage_of(connection: Connection, conversation_ids: Sequence[int]) -> dict[in
 
 def total_usage(rows: Iterable[UsageRow]) -> UsageRow:
     """The rows added up, over all models."""
-    counts = [
-        (row.prompt_tokens, row.completion_tokens, row.total_tokens, row.embedding_tokens) for row in rows
-    ]
+    counts = [msgspec.structs.astuple(row)[1:] for row in rows]
     return UsageRow(None, *(sum(column) for column in zip(*counts, strict=True))) if counts else NO_USAGE
 
 

@@ -74,7 +74,11 @@ def spending(view: View, tokens: dict[str, Any], cost: dict[str, Any]) -> Spendi
                 view.happened("tokens", row["model"], happened_name__isnull=None if row["model"] else "true"),
             )
         )
-    parts = [(name, compact(tokens[name])) for name in ("prompt", "completion", "embedding") if tokens[name]]
+    parts = [
+        (name + _of_it(tokens, within), compact(tokens[name]))
+        for name, within in _PARTS.items()
+        if tokens[name]
+    ]
     left = cost["unpriced_tokens"]
     return Spending(
         total=compact(tokens["total"]),
@@ -87,6 +91,19 @@ def spending(view: View, tokens: dict[str, Any], cost: dict[str, Any]) -> Spendi
         models=models,
         days=spark([row["total"] for row in tokens["by_day"]]),
     )
+
+
+_PARTS: dict[str, dict[str, str]] = {
+    "prompt": {"cached": "cached", "input_audio": "audio"},
+    "completion": {"reasoning": "reasoning", "output_audio": "audio"},
+    "embedding": {},
+}
+
+
+def _of_it(tokens: dict[str, Any], within: dict[str, str]) -> str:
+    """What of the tokens was cached, audio or reasoning: " (12k cached)"."""
+    told = [f"{compact(tokens[name])} {said}" for name, said in within.items() if tokens[name]]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _change(now: float | None, past: float | None, show: Any) -> Change | None:
