@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, Response
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
@@ -82,7 +81,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
     async def running(_: Litestar) -> AsyncIterator[None]:
         services.writer.start()
         services.analytics.start()
-        settling = asyncio.create_task(services.settle_ledger())
+        settling = asyncio.create_task(services.settle())
         try:
             yield
         finally:
@@ -112,10 +111,6 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         lifespan=[running],
         state=State({"services": services, "documented": documented, "shelf": Shelf()}),
         openapi_config=None,
-        # A widget on any site may write with its key; cookies never go along.
-        cors_config=CORSConfig(
-            allow_origins=["*"], expose_headers=["Retry-After", "X-Request-Id"], max_age=86_400
-        ),
         logging_config=None,
         request_max_body_size=settings.max_body_bytes,
         exception_handlers={

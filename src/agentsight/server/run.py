@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from agentsight.server import logs
 from agentsight.server.app import create_app, open_services
+from agentsight.server.cors import CrossOrigin
 from agentsight.server.exclusive import FolderInUse, FolderLock
 from agentsight.server.files import FilesError
 from agentsight.server.headers import Headers
@@ -76,7 +77,7 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
             raise StartError(str(error)) from None
         raise
     app = Traffic(
-        Headers(create_app(settings, services), settings.public_url),
+        Headers(CrossOrigin(create_app(settings, services), services.gate), settings.public_url),
         body_bytes=settings.body_memory_bytes,
         requests=settings.max_requests,
     )

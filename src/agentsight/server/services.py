@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -19,6 +20,7 @@ from agentsight.server.security.access import Gate, Viewer
 from agentsight.server.security.sessions import Brake
 from agentsight.server.security.signing import Signer
 from agentsight.server.settings import Settings
+from agentsight.server.store import agents
 from agentsight.server.store.append import Appended, NewConversation
 from agentsight.server.store.database import Database
 from agentsight.server.store.ledger import Ledger
@@ -84,18 +86,24 @@ class Services:
         """Store conversations and items in the writer's next transaction; they are on disk when this returns."""
         return await self.writer.append(agent_id, batch, weight=weight, tally=tally)
 
-    async def settle_ledger(self) -> None:
-        """Bring into the ledger what no write takes along, second by second, for as long as the server runs."""
+    async def settle(self) -> None:
+        """Bring to disk what no write takes along, second by second, for as long as the server runs: the ledger, and
+        when keys were used."""
         while True:
             await asyncio.sleep(1)
-            if self.ledger.is_pending:
+            used = self.gate.take_used()
+            if self.ledger.is_pending or used:
                 with suppress(Overloaded, Unavailable):
-                    await self.write(lambda connection, attempt: None)
+                    await self.write(partial(_mark_used, used))
 
     @property
     def ledger(self) -> Ledger:
         """What keys sent and what became of it, until a transaction takes it along."""
         return self.writer.ledger
+
+
+def _mark_used(used: dict[int, int], connection: Connection, attempt: int) -> None:
+    agents.mark_used(connection, used)
 
 
 def services_of(request: AnyRequest) -> Services:

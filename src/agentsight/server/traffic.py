@@ -204,7 +204,6 @@ class _Request:
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"retry-after", b"1"),
-            (b"access-control-allow-origin", b"*"),
         ]
         await self.send({"type": "http.response.start", "status": 429, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})

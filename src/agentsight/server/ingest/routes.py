@@ -57,8 +57,10 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
     services = services_of(request)
     services.writer.check_room()
     body = await json_body(request, services.settings.max_body_bytes)
+    _spend(request, size=len(body))
     author = _author(request)
     batch = await aside(len(body), lambda: Batch(Normaliser(services.places.lookup), body, author))
+    _spend(request, items=batch.weight)
     await _keep_files(services, batch.normaliser)
     appended = await services.append(
         _agent(request), batch.accepted, weight=batch.weight, tally=tally.of_batch(_key(request), batch)
@@ -252,6 +254,7 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         services.writer.check_room()
         target, new, message_number = await single.multipart_attachments(request, normaliser, author)
+        _spend(request, items=1, size=sum(file.size_bytes for file in new.files))
     else:
         services, given = await _read(request, _Decoders.attachments)
         message_number = single.message_number(given.message)
@@ -329,6 +332,7 @@ async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[
     services = services_of(request)
     services.writer.check_room()
     body = await json_body(request, services.settings.max_body_bytes)
+    _spend(request, items=1, size=len(body))
     return services, await aside(len(body), lambda: decode(body, decoder, fields.CHOICES))
 
 
@@ -375,6 +379,13 @@ def _key(request: AnyRequest) -> int:
     key_id = viewer_of(request).key_id
     assert key_id is not None, "only keys write items"
     return key_id
+
+
+def _spend(request: AnyRequest, *, items: int = 0, size: int = 0) -> None:
+    """Count what is brought against the limits of the key."""
+    viewer = viewer_of(request)
+    if viewer.key_id is not None and viewer.settings is not None:
+        services_of(request).gate.quotas.take(viewer.key_id, viewer.settings, items=items, size=size)
 
 
 def _author(request: AnyRequest) -> Author | None:

@@ -16,14 +16,17 @@ from litestar.handlers.base import BaseRouteHandler
 
 from agentsight.server.errors import RequestError, not_found
 from agentsight.server.executors import ASKING, Executor
-from agentsight.server.security import keys, sessions
+from agentsight.server.security import key_settings, keys, sessions
 from agentsight.server.security.origin import is_foreign
-from agentsight.server.store import agents, people
+from agentsight.server.security.quotas import Quotas
+from agentsight.server.store import agents, people, times
 from agentsight.server.store.database import Database
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A key's fate is looked up again after this many seconds.
 KEY_CACHE_SECONDS = 1.0
+# What all keys together allow is needed before a browser shows its key, and may be a little old.
+ORIGINS_CACHE_SECONDS = 5.0
 LARGEST_ID = 2**63 - 1
 
 
@@ -51,6 +54,27 @@ _KEY_ROLES = {
 
 # What changes something a person may do who does more than look.
 _CHANGING = frozenset({Access.WRITE, Access.RESPOND})
+_WRITING = frozenset({Access.INGEST, Access.RESPOND})
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Whose pages may write: `every` one, or those `listed`."""
+
+    IN_SCOPE = "agentsight.origins"
+
+    every: bool
+    listed: frozenset[str]
+
+    @classmethod
+    def of(cls, *rows: agents.KeyRow) -> Origins:
+        """What the keys allow. Without a list, an ingest key allows every page, and a secret one none."""
+        listed = frozenset(each for row in rows for each in row.settings.allowed_origins or ())
+        return cls(any(row.role == "ingest" and row.settings.allowed_origins is None for row in rows), listed)
+
+    def allow(self, origin: str) -> bool:
+        """Whether a page of that origin may."""
+        return self.every or key_settings.is_allowed(self.listed, origin)
 
 
 @dataclass(frozen=True)
@@ -64,6 +88,7 @@ class Viewer:
     person: people.Person | None = None
     csrf_token: str | None = None
     key_id: int | None = None
+    settings: agents.KeySettings | None = None  # a key's
 
     @property
     def is_owner(self) -> bool:
@@ -97,7 +122,10 @@ class Gate:
     def __init__(self, database: Database, lookups: Executor) -> None:
         self.database = database
         self._lookups = lookups
+        self.quotas = Quotas()
         self._cache: dict[str, tuple[float, agents.KeyRow]] = {}
+        self._used: dict[int, int] = {}
+        self._origins: tuple[float, Origins] | None = None
 
     async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Litestar's guard for every route."""
@@ -116,7 +144,7 @@ class Gate:
                 connection.state.viewer = await self._by_cookie(cookie)
             return
         if header is not None:
-            connection.state.viewer = await self._by_key(header, access)
+            connection.state.viewer = await self._by_key(connection, header, access)
             return
         viewer = await self._by_cookie(cookie) if cookie else None
         if viewer is None:
@@ -135,7 +163,9 @@ class Gate:
             raise RequestError(403, {"detail": "your account may look, not change"})
         connection.state.viewer = viewer
 
-    async def _by_key(self, header: str, access: Access) -> Viewer:
+    async def _by_key(
+        self, connection: ASGIConnection[Any, Any, Any, Any], header: str, access: Access
+    ) -> Viewer:
         scheme, _, key = header.partition(" ")
         key = key.strip()
         if scheme.lower() not in {"api-key", "bearer"}:
@@ -143,6 +173,14 @@ class Gate:
         found = await self.key(key)
         if found is None:
             raise _unauthorized("this key is not known, or it was revoked")
+        now = times.now()
+        if not found.is_usable(now):
+            raise _unauthorized("this key has run out")
+        connection.scope[Origins.IN_SCOPE] = Origins.of(found)  # type: ignore[literal-required]
+        if found.settings.allowed_origins is not None:
+            origin = connection.headers.get("origin")
+            if origin is None or not key_settings.is_allowed(found.settings.allowed_origins, origin):
+                raise RequestError(403, {"detail": "this key is for pages of other addresses (Origin)"})
         allowed = _KEY_ROLES.get(access)
         if allowed is None:
             raise RequestError(403, {"detail": "this takes a signed-in person, not a key"})
@@ -154,8 +192,17 @@ class Gate:
                 },
             )
         _counts_for(f"key {found.id}")
+        if access in _WRITING:
+            self.quotas.check(found.id, found.settings)
+        if now - (found.last_used_at or 0) > agents.LAST_USE_STEP:
+            self._used[found.id] = now
         return Viewer(
-            frozenset({found.agent_id}), found.role, found.agent_id, found.agent_name, key_id=found.id
+            frozenset({found.agent_id}),
+            found.role,
+            found.agent_id,
+            found.agent_name,
+            key_id=found.id,
+            settings=found.settings,
         )
 
     async def key(self, key: str) -> agents.KeyRow | None:
@@ -179,6 +226,24 @@ class Gate:
     def forget_keys(self) -> None:
         """Look every key up again: one was revoked."""
         self._cache.clear()
+        self._origins = None
+
+    def take_used(self) -> dict[int, int]:
+        """Keys that were used and whose row says an older time: {key: microseconds}. They are told once."""
+        used, self._used = self._used, {}
+        return used
+
+    async def origins(self) -> Origins:
+        """What all usable keys allow together."""
+        now = time.monotonic()
+        if self._origins is None or self._origins[0] <= now:
+            self._origins = (now + ORIGINS_CACHE_SECONDS, await self._lookups.run(self._read_origins))
+        return self._origins[1]
+
+    def _read_origins(self) -> Origins:
+        now = times.now()
+        with self.database.read() as connection:
+            return Origins.of(*(row for row in agents.keys(connection) if row.is_usable(now)))
 
     def _read_key(self, hashed: bytes) -> agents.KeyRow | None:
         with self.database.read() as connection:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from agentsight.server.store import times
 from agentsight.server.store.schema import agents, api_keys
 
 # Actions whose run means that a human takes over, unless an agent's settings name others.
 ESCALATIONS = ("fallback_to_human", "open_ticket", "ticket", "contact_human")
+
+
+LAST_USE_STEP = 60_000_000
+"""Microseconds by which a key's last use is told late, at most."""
 
 
 class AgentRow(msgspec.Struct, frozen=True):
@@ -22,8 +27,29 @@ class AgentRow(msgspec.Struct, frozen=True):
     created_at: int
 
 
+class TokenSecret(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What conversation tokens are signed with. `until`: when it stops to count (microseconds); None: never."""
+
+    secret: str
+    until: int | None = None
+
+
+class KeySettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What can be set per key, kept as JSON. None: no limit.
+
+    `token_secrets`: with any of them the key writes only what comes with a conversation token; newest first.
+    """
+
+    allowed_origins: tuple[str, ...] | None = None
+    items_per_minute: int | None = None
+    items_per_day: int | None = None
+    bytes_per_day: int | None = None
+    expires_at: int | None = None
+    token_secrets: tuple[TokenSecret, ...] = ()
+
+
 class KeyRow(msgspec.Struct, frozen=True):
-    """An API key without its secret."""
+    """An API key without its secret; `name` is its label. Times are in microseconds."""
 
     id: int
     agent_id: int
@@ -33,6 +59,13 @@ class KeyRow(msgspec.Struct, frozen=True):
     hint: str
     created_at: int
     revoked_at: int | None
+    last_used_at: int | None
+    settings: KeySettings
+
+    def is_usable(self, now: int) -> bool:
+        """Whether it still opens anything."""
+        expires_at = self.settings.expires_at
+        return self.revoked_at is None and (expires_at is None or now < expires_at)
 
 
 def create(connection: Connection, name: str) -> int:
@@ -85,7 +118,14 @@ def set_escalations(connection: Connection, agent_id: int, names: Sequence[str] 
 
 
 def add_key(
-    connection: Connection, *, agent_id: int, role: str, hint: str, hashed: bytes, name: str = ""
+    connection: Connection,
+    *,
+    agent_id: int,
+    role: str,
+    hint: str,
+    hashed: bytes,
+    name: str = "",
+    settings: KeySettings | None = None,
 ) -> int:
     """Keep a key's hash; the key itself is never stored."""
     values = {
@@ -95,6 +135,7 @@ def add_key(
         "hash": hashed,
         "name": name,
         "created_at": times.now(),
+        "settings": _encode(settings or KeySettings()),
     }
     return int(connection.execute(api_keys.insert().returning(api_keys.c.id), values).scalar_one())
 
@@ -109,6 +150,8 @@ _keys = (
         api_keys.c.hint,
         api_keys.c.created_at,
         api_keys.c.revoked_at,
+        api_keys.c.last_used_at,
+        api_keys.c.settings,
     )
     .join(agents, agents.c.id == api_keys.c.agent_id)
     .order_by(api_keys.c.id)
@@ -118,13 +161,32 @@ _keys = (
 def keys(connection: Connection, agent_id: int | None = None) -> list[KeyRow]:
     """Every key, or one agent's, revoked ones too."""
     query = _keys if agent_id is None else _keys.where(api_keys.c.agent_id == agent_id)
-    return [KeyRow(*row) for row in connection.execute(query)]
+    return [_key_row(row) for row in connection.execute(query)]
 
 
 def key_by_hash(connection: Connection, hashed: bytes) -> KeyRow | None:
     """The key with that SHA-256, revoked or not."""
     row = connection.execute(_keys.where(api_keys.c.hash == hashed)).one_or_none()
-    return KeyRow(*row) if row else None
+    return _key_row(row) if row else None
+
+
+def key_by_number(connection: Connection, key_id: int) -> KeyRow | None:
+    """The key of that number, revoked or not."""
+    row = connection.execute(_keys.where(api_keys.c.id == key_id)).one_or_none()
+    return _key_row(row) if row else None
+
+
+def change_key(
+    connection: Connection, key_id: int, *, name: str | None = None, settings: KeySettings | None = None
+) -> None:
+    """Set a key's label, its settings as a whole, or both."""
+    values: dict[str, Any] = {}
+    if name is not None:
+        values["name"] = name
+    if settings is not None:
+        values["settings"] = _encode(settings)
+    if values:
+        connection.execute(update(api_keys).where(api_keys.c.id == key_id), values)
 
 
 def revoke_key(connection: Connection, key_id: int) -> bool:
@@ -134,3 +196,19 @@ def revoke_key(connection: Connection, key_id: int) -> bool:
         {"revoked_at": times.now()},
     )
     return done.rowcount > 0
+
+
+def mark_used(connection: Connection, used: Mapping[int, int]) -> None:
+    """Remember when keys were used last: {key: microseconds}. A later time that is there stays."""
+    for key_id, moment in sorted(used.items()):
+        earlier = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < moment)
+        connection.execute(update(api_keys).where(api_keys.c.id == key_id, earlier), {"last_used_at": moment})
+
+
+def _key_row(values: Any) -> KeyRow:
+    *columns, settings = values
+    return KeyRow(*(*columns, msgspec.json.decode(settings, type=KeySettings)))
+
+
+def _encode(settings: KeySettings) -> str:
+    return msgspec.json.encode(settings).decode()

@@ -61,6 +61,9 @@ api_keys = Table(
     Column("hash", LargeBinary(32), nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    # Written at most once a minute; null: never used.
+    Column("last_used_at", BigInteger),
+    Column("settings", Text, nullable=False, server_default="{}"),
 )
 
 people = Table(
