@@ -10,8 +10,8 @@ import msgspec
 from agentsight.server.contract import fields
 from agentsight.server.errors import Invalid, RequestError, decode
 from agentsight.server.ingest import wire
-from agentsight.server.ingest.normalise import Normaliser
-from agentsight.server.ingest.public import Author
+from agentsight.server.ingest.normalise import Normaliser, Pending
+from agentsight.server.ingest.public import PublicKey
 from agentsight.server.store import times
 from agentsight.server.store.append import Appended, NewConversation, NewItem, Refusal
 
@@ -101,7 +101,7 @@ class Batch:
         >>> answer = batch.answer(appended)
     """
 
-    def __init__(self, normaliser: Normaliser, body: bytes, author: Author | None = None) -> None:
+    def __init__(self, normaliser: Normaliser, body: bytes, author: PublicKey | None = None) -> None:
         self.normaliser = normaliser
         self._author = author
         self._normalise = normaliser.item if author is None else self._judged
@@ -127,6 +127,14 @@ class Batch:
     def weight(self) -> int:
         """How many items are to be stored, at least 1."""
         return sum(len(each.items) for each in self.accepted) + len(self.accepted) or 1
+
+    @property
+    def files(self) -> list[Pending]:
+        """The bytes of the files that are to be stored; those of refused items are not among them."""
+        if not self.normaliser.files:
+            return []
+        named = {file.sha256 for each in self.accepted for item in each.items for file in item.files}
+        return [file for digest, file in self.normaliser.files.items() if digest in named]
 
     def _take(self, given: wire.ConversationIn) -> None:
         sent = [] if given.items is msgspec.UNSET else given.items
@@ -199,14 +207,15 @@ class Batch:
 
     def _judged(self, item: wire.ItemIn, now: int) -> NewItem:
         assert self._author is not None
-        self._author.item(item)
-        return self.normaliser.item(item, now)
+        made = self.normaliser.item(item, now)
+        self._author.item(made)
+        return made
 
     def _fields(self, given: wire.ConversationIn) -> NewConversation:
         fields = self.normaliser.conversation(given)
         if self._author is not None:
             self._author.conversation(given)
-            self._author.sign(fields)
+            self._author.sign(fields, given.conversation_token)
         fields.is_marked = given.is_marked
         fields.is_offered = given.is_offered
         if given.deleted_at is not None:

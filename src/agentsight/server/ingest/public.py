@@ -10,10 +10,16 @@ from typing import Any
 
 import msgspec
 
+from agentsight.server.contract.fields import clean
 from agentsight.server.errors import Invalid
 from agentsight.server.ingest import wire
+from agentsight.server.security import conversation_tokens
 from agentsight.server.security.access import Viewer
-from agentsight.server.store.append import NewConversation
+from agentsight.server.security.conversation_tokens import BadToken, Token
+from agentsight.server.store import times
+from agentsight.server.store.agents import KeySettings
+from agentsight.server.store.append import Author, NewConversation, NewItem
+from agentsight.server.store.schema import ACTION, END_USER, FEEDBACK, ITEM_KINDS, SENDERS, TOKEN_USAGE
 
 _MANAGED = "is for a key with the role write, not ingest"
 
@@ -35,29 +41,36 @@ class NotAllowed(Invalid):
         self.status = 403
 
 
-class Author:
-    """Who writes with a public key: judges what is written, and marks it as this key's.
+class PublicKey:
+    """An ingest key at work: judges what is written, and signs it as this key's.
+
+    Args:
+        settings: the key's. With token secrets, nothing is written without a conversation token.
+        token: the one in the request's header.
 
     Example:
-        >>> author = Author.of(viewer)   # None for a key that may do it all, and for a person
-        >>> if author: author.reference(given)
+        >>> author = PublicKey.of(viewer, token)   # None for a key that may do it all, and for a person
+        >>> if author: author.sign(target)
     """
 
-    def __init__(self, key_id: int) -> None:
-        self.key_id = key_id
+    def __init__(self, key_id: int, settings: KeySettings, token: str | None) -> None:
+        self._key_id = key_id
+        self._secrets = settings.token_secrets
+        self._token = token
+        self._author = Author(key_id)
 
     @classmethod
-    def of(cls, viewer: Viewer) -> Author | None:
-        """The viewer as an author with limits, or None where there are none."""
+    def of(cls, viewer: Viewer, token: str | None) -> PublicKey | None:
+        """The viewer's key, or None where it has no such limits."""
         if viewer.role != "ingest" or viewer.key_id is None:
             return None
-        return cls(viewer.key_id)
+        return cls(viewer.key_id, viewer.settings or KeySettings(), token)
 
-    def reference(self, conversation: int | str | None) -> None:
-        """Judge how a single call names its conversation.
+    def number(self, conversation: int | str | None) -> None:
+        """Judge the `conversation` of a single call.
 
         Raises:
-            NotAllowed: by a number; numbers can be counted through, text ids cannot.
+            NotAllowed: it is a number; numbers can be counted through, text ids cannot.
         """
         if isinstance(conversation, str) and conversation.strip() in wire.NO_REFERENCE:
             return
@@ -66,14 +79,12 @@ class Author:
                 {"conversation": [f"by number {_MANAGED}: name it by its text id, conversation_id"]}
             )
 
-    def conversation(self, given: wire.ConversationFields) -> None:
+    def conversation(self, given: wire.ConversationIn) -> None:
         """Judge a conversation's own fields.
 
         Raises:
             NotAllowed: it marks, deletes or otherwise says what only the owner's side can know.
         """
-        if not isinstance(given, wire.ConversationIn):
-            return
         said: dict[str, Any] = {
             "is_marked": given.is_marked or None,
             "is_offered": given.is_offered,
@@ -83,17 +94,55 @@ class Author:
         if wrong:
             raise NotAllowed(wrong)
 
-    def item(self, given: wire.ItemIn) -> None:
-        """Judge an item.
+    def sign(self, target: NewConversation, token: str | None = None) -> None:
+        """Mark what is to be stored in a conversation as this key's.
+
+        Args:
+            token: the conversation's own token; None: the one in the header.
 
         Raises:
-            NotAllowed: feedback in the name of the platform.
+            NotAllowed: the key needs a token, and there is none for this conversation.
         """
-        if isinstance(given, wire.FeedbackIn) and given.source == "platform":
-            raise NotAllowed(
-                {"source": ["platform is for a signed-in person; a key's feedback is customer's"]}
-            )
+        if self._secrets:
+            proof = self._proof(target, token or self._token)
+            target.customer_id = proof.customer_id and clean("customer_id", proof.customer_id)
+            self._author = Author(self._key_id, True, not proof.both_sides)
+        target.author = self._author
 
-    def sign(self, target: NewConversation) -> None:
-        """Mark what is to be stored as this key's."""
-        target.author = self.key_id
+    def _proof(self, target: NewConversation, token: str | None) -> Token:
+        try:
+            proof = conversation_tokens.read(token, self._secrets, times.now())
+        except BadToken as error:
+            raise NotAllowed({"conversation_token": [str(error)]}) from None
+        if proof.conversation_id != target.conversation_id:
+            raise NotAllowed({"conversation_token": ["is for another conversation"]})
+        if target.customer_id not in (None, proof.customer_id):
+            raise NotAllowed({"customer_id": ["is not the one in the conversation token"]})
+        return proof
+
+    def item(self, item: NewItem) -> None:
+        """Judge an item of the conversation that was signed last.
+
+        Raises:
+            NotAllowed: see judge().
+        """
+        judge(self._author, item)
+
+
+def judge(author: Author | None, item: NewItem) -> None:
+    """Judge an item by who writes it.
+
+    Raises:
+        NotAllowed: feedback in the name of the platform; words or deeds of the agent where the token is for the
+            customer's side alone.
+    """
+    if author is None:
+        return
+    if item.kind == FEEDBACK and item.detail is not None and item.detail[1] == "platform":
+        raise NotAllowed({"source": ["platform is for a signed-in person; a key's feedback is customer's"]})
+    if not author.as_customer:
+        return
+    if item.kind in {ACTION, TOKEN_USAGE}:
+        raise NotAllowed({"type": [f"{ITEM_KINDS[item.kind]} takes a token with both_sides"]})
+    if item.sender not in {None, END_USER}:
+        raise NotAllowed({"sender": [f"{SENDERS[item.sender]} takes a token with both_sides"]})

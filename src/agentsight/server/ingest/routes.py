@@ -17,8 +17,9 @@ from agentsight.server.errors import Invalid, decode, not_found
 from agentsight.server.ingest import single, tally, wire
 from agentsight.server.ingest.batch import Batch, BatchOutcome
 from agentsight.server.ingest.normalise import Normaliser, Pending
-from agentsight.server.ingest.public import Author, Receipt
+from agentsight.server.ingest.public import PublicKey, Receipt, judge
 from agentsight.server.requests import AnyRequest, aside, json_body
+from agentsight.server.security import conversation_tokens
 from agentsight.server.security.access import Access
 from agentsight.server.services import Services, services_of, viewer_of
 from agentsight.server.store import conversations, times, transcripts
@@ -61,7 +62,7 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
     author = _author(request)
     batch = await aside(len(body), lambda: Batch(Normaliser(services.places.lookup), body, author))
     _spend(request, items=batch.weight)
-    await _keep_files(services, batch.normaliser)
+    await _keep_files(services, batch.files)
     appended = await services.append(
         _agent(request), batch.accepted, weight=batch.weight, tally=tally.of_batch(_key(request), batch)
     )
@@ -269,7 +270,9 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         )
         size = sum(len(each.data) for each in given.attachments)
         new = await aside(size, lambda: normaliser.item(item, times.now()))
-    await _keep_files(services, normaliser)
+    if target is not None:
+        judge(target.author, new)
+    await _keep_files(services, list(normaliser.files.values()))
     agent_id = _agent(request)
     if message_number is not None:
         written = await services.write(
@@ -351,6 +354,8 @@ async def _store(
     target: NewConversation,
     adjusted: Sequence[wire.Adjusted] = (),
 ) -> single.Written:
+    for item in target.items:
+        judge(target.author, item)
     key_id = viewer_of(request).key_id
     return await services.write(
         lambda connection, attempt: single.write(connection, attempt, agent_id, target),
@@ -358,10 +363,10 @@ async def _store(
     )
 
 
-async def _keep_files(services: Services, normaliser: Normaliser) -> None:
+async def _keep_files(services: Services, files: Sequence[Pending]) -> None:
     """Bytes first, rows after: a row whose bytes are missing cannot come to be."""
-    if normaliser.files:
-        await services.executors.incoming.run(lambda: _put_all(services, list(normaliser.files.values())))
+    if files:
+        await services.executors.incoming.run(lambda: _put_all(services, files))
 
 
 def _put_all(services: Services, files: Sequence[Pending]) -> None:
@@ -388,8 +393,8 @@ def _spend(request: AnyRequest, *, items: int = 0, size: int = 0) -> None:
         services_of(request).gate.quotas.take(viewer.key_id, viewer.settings, items=items, size=size)
 
 
-def _author(request: AnyRequest) -> Author | None:
-    return Author.of(viewer_of(request))
+def _author(request: AnyRequest) -> PublicKey | None:
+    return PublicKey.of(viewer_of(request), request.headers.get(conversation_tokens.HEADER))
 
 
 def _receipt(written: single.Written, number: int, status: int = HTTP_201_CREATED) -> Response[bytes]:

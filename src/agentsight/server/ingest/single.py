@@ -15,7 +15,7 @@ from agentsight.server.errors import Invalid, RequestError, not_found
 from agentsight.server.ingest import wire
 from agentsight.server.ingest.batch import REFUSALS
 from agentsight.server.ingest.normalise import Normaliser
-from agentsight.server.ingest.public import Author
+from agentsight.server.ingest.public import PublicKey
 from agentsight.server.requests import AnyRequest, aside
 from agentsight.server.store import amend, append, conversations, times, transcripts
 from agentsight.server.store.append import Appended, NewConversation, NewItem
@@ -25,7 +25,7 @@ from agentsight.server.store.schema import ATTACHMENTS
 _json_object = msgspec.json.Decoder(dict[str, Any])
 
 
-def reference(given: wire.Reference, author: Author | None = None) -> NewConversation:
+def reference(given: wire.Reference, author: PublicKey | None = None) -> NewConversation:
     """The conversation that a call names; `author` where a public key does.
 
     Raises:
@@ -33,7 +33,7 @@ def reference(given: wire.Reference, author: Author | None = None) -> NewConvers
         NotAllowed: by a number, with a public key.
     """
     if author is not None:
-        author.reference(given.conversation)
+        author.number(given.conversation)
         target = reference(wire.Reference(conversation_id=given.conversation_id))
         author.sign(target)
         return target
@@ -63,7 +63,7 @@ def message_number(message: int | str | None) -> int | None:
     return _number(message.strip()) if isinstance(message, str) else message
 
 
-def place_of_message(given: wire.Reference, author: Author | None) -> NewConversation | None:
+def place_of_message(given: wire.Reference, author: PublicKey | None) -> NewConversation | None:
     """The conversation that a call with a message's number names; None: the message's own, whichever it is.
 
     Clients that know no number of the conversation write "None" into both fields.
@@ -126,7 +126,8 @@ def join(
         found is None
         or row is None
         or (named is not None and row.id != named.row and row.conversation_id != named.conversation_id)
-        or (named is not None and named.author not in (None, row.begun_by))
+        or (named is not None and named.author is not None and not named.author.may_change(row))
+        or (named is not None and named.author is not None and named.author.as_customer and found.sender != 0)
     ):
         raise not_found("no such message in this conversation")
     there = {(file.sha256, file.filename) for file in found.files}
@@ -180,7 +181,7 @@ def _named(normaliser: Normaliser, message: wire.MessageIn, now: int, field: str
 
 
 async def multipart_attachments(
-    request: AnyRequest, normaliser: Normaliser, author: Author | None
+    request: AnyRequest, normaliser: Normaliser, author: PublicKey | None
 ) -> tuple[NewConversation | None, NewItem, int | None]:
     """The multipart form of attachments: files `attachment_0`, `attachment_1`… beside plain fields.
 

@@ -163,10 +163,12 @@ class PlaceIn(Struct):
 class ConversationIn(ConversationFields, kw_only=True):
     """A conversation in bulk writing; `items` are decoded one by one, so that a bad one fails alone.
 
+    `conversation_token`: for keys that need one, where the header `X-Conversation-Token` does not fit all.
     `is_offered`: it was begun before the customer said anything, whether or not it was used later; None: when
     `is_used` is false.
     """
 
+    conversation_token: str | None = None
     is_marked: bool = False
     is_offered: bool | None = None
     deleted_at: datetime | None = None

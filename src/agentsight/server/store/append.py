@@ -69,13 +69,26 @@ class NewItem(msgspec.Struct, gc=False):
     stamped: bool = False
 
 
+class Author(msgspec.Struct, frozen=True):
+    """A public key that writes. It changes conversations that it began, and others only where it is proven that
+    they are its visitor's. `as_customer`: it speaks for the customer alone."""
+
+    key_id: int
+    is_proven: bool = False
+    as_customer: bool = False
+
+    def may_change(self, row: ConversationRow) -> bool:
+        """Whether fields that are empty may be filled, and messages that are there be added to."""
+        return self.is_proven or row.begun_by == self.key_id
+
+
 class NewConversation(msgspec.Struct):
     """A conversation as named by a write, with what is to be added to it.
 
     `row` names an existing one by its number; else `conversation_id` finds or makes it.
     `is_used` None: engaged when new, else when one of the items comes from the end user.
     `is_offered` counts for a new one; None: offered when it is not used.
-    `author`: the public key that writes; it fills fields of conversations that it began, and of no others.
+    `author`: the public key that writes; None: one that may do more.
     """
 
     conversation_id: str | None = None
@@ -96,7 +109,7 @@ class NewConversation(msgspec.Struct):
     is_marked: bool = False
     deleted_at: int | None = None
     started_at: int | None = None
-    author: int | None = None
+    author: Author | None = None
     items: list[NewItem] = []
 
 
@@ -345,14 +358,14 @@ def _new_row(number: int, agent_id: int, given: NewConversation) -> Conversation
         first_question=None,
         messages=0,
         revision=0,
-        begun_by=given.author,
+        begun_by=None if given.author is None else given.author.key_id,
     )
 
 
 def _summarise(row: ConversationRow, given: NewConversation, fresh: list[NewItem], created: bool) -> bool:
     """Bring the row up to date with what was added; True when something changed."""
     changed = bool(fresh)
-    if not created and given.author in (None, row.begun_by):
+    if not created and (given.author is None or given.author.may_change(row)):
         for name in FILLED:
             value = getattr(given, name)
             if value is not None and getattr(row, name) is None:
