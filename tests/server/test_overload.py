@@ -21,9 +21,10 @@ import httpx
 import pytest
 import uvicorn
 
-from agentsight.server import traffic
+from agentsight.server import connections, traffic
+from agentsight.server.connections import Patient
 from agentsight.server.errors import RequestError
-from agentsight.server.traffic import Patient, Traffic
+from agentsight.server.traffic import Traffic
 from tests.serving import METRICS_TOKEN, Agent, ServerProcess
 
 
@@ -257,9 +258,25 @@ def test_a_body_that_stops_coming_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_body_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traffic, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(traffic, "WINDOW_SECONDS", 0.05)
     outcome = asyncio.run(_receive([b"x"] * 1000, pause=0.01))
     assert isinstance(outcome, RequestError)
     assert outcome.status == 408
+
+
+def test_much_at_the_beginning_buys_no_time_to_trickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(traffic, "WINDOW_SECONDS", 0.05)
+    monkeypatch.setattr(traffic, "STRANGERS_BYTES", 10**6)
+    outcome = asyncio.run(_receive([b"x" * 500_000] + [b"x"] * 500, pause=0.01))
+    assert isinstance(outcome, RequestError)
+    assert outcome.status == 408
+
+
+def test_strangers_send_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = asyncio.run(_receive([b"x" * 40_000] * 2))
+    assert isinstance(outcome, RequestError)
+    assert outcome.status == 413
 
 
 def test_a_body_that_comes_steadily_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,12 +314,12 @@ async def _receive(pieces: list[bytes | None], pause: float = 0) -> bytes | Exce
     around = Traffic(app, body_bytes=10**6, requests=10)
     scope = {"type": "http", "method": "POST", "path": "/api/x", "headers": []}
     await asyncio.wait_for(around(scope, receive, send), 10)
-    assert (around.held, around.serving) == (0, 0)
+    assert (around.bodies.held, around.serving) == (0, 0)
     return outcome[0]
 
 
 def test_a_head_that_never_ends_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.3)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0.6)  # an answer may take longer than a head
@@ -347,7 +364,7 @@ def connect_with_little_room(port: int) -> socket.socket:
 
 
 def test_an_answer_that_nobody_takes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "UNREAD_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "UNREAD_SECONDS", 0.3)
     size = 20_000_000
     lost = threading.Event()
 

@@ -25,7 +25,7 @@ from agentsight.server.files import FileStore
 from agentsight.server.geo import Places
 from agentsight.server.ingest import routes, tally
 from agentsight.server.logs import shown_path
-from agentsight.server.requests import AnyRequest
+from agentsight.server.requests import FORM_PARTS, AnyRequest, BoundedRequest
 from agentsight.server.security.access import Gate
 from agentsight.server.security.sessions import Brake
 from agentsight.server.security.signing import Signer
@@ -33,6 +33,7 @@ from agentsight.server.services import Services
 from agentsight.server.settings import Settings
 from agentsight.server.store.database import Database
 from agentsight.server.store.writer import Overloaded, Writer
+from agentsight.server.uncached import forget_requests
 
 logger = logging.getLogger("agentsight.server")
 
@@ -105,14 +106,16 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
     documented = [
         each for each in rooms if isinstance(each, HTTPRouteHandler) and isinstance(each.opt.get("doc"), Doc)
     ]
-    return Litestar(
+    app = Litestar(
         route_handlers=rooms,
         guards=[services.gate.guard],
         lifespan=[running],
         state=State({"services": services, "documented": documented, "shelf": Shelf()}),
         openapi_config=None,
         logging_config=None,
+        request_class=BoundedRequest,
         request_max_body_size=settings.max_body_bytes,
+        multipart_form_part_limit=FORM_PARTS,
         exception_handlers={
             RequestError: dashboard.or_page(_refused),
             Overloaded: dashboard.or_page(_overloaded),
@@ -121,6 +124,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
             Exception: dashboard.or_page(_failed),
         },
     )
+    forget_requests(app)
+    return app
 
 
 def _answer(status: int, body: Any, headers: dict[str, str] | None = None) -> Response[bytes]:

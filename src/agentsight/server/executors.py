@@ -35,6 +35,9 @@ class Asking(Protocol):
     caller: str
     """Who it is: `key 5`, `person 3`, or the address of a stranger."""
 
+    def identify(self, caller: str) -> None:
+        """Who it is has turned out."""
+
     async def hung_up(self) -> None:
         """Return when the caller has gone; only to be called once its body was read."""
 

@@ -154,7 +154,9 @@ def _traffic(traffic: Traffic) -> Iterator[str]:
     shed = {f'{{reason="{reason}"}}': float(count) for reason, count in traffic.shed.items()}
     yield from _family("http_shed_total", "counter", "Requests refused to protect the others.", shed)
     yield from _family("http_serving", "gauge", "Requests being served.", {"": traffic.serving})
-    yield from _family("http_body_bytes", "gauge", "Bytes of request bodies in memory.", {"": traffic.held})
+    yield from _family(
+        "http_body_bytes", "gauge", "Bytes of request bodies in memory.", {"": traffic.bodies.held}
+    )
     yield "# HELP agentsight_http_seconds Time to answer."
     yield "# TYPE agentsight_http_seconds histogram"
     for room, latency in sorted(traffic.latencies.items()):

@@ -12,9 +12,12 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from litestar.connection import Request
+from litestar.datastructures import FormMultiDict
 from litestar.exceptions import ClientException
+from litestar.types import Empty
 
 from agentsight.server.errors import RequestError, malformed
 
@@ -24,7 +27,17 @@ HOLD = "agentsight.hold"
 LARGE = 256 * 1024
 """Bytes from which on a body is inflated, decoded and judged aside."""
 
+FORM_BYTES = 64 * 1024
+FORM_FIELDS = 200
+FORM_PARTS = 100
+"""Parts of a multipart form."""
+GZIP_MEMBERS = 16
+GZIP_RATIO = 50
+GZIP_FREE = 4 * 1024 * 1024
+"""Bytes that may be made of ever so few; a larger body is at most GZIP_RATIO times its gzip."""
+
 _PIECE = 256 * 1024
+_GZIP_PIECE = 64 * 1024
 _RATIO = 8  # of JSON to its gzip, roughly
 
 T = TypeVar("T")
@@ -120,21 +133,66 @@ def inflate(body: bytes, limit: int) -> bytes:
     """Decompress gzip, never making more than `limit` bytes.
 
     Raises:
-        RequestError: 413 over the limit, 400 when it is not gzip or is cut off.
+        RequestError: 413 over the limit, or so much larger than what came that it can only be meant to be; 400 when
+            it is not gzip, is cut off, or has more parts than anybody makes.
     """
     parts: list[bytes] = []
-    room = limit + 1
+    made = members = 0
+    stream = None
+    view = memoryview(body)
     try:
-        while body:
-            stream = zlib.decompressobj(31)
-            part = stream.decompress(body, room)
-            room -= len(part)
-            if room <= 0:
-                raise too_large(limit)
-            if not stream.eof:
-                raise malformed("the gzip body is cut off")
-            parts.append(part)
-            body = stream.unused_data
+        # In pieces: what is left after a member is copied, and must not be all the rest each time.
+        for start in range(0, len(body), _GZIP_PIECE):
+            piece: bytes | memoryview = view[start : start + _GZIP_PIECE]
+            while piece:
+                if stream is None:
+                    members += 1
+                    if members > GZIP_MEMBERS:
+                        raise malformed(f"the gzip body has more than {GZIP_MEMBERS} members")
+                    stream = zlib.decompressobj(31)
+                part = stream.decompress(piece, limit + 1 - made)
+                made += len(part)
+                if made > limit:
+                    raise too_large(limit)
+                if made > GZIP_FREE and made > GZIP_RATIO * min(len(body), start + _GZIP_PIECE):
+                    raise RequestError(413, {"detail": f"the body is more than {GZIP_RATIO} times its gzip"})
+                parts.append(part)
+                piece = b""
+                if stream.eof:
+                    piece, stream = stream.unused_data, None
+                elif stream.unconsumed_tail:
+                    raise too_large(limit)
     except zlib.error:
         raise malformed("the body is not gzip, as Content-Encoding says") from None
+    if stream is not None:
+        raise malformed("the gzip body is cut off")
     return b"".join(parts)
+
+
+class BoundedRequest(Request[Any, Any, Any]):
+    """The framework's request, whose forms have bounds. What a route takes of files is its own to say."""
+
+    async def form(self) -> FormMultiDict:
+        """The form's fields.
+
+        Raises:
+            RequestError: 413 larger than FORM_BYTES, 400 more fields than FORM_FIELDS.
+        """
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if self._form is Empty and kind == "application/x-www-form-urlencoded":
+            state = self._connection_state
+            if state.form is Empty:
+                state.form = _fields(await raw_body(self, FORM_BYTES))
+            self._form = FormMultiDict.from_form_data(state.form)
+        return await super().form()
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    try:
+        pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=FORM_FIELDS)
+    except ValueError:
+        raise malformed(f"a form takes at most {FORM_FIELDS} fields") from None
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        fields.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in fields.items()}

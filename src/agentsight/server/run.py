@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from agentsight.server import logs
 from agentsight.server.app import create_app, open_services
+from agentsight.server.connections import Patient
 from agentsight.server.cors import CrossOrigin
 from agentsight.server.exclusive import FolderInUse, FolderLock
 from agentsight.server.files import FilesError
@@ -26,7 +27,7 @@ from agentsight.server.security.file_rights import close_to_others, private_by_d
 from agentsight.server.services import Services
 from agentsight.server.settings import Settings, SettingsError
 from agentsight.server.store.database import StoreError
-from agentsight.server.traffic import Patient, Traffic
+from agentsight.server.traffic import Traffic
 
 logger = logging.getLogger("agentsight.server")
 

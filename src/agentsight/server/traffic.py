@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from agentsight.server.bodies import BodyMemory, Holding
 from agentsight.server.errors import RequestError
 from agentsight.server.executors import ASKING, CLOSED
 from agentsight.server.logs import REQUEST_ID, identity_of, shown_path
@@ -29,11 +29,13 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 logger = logging.getLogger("agentsight.request")
 
-HEADER_SECONDS = 20.0  # for a request's head, from its first byte or from the connection's beginning
 IDLE_SECONDS = 15.0  # without a byte of a body that was announced
-GRACE_SECONDS = 30.0  # after which a body has to come at ...
-LEAST_RATE = 4_096  # ... bytes a second
-UNREAD_SECONDS = 30.0  # without the caller taking a byte of its answer
+GRACE_SECONDS = 30.0  # after which a body has to come, in every ...
+WINDOW_SECONDS = 15.0  # ... at ...
+LEAST_RATE = 4_096  # ... bytes a second, and faster where it is so large that it would not be there after ...
+LONGEST_SECONDS = 300.0
+STRANGERS_BYTES = 64 * 1024
+"""How large a body may be of whom neither a key nor a session names."""
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -67,9 +69,8 @@ class Traffic:
 
     def __init__(self, app: App, *, body_bytes: int, requests: int) -> None:
         self.app = app
-        self.body_bytes = body_bytes
+        self.bodies = BodyMemory(body_bytes)
         self.requests = requests
-        self.held = 0
         self.serving = 0
         self.answers: dict[tuple[str, str, int], int] = {}
         self.latencies: dict[str, Latency] = {}
@@ -94,9 +95,10 @@ class Traffic:
                 await self.app(scope, request.receive, request.send)
         finally:
             self.serving -= 1
-            self.held -= request.held
             request.end()
             self._count(scope, request, time.perf_counter() - began)
+            # It holds what holds it: heads of many requests would lie there until the collector comes round.
+            scope.clear()
 
     def _count(self, scope: Scope, request: _Request, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
@@ -145,6 +147,14 @@ def has_no_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return True
 
 
+def announced(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """The length that a request's head announces; 0 where it says none."""
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and len(value) < 19:
+            return int(value)
+    return 0
+
+
 def address_of(scope: Scope) -> str:
     """Where a request comes from, for counting: an IPv6 caller has a whole /64 to itself."""
     host = str((scope.get("client") or ("",))[0])
@@ -160,8 +170,8 @@ class _Request:
     """One request on its way through; see executors.Asking."""
 
     __slots__ = (
-        "_at_end", "_began", "_body_ended", "_headers", "_receive", "_send", "caller", "held", "identity", "received",
-        "sent", "status", "traffic", "was_shed",
+        "_at_end", "_began", "_body_ended", "_headers", "_judged", "_receive", "_send", "_then", "caller", "holding",
+        "identity", "received", "sent", "status", "traffic", "was_shed",
     )  # fmt: skip
 
     def __init__(self, traffic: Traffic, scope: Scope, receive: Receive, send: Send) -> None:
@@ -172,7 +182,9 @@ class _Request:
         self._headers = scope["headers"]
         self._at_end: list[Callable[[], None]] = []
         self.caller = address_of(scope)
-        self.held = self.received = self.sent = self.status = 0
+        self.holding = Holding(self.caller, announced(scope["headers"]))
+        self._judged, self._then = 0.0, 0  # when the rate was last looked at, and what had come by then
+        self.received = self.sent = self.status = 0
         self.was_shed = False
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
         self.identity = identity_of(given)
@@ -194,6 +206,7 @@ class _Request:
 
     def end(self) -> None:
         """The request is over."""
+        self.traffic.bodies.give_back(self.holding)
         for callback in self._at_end:
             callback()
 
@@ -208,18 +221,20 @@ class _Request:
         await self.send({"type": "http.response.start", "status": 429, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
+    def identify(self, caller: str) -> None:
+        """Who it is: what the request takes counts for them from now on."""
+        self.caller = caller
+        self.holding.key = caller
+
     def hold(self, count: int) -> None:
         """Count bytes that the request keeps in memory.
 
         Raises:
             Overloaded: there is no room for them beside what others hold.
         """
-        traffic = self.traffic
-        if traffic.held + count > traffic.body_bytes and traffic.held > self.held:
-            traffic.shed["bodies"] += 1
+        if not self.traffic.bodies.take(self.holding, count):
+            self.traffic.shed["bodies"] += 1
             raise Overloaded
-        traffic.held += count
-        self.held += count
 
     async def receive(self) -> Message:
         if self._body_ended:
@@ -227,6 +242,7 @@ class _Request:
         loop = asyncio.get_running_loop()
         if not self._began:
             self._began = loop.time()
+            self._check_size(self.holding.announced)
         # Who uploads slowly waits for itself, and must not count against those who are served.
         self.traffic.serving -= 1
         try:
@@ -237,6 +253,7 @@ class _Request:
             self._body_ended = not message.get("more_body")
             length = len(message.get("body", b""))
             self.received += length
+            self._check_size(self.received)
             self.hold(length)
         else:
             self._body_ended = True
@@ -244,11 +261,30 @@ class _Request:
             raise RequestError(CLOSED, {"detail": "the caller hung up before the body was complete"})
         return message
 
+    def _check_size(self, size: int) -> None:
+        if size > STRANGERS_BYTES and self.holding.key is None:
+            self._body_ended = True
+            raise RequestError(
+                413,
+                {"detail": f"without a key or a session a body may have at most {STRANGERS_BYTES:,} bytes"},
+                {"Connection": "close"},
+            )
+
+    def _is_too_slow(self, now: float) -> bool:
+        """Whether what came in the last seconds is less than it has to be. Not since the start: who has sent much
+        at once could then be silent for hours, and keep it in memory."""
+        if now - self._began < GRACE_SECONDS:
+            self._judged, self._then = now, self.received
+            return False
+        passed = now - self._judged
+        if passed < WINDOW_SECONDS:
+            return False
+        least = max(LEAST_RATE, max(self.holding.announced, self.received) / LONGEST_SECONDS)
+        too_slow = self.received - self._then < passed * least
+        self._judged, self._then = now, self.received
+        return too_slow
+
     async def _in_time(self, loop: asyncio.AbstractEventLoop) -> Message:
-        took = loop.time() - self._began
-        allowed = IDLE_SECONDS
-        if took > GRACE_SECONDS and self.received < (took - GRACE_SECONDS) * LEAST_RATE:
-            allowed = 0.0
         task = asyncio.current_task()
         assert task is not None
         late = False
@@ -258,7 +294,7 @@ class _Request:
             late = True
             task.cancel()
 
-        timer = loop.call_later(allowed, give_up)
+        timer = loop.call_later(0.0 if self._is_too_slow(loop.time()) else IDLE_SECONDS, give_up)
         try:
             return await self._receive()
         except asyncio.CancelledError:
@@ -286,81 +322,3 @@ class _Request:
             await self._send(message)
         finally:
             self.traffic.serving += 1
-
-
-class Patient(HttpToolsProtocol):
-    """HTTP, patient for a while: a connection that sends no complete head, or does not take its answer, is closed."""
-
-    _timer: asyncio.TimerHandle | None = None
-    _watch: asyncio.TimerHandle | None = None
-    _unread = 0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first head."""
-        super().connection_made(transport)
-        self._wait()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
-        self._stop_waiting()
-        self._stop_watching()
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Much of an answer has not been taken yet: see to it that it is."""
-        super().pause_writing()
-        self._watch_reader()
-
-    def resume_writing(self) -> None:
-        """The answer is being taken."""
-        self._stop_watching()
-        super().resume_writing()
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close after a while without a request; what is still to be taken must not keep it open for ever."""
-        super().timeout_keep_alive_handler()
-        self._watch_reader()
-
-    def _watch_reader(self) -> None:
-        self._stop_watching()
-        self._unread = self.transport.get_write_buffer_size()
-        if self._unread:
-            self._watch = self.loop.call_later(UNREAD_SECONDS, self._is_taken)
-
-    def _is_taken(self) -> None:
-        if self.transport.get_write_buffer_size() < self._unread:
-            self._watch_reader()
-        else:
-            self._watch = None
-            self.transport.abort()
-
-    def _stop_watching(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-
-    def on_message_begin(self) -> None:
-        """Begin to wait for the rest of a head."""
-        if self._timer is None:
-            self._wait()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Stop waiting: the head is there."""
-        self._stop_waiting()
-        super().on_headers_complete()
-
-    def _wait(self) -> None:
-        self._timer = self.loop.call_later(HEADER_SECONDS, self._late)
-
-    def _stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _late(self) -> None:
-        self._timer = None
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._wait()  # the next request's head has begun while this one is being answered
-        elif self.transport is not None and not self.transport.is_closing():
-            self.transport.close()

@@ -21,12 +21,14 @@ from agentsight.server.dashboard.pages import (
 )
 from agentsight.server.dashboard.pages.page import or_page, trouble
 from agentsight.server.errors import RequestError
+from agentsight.server.requests import FORM_BYTES
 from agentsight.server.store.writer import Overloaded
 
 __all__ = ["handlers", "or_page"]
 
 _pages = Router(
     path="/",
+    request_max_body_size=FORM_BYTES,  # a page that takes more says so itself
     middleware=[compressed],
     route_handlers=[
         *session.handlers,

@@ -267,7 +267,7 @@ def _counts_for(caller: str) -> None:
     """What the request does from now on counts for them, no longer for an address."""
     asking = ASKING.get()
     if asking is not None:
-        asking.caller = caller
+        asking.identify(caller)
 
 
 async def _check_csrf(connection: ASGIConnection[Any, Any, Any, Any], viewer: Viewer) -> None:

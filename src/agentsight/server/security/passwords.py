@@ -8,6 +8,7 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ffi
 
 MINIMUM_LENGTH = 10
 MAXIMUM_LENGTH = 200
@@ -72,7 +73,10 @@ def _is_common(password: str, about: str) -> bool:
 
 def hash_password(password: str) -> str:
     """The text to keep."""
-    return _hasher.hash(password)
+    try:
+        return _hasher.hash(password)
+    finally:
+        _overwrite(password)
 
 
 def matches(password: str, hashed: str | None) -> bool:
@@ -81,4 +85,14 @@ def matches(password: str, hashed: str | None) -> bool:
         _hasher.verify(hashed or _NOBODY, password[:MAXIMUM_LENGTH])
     except (VerificationError, InvalidHashError):
         return False
+    finally:
+        _overwrite(password)
     return hashed is not None
+
+
+def _overwrite(password: str) -> None:
+    """Take the memory that the library has just given back, which is zeroed with that: it copies the password into
+    a buffer of its own, in a thread that does little else."""
+    size = len(password.encode("utf-8", "replace")) + 1
+    taken = [ffi.new("uint8_t[]", size) for _ in range(8)]
+    del taken
