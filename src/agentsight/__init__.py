@@ -15,6 +15,7 @@ from agentsight._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentsight.async_clients import AsyncAgentSightAPI, AsyncConversationManager
     from agentsight.config import Config
     from agentsight.manager import ConversationManager
     from agentsight.reader import AgentSightAPI
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentSightAPI",
+    "AsyncAgentSightAPI",
+    "AsyncConversationManager",
     "Config",
     "Conversation",
     "ConversationManager",
@@ -38,6 +41,8 @@ __all__ = [
 
 _HOMES = {
     "AgentSightAPI": "reader",
+    "AsyncAgentSightAPI": "async_clients",
+    "AsyncConversationManager": "async_clients",
     "Config": "config",
     "Conversation": "tracker",
     "ConversationManager": "manager",

@@ -9,11 +9,11 @@ from agentsight.validation import conversation_id as check_conversation_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing_extensions import Unpack
 
-    from agentsight.enums import Environment, LogLevel
+    from agentsight.types import EnvironmentName, LogLevelName, MoreOptions
 
-__all__ = ["Client"]
+__all__ = ["Client", "numbered"]
 
 
 class Client:
@@ -31,10 +31,10 @@ class Client:
         api_key: str | None = None,
         conversation_id: str | None = None,
         endpoint: str | None = None,
-        environment: Environment | str | None = None,
-        log_level: LogLevel | str | None = None,
+        environment: EnvironmentName | None = None,
+        log_level: LogLevelName | None = None,
         config: Config | None = None,
-        **options: Any,
+        **options: Unpack[MoreOptions],
     ) -> None:
         self.config = Config() if config is None else config.copy()
         self._transport = Transport(self.config, patient=self._patient)
@@ -53,10 +53,10 @@ class Client:
         api_key: str | None = None,
         conversation_id: str | None = None,
         endpoint: str | None = None,
-        environment: Environment | str | None = None,
-        log_level: LogLevel | str | None = None,
+        environment: EnvironmentName | None = None,
+        log_level: LogLevelName | None = None,
         config: Config | None = None,
-        **options: Any,
+        **options: Unpack[MoreOptions],
     ) -> None:
         """Change settings; what is left out stays as it is.
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from typing_extensions import Unpack
+
+    from agentsight.types import Options
+
 __all__ = ["OPTIONS", "Config", "Option", "log", "set_log_level"]
 
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -176,11 +180,11 @@ class Config:
         'production'
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[Options]) -> None:
         self._given: dict[str, Any] = {}
         self.configure(**options)
 
-    def configure(self, **options: Any) -> None:
+    def configure(self, **options: Unpack[Options]) -> None:
         """Change options; those that are None stay as they are. All or none are changed."""
         checked = {}
         for name, value in options.items():

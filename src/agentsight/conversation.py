@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agentsight.dispatch import Dispatch
     from agentsight.lane import Lane
     from agentsight.tracker import ConversationTracker
+    from agentsight.types import SendResult
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +37,7 @@ class Sending:
         self._owner = owner
         self._owed = owner._has_pending()
 
-    def __call__(self, conversation_id: str | None = None) -> dict[str, Any]:
+    def __call__(self, conversation_id: str | None = None) -> SendResult:
         owed, self._owed = self._owed, False
         return self._owner._dispatch.send(self._owner._chosen(conversation_id), owed=owed)
 
@@ -89,7 +90,7 @@ class Conversation(Tracking):
         return self._its_lane
 
     @remembering
-    def send_tracked_data(self, conversation_id: str | None = None) -> dict[str, Any]:
+    def send_tracked_data(self, conversation_id: str | None = None) -> SendResult:
         """Send what is pending in this conversation, as `ConversationTracker.send_tracked_data`."""
         return self._dispatch.send(self._chosen(conversation_id))
 

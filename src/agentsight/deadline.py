@@ -153,11 +153,11 @@ class _Secure(_Deadlined, HTTPSConnection):
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Plain
+    ConnectionCls: Any = _Plain
 
 
 class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _Secure
+    ConnectionCls: Any = _Secure
 
 
 def new_pool(proxy: str | None, most: int) -> urllib3.PoolManager:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agentsight.lane import Parcel
     from agentsight.outbox import Outbox
     from agentsight.sender import Answer, Transport
+    from agentsight.types import SendResult
     from agentsight.wire import Prepared
 
 __all__ = ["Delivery", "add_counts", "empty_report"]
@@ -241,9 +242,9 @@ class Delivery:
                 counts[name] = counts.get(name, 0) + 1
         return counts
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> SendResult:
         """Outcomes in the order in which things were tracked, and counts of what was accepted."""
-        report = empty_report()
+        report: Any = empty_report()
         summary = report["summary"]
         for index, (key, kind, timestamp) in enumerate(self._rows):
             row: dict[str, Any] = {
@@ -261,12 +262,14 @@ class Delivery:
                 summary["errors"] += 1
             elif 0 <= kind < len(COUNTED):
                 summary[COUNTED[kind]] += 1
-        return report
+        whole: SendResult = report
+        return whole
 
 
-def empty_report() -> dict[str, Any]:
+def empty_report() -> SendResult:
     """What `send_tracked_data` answers when there was nothing left to do."""
-    return {"items": [], "summary": {**dict.fromkeys(COUNTED, 0), "errors": 0}}
+    summary: Any = {**dict.fromkeys(COUNTED, 0), "errors": 0}
+    return {"items": [], "summary": summary}
 
 
 def add_counts(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agentsight.lane import Lane, Parcel
     from agentsight.outbox import Outbox
     from agentsight.sender import Transport
+    from agentsight.types import FlushResult, SendResult
 
 __all__ = ["Dispatch"]
 
@@ -83,7 +84,7 @@ class Dispatch:
                     lane.fix_times()
                 self.outbox.spool = spool
 
-    def send(self, lanes: list[Lane] | None, *, owed: bool = False) -> dict[str, Any]:
+    def send(self, lanes: list[Lane] | None, *, owed: bool = False) -> SendResult:
         """Send these lanes, or all (None).
 
         Args:
@@ -143,7 +144,7 @@ class Dispatch:
         self._count_refused(delivery)
         return delivery.blocked is None
 
-    def flush(self, timeout: float | None = None) -> dict[str, int]:
+    def flush(self, timeout: float | None = None) -> FlushResult:
         """Send what waits in all lanes; nothing is raised.
 
         Args:
@@ -162,7 +163,7 @@ class Dispatch:
             self.trouble.tell(problem, 0)
         return counts
 
-    def finish(self, timeout: float) -> dict[str, int]:
+    def finish(self, timeout: float) -> FlushResult:
         """Send what waits, as far as `timeout` seconds allow, also while the server is away. Errors are logged.
 
         Returns:
@@ -175,7 +176,7 @@ class Dispatch:
             log().warning("AgentSight: unsent items: %d (%s)", counts["unsent"], problem or "the time was up")
         return counts
 
-    def _empty(self, deadline: float, patient: bool = False) -> tuple[dict[str, int], str | None]:
+    def _empty(self, deadline: float, patient: bool = False) -> tuple[FlushResult, str | None]:
         """Send what waits in all lanes; returns counts, and what went wrong."""
         outbox, problem = self.outbox, None
         before, lost_before = outbox.count(), sum(outbox.lost.values())
@@ -266,7 +267,7 @@ class Dispatch:
             if not seen:
                 self._unseen = add_counts(self._unseen, counts)
 
-    def _nothing(self, lanes: list[Lane] | None, owed: bool) -> dict[str, Any]:
+    def _nothing(self, lanes: list[Lane] | None, owed: bool) -> SendResult:
         """There is nothing to send: because others have sent it, or because there was nothing."""
         from agentsight.delivery import empty_report
 
@@ -290,7 +291,7 @@ class Dispatch:
             f"{items:,} {'item' if items == 1 else 'items'} pending: flush() sends them"
         ]
 
-    def _tell(self, report: dict[str, Any], lanes: list[Lane] | None) -> dict[str, Any]:
+    def _tell(self, report: Any, lanes: list[Lane] | None) -> SendResult:
         """Add to a report what happened to the same conversations without anybody looking."""
         from agentsight.delivery import add_counts
 
@@ -302,7 +303,8 @@ class Dispatch:
         lost = sum(self.outbox.report_losses().values())
         if lost:
             report["lost"] = lost
-        return report
+        told: SendResult = report
+        return told
 
 
 def _at_exit() -> None:

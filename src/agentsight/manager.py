@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentsight.clients import Client, numbered
 from agentsight.exceptions import InvalidConversationDataException
+from agentsight.sender import cast_answer
 from agentsight.validation import (
     COMMENT_LENGTH,
     NAME_LENGTH,
@@ -18,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agentsight.enums import Sentiment
+    from agentsight.types import ConversationRecord, DeletedRecord, DeviceName, FeedbackRecord, SentimentName
 
 __all__ = ["ConversationManager"]
 
@@ -47,10 +48,10 @@ class ConversationManager(Client):
     def submit_feedback(
         self,
         conversation_id: str | int,
-        sentiment: Sentiment | str,
+        sentiment: SentimentName,
         comment: str | None = None,
         metadata: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
+    ) -> FeedbackRecord:
         """Store what the customer thought of a conversation.
 
         Args:
@@ -73,16 +74,21 @@ class ConversationManager(Client):
         if metadata_text("metadata", metadata) is not None:
             payload["metadata"] = metadata
         # Not tried again once it may have arrived: a second one would count twice.
-        return _record(self._transport.call("POST", "/api/conversation-feedbacks/", payload, again=False))
+        stored = self._transport.call("POST", "/api/conversation-feedbacks/", payload, again=False)
+        answer: FeedbackRecord = cast_answer(stored)
+        return answer
 
-    def rename_conversation(self, conversation_id: str | int, name: str) -> dict[str, Any]:
-        """Give a conversation a name, at most 255 characters. Returns the server's answer."""
+    def rename_conversation(self, conversation_id: str | int, name: str) -> ConversationRecord:
+        """Give a conversation a name, at most 255 characters. Returns it without messages."""
         title = text("name", name, NAME_LENGTH).strip()
-        return self._change("PATCH", conversation_id, "rename", {"name": title})
+        answer: ConversationRecord = self._change("PATCH", conversation_id, "rename", {"name": title})
+        return answer
 
-    def mark_conversation(self, conversation_id: str | int, is_marked: bool) -> dict[str, Any]:
-        """Mark a conversation, or take the mark away. Returns the server's answer."""
-        return self._change("POST", conversation_id, "mark", {"is_marked": _flag(is_marked)})
+    def mark_conversation(self, conversation_id: str | int, is_marked: bool) -> ConversationRecord:
+        """Mark a conversation, or take the mark away. Returns it without messages."""
+        fields = {"is_marked": _flag(is_marked)}
+        answer: ConversationRecord = self._change("POST", conversation_id, "mark", fields)
+        return answer
 
     def update_conversation(
         self,
@@ -90,17 +96,17 @@ class ConversationManager(Client):
         name: str | None = None,
         is_marked: bool | None = None,
         customer_id: str | int | None = None,
-        device: str | None = None,
+        device: DeviceName | None = None,
         language: str | None = None,
         metadata: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
+    ) -> ConversationRecord:
         """Set the fields that are given, `metadata` as a whole.
 
         Raises:
             InvalidConversationDataException: a field is wrong, or none is given.
 
         Returns:
-            The server's answer.
+            The conversation without messages.
         """
         fields: dict[str, Any] = {}
         if name is not None:
@@ -121,25 +127,23 @@ class ConversationManager(Client):
                 "update_conversation takes at least one of name, is_marked, customer_id, device, language, "
                 "metadata"
             )
-        return self._change("PATCH", conversation_id, "update", fields)
+        answer: ConversationRecord = self._change("PATCH", conversation_id, "update", fields)
+        return answer
 
-    def delete_conversation(self, conversation_id: str | int) -> dict[str, Any]:
-        """Delete a conversation softly: it is kept, but shown and counted no more. Returns the answer."""
-        return self._change("DELETE", conversation_id, "delete", None)
+    def delete_conversation(self, conversation_id: str | int) -> DeletedRecord:
+        """Delete a conversation softly: it is kept, but shown and counted no more. Returns when."""
+        answer: DeletedRecord = self._change("DELETE", conversation_id, "delete", None)
+        return answer
 
     def _change(
         self, method: str, conversation_id: str | int, what: str, payload: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    ) -> Any:
         deadline = self._transport.deadline()
         path = f"/api/conversations/{self._number(conversation_id, deadline)}/{what}/"
-        return _record(self._transport.call(method, path, payload, deadline=deadline))
+        return cast_answer(self._transport.call(method, path, payload, deadline=deadline))
 
 
 def _flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise InvalidConversationDataException(f"is_marked takes True or False, not {value!r:.60}")
-
-
-def _record(answer: object) -> dict[str, Any]:
-    return answer if isinstance(answer, dict) else {}

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from agentsight.clients import Client
 from agentsight.exceptions import InvalidConversationDataException
+from agentsight.sender import cast_answer
 from agentsight.validation import choice, timestamp, utc_text
 from agentsight.validation import environment as check_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from typing import Any
 
-    from agentsight.enums import Environment, Sentiment
+    from typing_extensions import Never
+
+    from agentsight.types import (
+        ConversationFiles,
+        ConversationPage,
+        ConversationRecord,
+        DeviceName,
+        EnvironmentName,
+        FeedbackSourceName,
+        SentimentName,
+    )
 
 __all__ = ["AgentSightAPI"]
 
@@ -44,6 +56,7 @@ class AgentSightAPI(Client):
 
     def fetch_conversations(
         self,
+        /,
         page: int | None = None,
         page_size: int | None = None,
         *,
@@ -54,10 +67,10 @@ class AgentSightAPI(Client):
         customer_id__icontains: str | None = None,
         name: str | None = None,
         language: str | None = None,
-        device: str | None = None,
+        device: DeviceName | None = None,
         source: str | None = None,
         country: str | None = None,
-        environment: Environment | str | None = None,
+        environment: EnvironmentName | None = None,
         customer_ip_address: str | None = None,
         is_marked: bool | None = None,
         include_deleted: bool | None = None,
@@ -67,12 +80,13 @@ class AgentSightAPI(Client):
         message_contains: str | None = None,
         action_name: str | None = None,
         has_feedback: bool | None = None,
-        feedback_sentiment: Sentiment | str | None = None,
-        feedback_source: str | None = None,
+        feedback_sentiment: SentimentName | None = None,
+        feedback_source: FeedbackSourceName | None = None,
         metadata: str | dict[str, Any] | None = None,
         search: str | None = None,
-        **extra: Any,
-    ) -> dict[str, Any]:
+        extra: Mapping[str, Any] | None = None,
+        **unknown: Never,
+    ) -> ConversationPage:
         """Read a page of conversations, newest first, that pass all filters given.
 
         Args:
@@ -85,7 +99,8 @@ class AgentSightAPI(Client):
             started_at_after, started_at_before: aware datetimes, or text that is passed as it is.
             metadata: `"key:value,key2:value2"`, dots reach inside; a dict is written that way.
             search: in messages, names and ids.
-            extra: any other parameter that the server knows.
+            extra: any other parameters that the server knows, for what this version does not.
+            unknown: the same by name; type checkers refuse it, because it is a misspelling far more often.
 
         Returns:
             `{"count", "next", "previous", "results"}`.
@@ -117,7 +132,8 @@ class AgentSightAPI(Client):
             "feedback_source": feedback_source,
             "metadata": _pairs(metadata) if isinstance(metadata, dict) else metadata,
             "search": search,
-            **extra,
+            **(extra or {}),
+            **unknown,
         }
         if environment is not None:
             given["environment"] = check_environment(environment)
@@ -125,26 +141,26 @@ class AgentSightAPI(Client):
             if given[field] is not None:
                 given[field] = choice(field, given[field], names)
         params = {field: _parameter(field, value) for field, value in given.items() if value is not None}
-        return self._get("/api/conversations/", params)
+        answer: ConversationPage = self._get("/api/conversations/", params)
+        return answer
 
-    def fetch_conversation(self, conversation_id: str | int) -> dict[str, Any]:
+    def fetch_conversation(self, conversation_id: str | int) -> ConversationRecord:
         """Read one conversation whole, by its text id or its integer database id."""
-        return self._get_one(conversation_id, "")
+        answer: ConversationRecord = self._get_one(conversation_id, "")
+        return answer
 
-    def fetch_conversation_attachments(self, conversation_id: str | int) -> dict[str, Any]:
+    def fetch_conversation_attachments(self, conversation_id: str | int) -> ConversationFiles:
         """Read which files a conversation has, by message; each `file_url` works for a limited time."""
-        return self._get_one(conversation_id, "attachments/")
+        answer: ConversationFiles = self._get_one(conversation_id, "attachments/")
+        return answer
 
-    def _get_one(self, conversation_id: str | int, what: str) -> dict[str, Any]:
+    def _get_one(self, conversation_id: str | int, what: str) -> Any:
         deadline = self._transport.deadline()
         number = self._number(conversation_id, deadline)
         return self._get(f"/api/conversations/{number}/{what}", deadline=deadline)
 
-    def _get(
-        self, path: str, params: dict[str, str] | None = None, deadline: float | None = None
-    ) -> dict[str, Any]:
-        answer = self._transport.call("GET", path, params=params, deadline=deadline)
-        return answer if isinstance(answer, dict) else {}
+    def _get(self, path: str, params: dict[str, str] | None = None, deadline: float | None = None) -> Any:
+        return cast_answer(self._transport.call("GET", path, params=params, deadline=deadline))
 
 
 def _number(name: str, value: object) -> int | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from agentsight.config import Config
 
-__all__ = ["Answer", "Transport", "raise_for"]
+__all__ = ["Answer", "Transport", "cast_answer", "describe", "raise_for"]
 
 ATTEMPTS = 3
 BACKOFF = 0.2  # seconds before the second attempt, doubled for each further one, and jittered
@@ -151,9 +151,10 @@ class Transport:
                 headers["Content-Encoding"] = "gzip"
         quick = self.away and not patient and not self.patient
         attempts = 1 if quick else ATTEMPTS
+        problem: Exception | None = None
+        answer: Answer | None = None
         for attempt in range(1, attempts + 1):
-            problem: Exception | None = None
-            answer: Answer | None = None
+            problem = answer = None
             wait = BACKOFF * 2 ** (attempt - 1) * (0.5 + os.urandom(1)[0] / 255)
             try:
                 answer = self._once(method, url, body, headers, deadline)
@@ -354,6 +355,11 @@ def describe(data: object) -> str:
     if isinstance(data, list):
         return ", ".join(describe(each) for each in data)
     return "" if data is None else str(data)
+
+
+def cast_answer(answer: object) -> Any:
+    """The object that the server answered; what is none has no keys."""
+    return answer if isinstance(answer, dict) else {}
 
 
 def _compress(body: bytes) -> bytes:

@@ -21,11 +21,6 @@ from pathlib import Path
 from agentsight.config import log
 from agentsight.wire import Prepared, encode_json, prepare, quote
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +30,12 @@ if TYPE_CHECKING:
     from agentsight.outbox import Outbox
 
 __all__ = ["Spool"]
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 SEGMENT = 1024 * 1024  # bytes after which a new journal is begun; the old one goes when all in it is settled
 RETRY_SECONDS = 60.0  # after a failure, how long the disk is left alone
@@ -121,13 +122,12 @@ class Spool:
 
     def _reserve(self, id: str, size: int) -> _Journal | None:
         """The journal for a record, which counts in it from now on; None: memory only."""
+        journal = None
         with self._lock:
             if time.monotonic() < self._broken_until:
                 return None
-            if self._bytes + size > self.max_bytes:
-                full = True
-            else:
-                full = False
+            full = self._bytes + size > self.max_bytes
+            if not full:
                 journal = self._current
                 if journal is None or journal.size > SEGMENT:
                     if journal is not None:

@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentsight.lane import Lane
+    from agentsight.types import TrackedSummary
 
 __all__ = ["summarise"]
 
 COUNTS = ("questions", "answers", "actions", "buttons", "attachments", "token_usage")
 
 
-def summarise(conversation_id: str | None, lanes: Iterable[Lane]) -> dict[str, Any]:
+def summarise(conversation_id: str | None, lanes: Iterable[Lane]) -> TrackedSummary:
     """Items and counts of what is pending in some lanes; nothing is taken from them."""
-    items: list[dict[str, Any]] = []
+    items: list[Any] = []
     summary = {"conversation": 0, **dict.fromkeys(COUNTS, 0)}
     for lane in lanes:
         with lane.outbox.lock:

@@ -9,7 +9,7 @@ from agentsight.conversation import Conversation, remembering
 from agentsight.current import Current, current_places
 from agentsight.dispatch import Dispatch
 from agentsight.outbox import Outbox
-from agentsight.sender import Transport
+from agentsight.sender import Transport, cast_answer
 from agentsight.tracking import Tracking
 from agentsight.validation import (
     NAME_LENGTH,
@@ -29,8 +29,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agentsight.enums import Environment, LogLevel
+    from typing_extensions import Unpack
+
     from agentsight.lane import Lane
+    from agentsight.types import (
+        ConversationRecord,
+        DeviceName,
+        EnvironmentName,
+        FlushResult,
+        LogLevelName,
+        MoreOptions,
+        SendResult,
+        TokenUsage,
+        TrackedSummary,
+    )
 
 __all__ = ["Conversation", "ConversationTracker"]
 
@@ -71,10 +83,10 @@ class ConversationTracker(Tracking):
         api_key: str | None = None,
         conversation_id: str | None = None,
         endpoint: str | None = None,
-        environment: Environment | str | None = None,
-        log_level: LogLevel | str | None = None,
+        environment: EnvironmentName | None = None,
+        log_level: LogLevelName | None = None,
         config: Config | None = None,
-        **options: Any,
+        **options: Unpack[MoreOptions],
     ) -> None:
         self.config = Config() if config is None else config.copy()
         self.config.configure(
@@ -106,10 +118,10 @@ class ConversationTracker(Tracking):
         api_key: str | None = None,
         conversation_id: str | None = None,
         endpoint: str | None = None,
-        environment: Environment | str | None = None,
-        log_level: LogLevel | str | None = None,
+        environment: EnvironmentName | None = None,
+        log_level: LogLevelName | None = None,
         config: Config | None = None,
-        **options: Any,
+        **options: Unpack[MoreOptions],
     ) -> None:
         """Change settings; what is left out stays as it is. What is pending stays pending.
 
@@ -121,17 +133,19 @@ class ConversationTracker(Tracking):
                 nothing is changed then.
         """
         chosen = None if conversation_id is None else check_conversation_id(conversation_id)
-        if config is not None:
-            options = {**config.options(), **options}
-        given = {
+        kept: Any = {} if config is None else config.options()
+        given: Any = {
             "api_key": api_key,
             "endpoint": endpoint,
             "environment": environment,
             "log_level": log_level,
         }
-        self.config.configure(
-            **{**options, **{name: value for name, value in given.items() if value is not None}}
-        )
+        merged: Any = {
+            **kept,
+            **options,
+            **{name: value for name, value in given.items() if value is not None},
+        }
+        self.config.configure(**merged)
         self._start()
         self._outbox.set_bounds(self.config.max_pending_items, self.config.max_pending_bytes)
         if log_level is not None:
@@ -147,11 +161,11 @@ class ConversationTracker(Tracking):
         conversation_id: str,
         customer_id: str | int | None = None,
         customer_ip_address: str | None = None,
-        device: str | None = None,
+        device: DeviceName | None = None,
         source: str | None = None,
         language: str | None = None,
         name: str | None = None,
-        environment: Environment | str | None = None,
+        environment: EnvironmentName | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> Conversation:
         """Make a conversation current in the running context (thread, asyncio task). Sent with what is tracked.
@@ -195,13 +209,13 @@ class ConversationTracker(Tracking):
         conversation_id: str,
         customer_id: str | int | None = None,
         customer_ip_address: str | None = None,
-        device: str | None = None,
+        device: DeviceName | None = None,
         source: str | None = None,
         language: str | None = None,
         name: str | None = None,
-        environment: Environment | str | None = None,
+        environment: EnvironmentName | None = None,
         metadata: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
+    ) -> ConversationRecord:
         """Create a conversation on the server at once: offered to a customer, not used yet.
 
         It counts as used as soon as something is tracked in it. It becomes current only in a context that has no
@@ -234,16 +248,19 @@ class ConversationTracker(Tracking):
         )
         if self._current.place() is None:
             self._choose(self._outbox.lane(chosen))
-        return answer if isinstance(answer, dict) else {}
+        record: ConversationRecord = cast_answer(answer)
+        return record
 
-    def get_token_usage(self) -> dict[str, int]:
+    def get_token_usage(self) -> TokenUsage:
         """Tokens tracked in the current conversation since it was last sent; where none is current, in all."""
         lane = self._known_lane()
         lanes = [lane] if lane is not None else list(self._outbox.lanes.values())
         sums = [each.tokens() for each in lanes]
-        return {name: sum(each[index] for each in sums) for index, name in enumerate(TOKENS)}
+        usage: Any = {name: sum(each[index] for each in sums) for index, name in enumerate(TOKENS)}
+        counted: TokenUsage = usage
+        return counted
 
-    def get_tracked_data_summary(self) -> dict[str, Any]:
+    def get_tracked_data_summary(self) -> TrackedSummary:
         """What is pending in the current conversation; where none is current, in all.
 
         Returns:
@@ -257,7 +274,7 @@ class ConversationTracker(Tracking):
         return summarise(lane.conversation_id if lane is not None else None, lanes)
 
     @remembering
-    def send_tracked_data(self, conversation_id: str | None = None) -> dict[str, Any]:
+    def send_tracked_data(self, conversation_id: str | None = None) -> SendResult:
         """Send the current conversation; in a context that has none, all that is pending. One request.
 
         What could not be sent because the server was away or busy stays pending, and goes with the next call;
@@ -278,7 +295,7 @@ class ConversationTracker(Tracking):
         """
         return self._dispatch.send(self._chosen(conversation_id))
 
-    def flush(self, timeout: float | None = None) -> dict[str, int]:
+    def flush(self, timeout: float | None = None) -> FlushResult:
         """Send what is pending in all conversations of this tracker. Never raises: errors are logged.
 
         For the end of a notebook cell, a request of a serverless function, a job.
@@ -296,7 +313,7 @@ class ConversationTracker(Tracking):
         """
         return self._dispatch.flush(timeout)
 
-    def close(self, timeout: float = 2.0) -> dict[str, int]:
+    def close(self, timeout: float = 2.0) -> FlushResult:
         """Send what is pending and close the connections. Tracking again afterwards is allowed.
 
         Args:

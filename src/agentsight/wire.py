@@ -42,7 +42,8 @@ def _default(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
         return {name: getattr(value, name) for name in value.__dataclass_fields__}
     if hasattr(value, "keys") and hasattr(value, "__getitem__"):  # other mappings
-        return {key: value[key] for key in value.keys()}  # noqa: SIM118 - not every mapping iterates over keys
+        mapping: Any = value
+        return {key: mapping[key] for key in mapping.keys()}  # noqa: SIM118 - not every mapping iterates over keys
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     kind = type(value)

@@ -15,6 +15,8 @@ from agentsight import exceptions
 def test_exported_names():
     assert sorted(agentsight.__all__) == [
         "AgentSightAPI",
+        "AsyncAgentSightAPI",
+        "AsyncConversationManager",
         "Config",
         "Conversation",
         "ConversationManager",

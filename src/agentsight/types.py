@@ -1,0 +1,322 @@
+"""The types of what the SDK takes and gives, for type checkers and editors.
+
+    from agentsight.types import Attachment, ConversationRecord, SendResult
+
+Nothing here does anything at run time: choices are `Literal`s, options and answers `TypedDict`s. `import agentsight`
+does not load this module. A newer server may add keys to its answers, which are then there, but not known here.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any, BinaryIO, Literal, TypedDict
+
+from agentsight.enums import AttachmentMode, Environment, LogLevel, Sender, Sentiment, TokenHandlerType
+
+__all__ = [
+    "ActionRecord",
+    "Attachment",
+    "AttachmentModeName",
+    "AttachmentRecord",
+    "Base64Attachment",
+    "ButtonRecord",
+    "ConversationFiles",
+    "ConversationPage",
+    "ConversationRecord",
+    "DeletedRecord",
+    "DeviceName",
+    "EnvironmentName",
+    "FeedbackRecord",
+    "FeedbackSourceName",
+    "FileAttachment",
+    "FlushResult",
+    "GeoLocation",
+    "ItemType",
+    "LogLevelName",
+    "MessageFiles",
+    "MessageRecord",
+    "MoreOptions",
+    "Options",
+    "SendResult",
+    "SendSummary",
+    "SenderName",
+    "SentItem",
+    "SentimentName",
+    "TokenHandlerName",
+    "TokenUsage",
+    "TrackedItem",
+    "TrackedSummary",
+]
+
+# --- choices: as text, or as the member of agentsight.enums ---
+
+DeviceName = Literal["desktop", "mobile", "tablet"]
+EnvironmentName = Environment | Literal["production", "development"]
+SentimentName = Sentiment | Literal["positive", "neutral", "negative"]
+SenderName = Sender | Literal["end_user", "agent", "system"]
+AttachmentModeName = AttachmentMode | Literal["base64", "form_data"]
+LogLevelName = LogLevel | Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]
+TokenHandlerName = TokenHandlerType | Literal["llamaindex", "langchain"]
+FeedbackSourceName = Literal["customer", "platform"]
+ItemType = Literal[
+    "conversation", "question", "answer", "action", "button", "attachments", "token_usage", "feedback"
+]
+
+# --- options ---
+
+
+class MoreOptions(TypedDict, total=False):
+    """The options that clients take besides `api_key`, `endpoint`, `environment`, `log_level`, `conversation_id`."""
+
+    strict: bool | None
+    token_handler: TokenHandlerName | None
+    spool_dir: str | PathLike[str] | None
+    auto_send: bool | None
+    timeout: float | None  # seconds
+    max_pending_items: int | None
+    max_pending_bytes: int | None
+    spool_max_bytes: int | None
+
+
+class Options(MoreOptions, total=False):
+    """All options of `Config`."""
+
+    api_key: str | None
+    endpoint: str | None
+    environment: EnvironmentName | None
+    conversation_id: str | None
+    log_level: LogLevelName | None
+
+
+# --- files that are tracked ---
+
+
+class Base64Attachment(TypedDict):
+    """A file in the mode `base64`."""
+
+    filename: str
+    mime_type: str
+    data: str  # base64
+
+
+class _FileData(TypedDict):
+    data: bytes | bytearray | memoryview | BinaryIO
+
+
+class FileAttachment(_FileData, total=False):
+    """A file in the mode `form_data`; a name or type that is left out is worked out."""
+
+    filename: str | None
+    mime_type: str | None
+    content_type: str | None  # the same as mime_type
+
+
+Attachment = Base64Attachment | FileAttachment
+
+# --- what tracking and sending tell ---
+
+
+class TokenUsage(TypedDict):
+    """Tokens of a conversation, or since the last send."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    embedding_tokens: int
+
+
+class _Item(TypedDict):
+    index: int
+    type: ItemType
+    timestamp: str  # UTC, ISO 8601
+
+
+class TrackedItem(_Item):
+    """Something that is pending."""
+
+    data: dict[str, Any]
+
+
+class TrackedSummary(TypedDict):
+    """What `get_tracked_data_summary` gives: `summary` counts by type, and `total`."""
+
+    conversation_id: str | None
+    items: list[TrackedItem]
+    summary: dict[str, int]
+
+
+class _Settled(_Item):
+    success: bool
+
+
+class SentItem(_Settled, total=False):
+    """What became of an item: `response` is there if `success` is true, otherwise `error`."""
+
+    response: dict[str, Any]
+    error: str
+
+
+class SendSummary(TypedDict):
+    """How many were accepted, and how many errors there were."""
+
+    questions: int
+    answers: int
+    actions: int
+    buttons: int
+    attachments: int
+    errors: int
+
+
+class _Sent(TypedDict):
+    items: list[SentItem]
+    summary: SendSummary
+
+
+class SendResult(_Sent, total=False):
+    """What `send_tracked_data` gives."""
+
+    lost: int  # only if items were given up since the last call
+
+
+class FlushResult(TypedDict):
+    """What `flush` and `close` give: numbers of items."""
+
+    sent: int
+    unsent: int
+    lost: int
+
+
+# --- what the server answers ---
+
+
+class GeoLocation(TypedDict):
+    """Where the customer's address is."""
+
+    ip_address: str | None
+    city: str | None
+    country: str | None
+    timezone_name: str | None
+
+
+class AttachmentRecord(TypedDict):
+    """A stored file; `file_url` works for a limited time."""
+
+    id: int
+    type: Literal["image", "document", "text", "audio", "video", "other"]
+    filename: str
+    mime_type: str
+    size_bytes: int
+    file_url: str
+
+
+class ActionRecord(TypedDict):
+    """A tool call."""
+
+    id: int
+    started_at: str | None
+    ended_at: str | None
+    duration_ms: int | None
+    tools_used: Any
+    response: Any
+    error_message: str | None
+    metadata: dict[str, Any]
+
+
+class ButtonRecord(TypedDict):
+    """A click."""
+
+    id: int
+    button_event: str
+    label: str
+    value: str
+    metadata: dict[str, Any]
+
+
+class MessageRecord(TypedDict):
+    """A line of the transcript: what was said, a tool call (`action_logs`) or a click (`button`)."""
+
+    id: int
+    timestamp: str
+    sender: Literal["end_user", "agent", "system"]
+    content: str
+    action_name: str | None
+    metadata: dict[str, Any]
+    attachments: list[AttachmentRecord]
+    action_logs: list[ActionRecord]
+    button: ButtonRecord | None
+
+
+class FeedbackRecord(TypedDict):
+    """What somebody thought; `conversation` is the conversation's integer id."""
+
+    id: int
+    conversation: int
+    sentiment: Literal["positive", "neutral", "negative"]
+    source: FeedbackSourceName
+    comment: str | None
+    metadata: dict[str, Any]
+    created_at: str
+
+
+class _Conversation(TypedDict):
+    id: int
+    conversation_id: str
+    name: str | None
+    customer_id: str | None
+    customer_ip_address: str | None
+    device: DeviceName | None
+    source: str | None
+    language: str | None
+    environment: Literal["production", "development"]
+    is_marked: bool
+    is_deleted: bool
+    is_used: bool
+    started_at: str
+    ended_at: str
+    deleted_at: str | None
+    metadata: dict[str, Any]
+    geo_location: GeoLocation | None
+    token_usage: TokenUsage
+
+
+class ConversationRecord(_Conversation, total=False):
+    """A conversation; `messages` and `feedbacks` are left out with `full=False` and by changes."""
+
+    messages: list[MessageRecord]
+    feedbacks: list[FeedbackRecord]
+
+
+class DeletedRecord(TypedDict):
+    """What `delete_conversation` answers."""
+
+    id: int
+    conversation_id: str
+    is_deleted: bool
+    deleted_at: str
+
+
+class ConversationPage(TypedDict):
+    """A page of conversations; `next` and `previous` are addresses."""
+
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[ConversationRecord]
+
+
+class MessageFiles(TypedDict):
+    """The files of one message."""
+
+    message_id: int
+    sender: Literal["end_user", "agent", "system"]
+    timestamp: str
+    attachments: list[AttachmentRecord]
+
+
+class ConversationFiles(TypedDict):
+    """Every file of a conversation, by message; `conversation` is the integer id."""
+
+    conversation_id: str
+    conversation: int
+    total_attachments: int
+    messages: list[MessageFiles]
