@@ -46,6 +46,7 @@ __all__ = [
     "TokenUsage",
     "TrackedItem",
     "TrackedSummary",
+    "UsageRecord",
 ]
 
 # --- choices: as text, or as the member of agentsight.enums ---
@@ -117,7 +118,7 @@ Attachment = Base64Attachment | FileAttachment
 
 
 class TokenUsage(TypedDict):
-    """Tokens of a conversation, or since the last send."""
+    """What `get_token_usage` gives: tokens tracked since the last send."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -258,6 +259,20 @@ class FeedbackRecord(TypedDict):
     created_at: str
 
 
+class UsageRecord(TypedDict):
+    """Tokens of a whole conversation; those from `cached_tokens` on are parts of prompt or completion."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    embedding_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    input_audio_tokens: int
+    reasoning_tokens: int
+    output_audio_tokens: int
+
+
 class _Conversation(TypedDict):
     id: int
     conversation_id: str
@@ -276,7 +291,7 @@ class _Conversation(TypedDict):
     deleted_at: str | None
     metadata: dict[str, Any]
     geo_location: GeoLocation | None
-    token_usage: TokenUsage
+    token_usage: UsageRecord
 
 
 class ConversationRecord(_Conversation, total=False):

@@ -22,7 +22,7 @@ PAIRS = [
     (types.AttachmentRecord, shapes.Attachment),
     (types.FeedbackRecord, shapes.Feedback),
     (types.GeoLocation, shapes.GeoLocation),
-    (types.TokenUsage, shapes.TokenUsage),
+    (types.UsageRecord, shapes.TokenUsage),
     (types.ConversationPage, conversations.Page),
     (types.ConversationFiles, conversations.ConversationFiles),
     (types.MessageFiles, conversations.MessageFiles),
