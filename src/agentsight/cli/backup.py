@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from agentsight.cli.options import STORE, Trouble, load, open_database, setting_options
+from agentsight.cli.options import STORE, Trouble, load, note, open_database, setting_options
 from agentsight.cli.whole_files import whole_file
 
 _COMPRESSED = (".gz", ".tgz")
@@ -48,6 +48,7 @@ def backup(file: str, no_files: bool, **given: Any) -> None:
                         made = make(
                             database, files, raw, folder=target.parent, compressed=compressed, progress=moved
                         )
+            note(database, "backed_up")
         except (OSError, BackupError, FilesError, DBAPIError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise Trouble(f"the backup was not made: {reason}") from None

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import click
 
-from agentsight.cli.options import STORE, Trouble, load, open_database, setting_options
+from agentsight.cli.options import STORE, Trouble, load, note, open_database, setting_options
 from agentsight.cli.whole_files import whole_file
 
 _FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -66,6 +66,7 @@ def export(agent: str, output: str, kind: str | None, what: Any, **given: Any) -
         try:
             run = Export(database, FileStore(settings.files_url or settings.data_dir / "files"), owner)
             _write(run, kind, what, output)
+            note(database, "exported", agent_id=owner, format=kind, what=what)
         except FilesError as error:
             raise Trouble(str(error)) from None
     _report(run, output)

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import click
 
-from agentsight.cli.options import STORE, Trouble, agent_id, load, open_database, setting_options
+from agentsight.cli.options import STORE, Trouble, agent_id, load, note, open_database, setting_options
 
 _GZIP = b"\x1f\x8b"
 # A record carries its conversation's attachments as base64; reading one takes some five times its size in memory.
@@ -55,6 +55,7 @@ def import_(files: tuple[str, ...], agent: str, **given: Any) -> None:
         places = Places(settings.geo_database)
         for name in files:
             failed |= not _import_one(name, database, store, places, owner)
+        note(database, "imported", agent_id=owner, files=len(files))
     if failed:
         raise SystemExit(1)
 

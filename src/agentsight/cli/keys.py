@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from agentsight.cli.options import STORE, Trouble, agent_id, load, open_database, setting_options
+from agentsight.cli.options import STORE, Trouble, agent_id, load, note, open_database, setting_options
 from agentsight.cli.tables import write_table
 
 
@@ -47,6 +47,7 @@ def create(agent: str, role: str, label: str, **given: Any) -> None:
                 hashed=security.hash_key(key),
                 name=label,
             )
+        note(database, "key_created", agent_id=owner, role=role, key=security.hint(key))
     click.echo(key)
 
 
@@ -95,13 +96,16 @@ def revoke(key: str, **given: Any) -> None:
     from agentsight.server.security import keys as security
     from agentsight.server.store import agents
 
-    with open_database(load(given), must_exist=True) as database, database.write() as connection:
-        if key.isascii() and key.isdigit() and len(key) < 19:
-            number: int | None = int(key)
-        else:
-            found = agents.key_by_hash(connection, security.hash_key(key.strip()))
-            number = found.id if found else None
-        done = number is not None and agents.revoke_key(connection, number)
+    with open_database(load(given), must_exist=True) as database:
+        with database.write() as connection:
+            if key.isascii() and key.isdigit() and len(key) < 19:
+                number: int | None = int(key)
+            else:
+                found = agents.key_by_hash(connection, security.hash_key(key.strip()))
+                number = found.id if found else None
+            done = number is not None and agents.revoke_key(connection, number)
+        if done and number is not None:
+            note(database, "key_revoked", number=number)
     if not done:
         click.echo("agentsight: there is no such key in use; see `agentsight keys list`", err=True)
         raise SystemExit(1)

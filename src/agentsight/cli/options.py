@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -159,6 +159,16 @@ def open_database(settings: Settings, *, must_exist: bool = False) -> Iterator[D
         yield database
     finally:
         database.close()
+
+
+def note(database: Database, action: str, *, agent_id: int | None = None, **details: str | int) -> None:
+    """Put what a command did into the security log; a store that takes no writes does not keep it from its work."""
+    from sqlalchemy.exc import DBAPIError
+
+    from agentsight.server.security import audit
+
+    with suppress(DBAPIError), database.write() as connection:
+        audit.record(connection, audit.event_of_command(action, agent_id=agent_id, **details))
 
 
 def agent_id(database: Database, name: str) -> int:

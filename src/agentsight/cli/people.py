@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from agentsight.cli.options import STORE, Trouble, load, open_database, setting_options
+from agentsight.cli.options import STORE, Trouble, load, note, open_database, setting_options
 
 
 @click.group()
@@ -66,6 +66,7 @@ def create(
                     role=role,
                     agent_ids=frozenset(number for number in found.values() if number is not None),
                 )
+            note(database, "person_created", person=email.strip().lower(), role=role)
         except Invalid as error:
             problems = [f"{field}: {' and '.join(what)}" for field, what in error.errors.items()]
             raise Trouble("; ".join(problems)) from None

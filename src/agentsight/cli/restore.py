@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from agentsight.cli.backup import progress_bar
-from agentsight.cli.options import STORE, Trouble, load, setting_options
+from agentsight.cli.options import STORE, Trouble, load, note, open_database, setting_options
 
 if TYPE_CHECKING:
     from agentsight.server.settings import Settings
@@ -59,6 +59,8 @@ def restore(file: str, force: bool, **given: Any) -> None:
         raise Trouble(f"{file} was not restored, and the store is as it was: {reason}") from None
     finally:
         lock.release()
+    with open_database(settings) as database:
+        note(database, "restored", conversations=manifest.conversations)
     made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(manifest.made_at))
     click.echo(
         f"Restored the backup of {made}: {manifest.conversations:,} conversations, {manifest.items:,} items, "

@@ -22,7 +22,7 @@ from agentsight.server.exclusive import FolderInUse, FolderLock
 from agentsight.server.files import FilesError
 from agentsight.server.headers import Headers
 from agentsight.server.outages import first_line
-from agentsight.server.security import sessions
+from agentsight.server.security import audit, sessions
 from agentsight.server.security.file_rights import close_to_others, private_by_default
 from agentsight.server.services import Services
 from agentsight.server.settings import Settings, SettingsError
@@ -65,6 +65,7 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
     try:
         lock = FolderLock(settings.data_dir)
         close_to_others(settings.data_dir)
+        audit.open_log(settings.data_dir)
         services = open_services(settings)
     except Exception as error:
         listener.close()

@@ -16,6 +16,7 @@ from agentsight.server.executors import Executors
 from agentsight.server.files import FileStore
 from agentsight.server.geo import Places
 from agentsight.server.requests import AnyRequest
+from agentsight.server.security import audit
 from agentsight.server.security.access import Gate, Viewer
 from agentsight.server.security.sessions import Brake
 from agentsight.server.security.signing import Signer
@@ -24,6 +25,7 @@ from agentsight.server.store import agents
 from agentsight.server.store.append import Appended, NewConversation
 from agentsight.server.store.database import Database
 from agentsight.server.store.ledger import Ledger
+from agentsight.server.store.security_events import Event
 from agentsight.server.store.writer import Overloaded, Tally, Unavailable, Work, Writer
 
 T = TypeVar("T")
@@ -71,9 +73,43 @@ class Services:
         with self.database.read() as connection:
             return query(connection)
 
-    async def write(self, work: Work[T], *, weight: int = 1, tally: Tally[T] | None = None) -> T:
-        """Run work in the writer's next transaction; it is on disk when this returns."""
-        return await self.writer.run(work, weight=weight, tally=tally)
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        weight: int = 1,
+        tally: Tally[T] | None = None,
+        event: Event | Callable[[T], Event | None] | None = None,
+    ) -> T:
+        """Run work in the writer's next transaction; it is on disk when this returns.
+
+        Args:
+            event: what the security log says of it, in the same transaction; a function is given work's result,
+                and may answer None when nothing happened.
+        """
+        if event is None:
+            return await self.writer.run(work, weight=weight, tally=tally)
+        told: list[Event] = []
+
+        def noted(connection: Connection, attempt: int) -> T:
+            result = work(connection, attempt)
+            told.clear()
+            what = event(result) if callable(event) else event
+            if what is not None:
+                audit.record(connection, what)
+                told.append(what)
+            return result
+
+        result = await self.writer.run(noted, weight=weight, tally=tally)
+        for each in told:
+            audit.tell(each)
+        return result
+
+    async def note(self, event: Event) -> None:
+        """Write an event into the security log that no other write goes with; a busy store keeps nobody from it."""
+        audit.tell(event)
+        with suppress(Overloaded, Unavailable):
+            await self.writer.run(lambda connection, _: audit.record(connection, event))
 
     async def append(
         self,

@@ -26,6 +26,7 @@ from agentsight.server.contract.fields import clean, json_text
 from agentsight.server.contract.links import base_url, file_links
 from agentsight.server.errors import Invalid, RequestError, decode, not_found
 from agentsight.server.requests import AnyRequest, json_body
+from agentsight.server.security import audit
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
 from agentsight.server.store import conversations, times, transcripts
@@ -330,7 +331,14 @@ async def remove(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Out of every list and figure, with its files, for everybody; `include_deleted=true` still finds it, and it
     can be restored until it is erased."""
     agents = viewer_of(request).agent_ids
-    row = _found(await services_of(request).write(lambda c, _: conversations.delete(c, agents, number)))
+    row = _found(
+        await services_of(request).write(
+            lambda c, _: conversations.delete(c, agents, number),
+            event=lambda row: (
+                audit.event_of(request, "conversation_deleted", conversation=number) if row else None
+            ),
+        )
+    )
     return answer_json(Deleted(row.id, row.conversation_id, True, times.to_text(row.deleted_at or 0)))
 
 

@@ -24,6 +24,7 @@ from agentsight.server.filetypes import content_disposition
 from agentsight.server.ingest import tables
 from agentsight.server.ingest.export import Export
 from agentsight.server.requests import AnyRequest
+from agentsight.server.security import audit
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
 from agentsight.server.store import agents
@@ -85,6 +86,7 @@ async def export(request: AnyRequest) -> Stream:
         raise not_found("no such agent")
     executor = services.executors.exports
     executor.take_place()
+    await services.note(audit.event_of(request, "exported", agent_id=agent_id, format=kind, what=what))
     run = Export(services.database, services.files, agent_id, filters)
     if kind == "parquet":
         folder = services.settings.data_dir

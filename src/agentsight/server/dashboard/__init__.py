@@ -17,6 +17,7 @@ from agentsight.server.dashboard.pages import (
     connect,
     conversations,
     overview,
+    security_log,
     session,
 )
 from agentsight.server.dashboard.pages.page import or_page, trouble
@@ -38,6 +39,7 @@ _pages = Router(
         *connect.handlers,
         *agent_settings.handlers,
         *api_docs.handlers,
+        *security_log.handlers,
     ],
     # Named one by one: the application's handlers for these answer programs, with JSON.
     exception_handlers=dict.fromkeys(

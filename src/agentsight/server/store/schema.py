@@ -248,6 +248,22 @@ feedbacks = Table(
     Column("person_id", RowId),
 )
 
+# Who did what, from where. Names are kept as they were: a person or a key may be gone when somebody looks.
+security_events = Table(
+    "security_events",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("action", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("person_id", RowId),
+    Column("key_id", RowId),
+    Column("agent_id", RowId),
+    Column("address", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Index("ix_security_events_action_id", "action", "id"),
+)
+
 # What each key sent, by day (UTC, days since 1970), and why some of it was refused.
 ingest_ledger = Table(
     "ingest_ledger",

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from agentsight.server.dashboard.pages.page import go_to, html, inside, own_address
 from agentsight.server.errors import Invalid, RequestError
 from agentsight.server.requests import AnyRequest
+from agentsight.server.security import audit
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
 from agentsight.server.store import agents, overview
@@ -46,7 +47,8 @@ async def change_settings(request: AnyRequest, agent_id: FromPath[int]) -> Respo
         inside(request, connection, "settings", agent_id)  # a 404 where there is no such agent
         agents.set_escalations(connection, agent_id, names)
 
-    await services_of(request).write(work)
+    event = audit.event_of(request, "agent_changed", agent_id=agent_id, setting="handed to a human")
+    await services_of(request).write(work, event=event)
     return go_to(back, request)
 
 

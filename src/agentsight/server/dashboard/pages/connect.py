@@ -14,7 +14,7 @@ from agentsight.server.dashboard.arrived import arrived
 from agentsight.server.dashboard.pages.page import html, inside
 from agentsight.server.errors import RequestError
 from agentsight.server.requests import AnyRequest
-from agentsight.server.security import keys
+from agentsight.server.security import audit, keys
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
 from agentsight.server.store import agents, conversations
@@ -46,7 +46,8 @@ async def new_key(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]
             connection, agent_id=agent_id, role=role, hint=keys.hint(key), hashed=keys.hash_key(key)
         )
 
-    await services_of(request).write(work)
+    event = audit.event_of(request, "key_created", agent_id=agent_id, role=role, key=keys.hint(key))
+    await services_of(request).write(work, event=event)
     return await _page(request, agent_id, key)
 
 

@@ -21,6 +21,7 @@ from agentsight.server.dashboard.analytics.words import Change
 from agentsight.server.dashboard.pages.page import go_to, html, inside
 from agentsight.server.errors import Invalid
 from agentsight.server.requests import AnyRequest
+from agentsight.server.security import audit
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
 from agentsight.server.store import agents, overview
@@ -75,7 +76,9 @@ async def new_agent(request: AnyRequest) -> Response[str]:
             raise Invalid({"name": ["There is an agent of that name."]}) from None
 
     try:
-        number = await services_of(request).write(work)
+        number = await services_of(request).write(
+            work, event=lambda made: audit.event_of(request, "agent_created", agent_id=made, name=name)
+        )
     except Invalid as error:
         return await _page(request, name, error.errors["name"][0], 400)
     return go_to(f"/agents/{number}/connect/", request)

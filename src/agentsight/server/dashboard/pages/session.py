@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from litestar import Response, get, post
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 from agentsight.server.dashboard.pages.page import THEME_COOKIE, go_to, html, outside, own_address
 from agentsight.server.errors import Invalid, RequestError
 from agentsight.server.requests import AnyRequest
-from agentsight.server.security import passwords, sessions
+from agentsight.server.security import audit, devices, passwords, sessions
 from agentsight.server.security.access import Access
 from agentsight.server.security.origin import is_foreign
 from agentsight.server.services import services_of
@@ -21,6 +22,7 @@ from agentsight.server.store import people
 _PUBLIC: dict[str, Any] = {"access": Access.PUBLIC}
 _YEAR = 365 * 86_400
 _wide_brake = sessions.Brake(limit=60)
+_braked = sessions.Brake(limit=1, seconds=60)
 
 
 async def _fields(request: AnyRequest) -> dict[str, str]:
@@ -48,19 +50,16 @@ async def sign_in(request: AnyRequest) -> Response[str]:
     fields = await _fields(request)
     email, password = fields.get("email", "").strip().lower(), fields.get("password", "")
     goal = own_address(fields.get("next"))
-    # The one who guesses is stopped early; a whole office behind one address, or the owner of an account that
-    # somebody else attacks, only after many failures.
-    caller = request.client.host if request.client else ""
-    near = f"{email[:255]} from {caller}"
-    far = (f"email:{email[:255]}", f"caller:{caller}")
+    services = services_of(request)
     problem, status = "The email or the password is wrong.", 400
     try:
         # Signing somebody in to a stranger's account is an attack, too.
-        if is_foreign(request.headers, services_of(request).settings.public_url):
+        if is_foreign(request.headers, services.settings.public_url):
             raise RequestError(403, {"detail": "the form came from another site"})
-        found = await _checked(request, near, far, email, password)
+        found = await _checked(request, email, password)
         if found is not None:
-            return await _signed_in(request, found, goal)
+            return await _signed_in(request, found, email, goal)
+        await services.note(audit.event_of(request, "sign_in_failed", who=email))
     except RequestError as error:
         problem, status = str(error.body.get("detail", problem)).capitalize() + ".", error.status
     return html(
@@ -70,14 +69,24 @@ async def sign_in(request: AnyRequest) -> Response[str]:
     )
 
 
-async def _checked(
-    request: AnyRequest, near: str, far: tuple[str, ...], email: str, password: str
-) -> int | None:
+async def _checked(request: AnyRequest, email: str, password: str) -> int | None:
     """The number of the person whose password it is."""
     services = services_of(request)
-    services.brake.check(near)
-    _wide_brake.attempt(*far)
-    services.brake.attempt(near)
+    # The one who guesses is stopped early; a whole office behind one address, or an account that many addresses
+    # guess at, only after many failures. A browser that its owner has signed in from before stands apart from both.
+    caller = request.client.host if request.client else ""
+    device = devices.known(services.signer, request.cookies.get(devices.COOKIE, ""), email)
+    near = f"{email[:255]} from {caller}" if device is None else f"device:{device}"
+    far = (f"email:{email[:255]}", f"caller:{caller}") if device is None else ()
+    try:
+        services.brake.check(near)
+        _wide_brake.attempt(*far)
+        services.brake.attempt(near)
+    except RequestError:
+        with suppress(RequestError):  # once a minute says it, and costs those who are stopped nothing
+            _braked.attempt(caller)
+            await services.note(audit.event_of(request, "sign_in_braked", who=email))
+        raise
     try:
         found = await services.look_up(lambda connection: people.credentials(connection, email))
         known = found[1] if found else None
@@ -97,7 +106,10 @@ async def _checked(
 async def sign_out(request: AnyRequest) -> Response[str]:
     """End the session."""
     hashed = sessions.hash_token(request.cookies.get(sessions.COOKIE, ""))
-    await services_of(request).write(lambda connection, _: people.close_session(connection, hashed))
+    await services_of(request).write(
+        lambda connection, _: people.close_session(connection, hashed),
+        event=audit.event_of(request, "sign_out"),
+    )
     answer = go_to("/sign-in", request)
     answer.delete_cookie(sessions.COOKIE, path="/")
     return answer
@@ -128,13 +140,20 @@ async def welcome(request: AnyRequest, token: FromPath[str]) -> Response[str]:
         return number
 
     try:
-        number = await services_of(request).write(work)
+        number = await services_of(request).write(
+            work,
+            event=lambda made: (
+                None
+                if made is None
+                else audit.event_of(request, "first_account", who=fields.get("email", ""), person_id=made)
+            ),
+        )
     except Invalid as error:
         problems = {name: texts[0] for name, texts in error.errors.items()}
         return await _welcome(request, token, fields, problems, 400)
     if number is None:
         return await _welcome(request, token, {}, {}, 410)
-    return await _signed_in(request, number, "/")
+    return await _signed_in(request, number, fields.get("email", ""), "/")
 
 
 async def _welcome(
@@ -159,10 +178,13 @@ async def _welcome(
     return html("pages/welcome.html", context, status if context["works"] or status != 200 else 410)
 
 
-async def _signed_in(request: AnyRequest, person_id: int, goal: str) -> Response[str]:
+async def _signed_in(request: AnyRequest, person_id: int, email: str, goal: str) -> Response[str]:
     services = services_of(request)
     days = services.settings.session_days
-    token = await services.write(lambda connection, _: sessions.open_session(connection, person_id, days))
+    token = await services.write(
+        lambda connection, _: sessions.open_session(connection, person_id, days),
+        event=audit.event_of(request, "sign_in", who=email.strip().lower(), person_id=person_id),
+    )
     answer = go_to(goal, request)
     answer.set_cookie(
         Cookie(
@@ -170,6 +192,17 @@ async def _signed_in(request: AnyRequest, person_id: int, goal: str) -> Response
             value=token,
             max_age=days * 86_400,
             path="/",
+            httponly=True,
+            samesite="lax",
+            secure=_is_https(request),
+        )
+    )
+    answer.set_cookie(
+        Cookie(
+            devices.COOKIE,
+            value=devices.remember(services.signer, email),
+            max_age=devices.SECONDS,
+            path="/sign-in",
             httponly=True,
             samesite="lax",
             secure=_is_https(request),
