@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import logging
 import os
 import platform
 import socket
@@ -269,6 +270,36 @@ def conversations(server: Server, python: str, parts: dict[str, str], count: int
     }
 
 
+# --- how long a call is held up ---------------------------------------------------------------------------------
+
+
+def held_up(calls: int = 6) -> dict[str, dict[str, float]]:
+    """Seconds of `send_tracked_data` against servers that misbehave: the first call, and the longest after it."""
+    from tests.sdk.capture import capture_server
+    from tests.sdk.unruly import unruly_server
+
+    from agentsight import ConversationTracker
+
+    logging.getLogger("agentsight").setLevel(logging.CRITICAL)
+    found = {}
+    for manner in ("refuse", "silent", "head", "body", "half", "busy"):
+        with capture_server() as behind, unruly_server(behind) as server:
+            server.behave(manner)
+            tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
+            tracker.get_or_create_conversation("benchmark")
+            times = []
+            for turn in range(calls):
+                tracker.track_human_message(f"{MESSAGE} {turn}")
+                began = time.perf_counter()
+                tracker.send_tracked_data()
+                times.append(time.perf_counter() - began)
+            server.behave("well")
+            arrived = tracker.flush(timeout=30)["unsent"] == 0 and len(behind.contents("benchmark")) == calls
+            assert arrived, "everything arrives, once"
+            found[manner] = {"first": times[0], "longest later": max(times[1:])}
+    return found
+
+
 # --- the report ----------------------------------------------------------------------------------------------
 
 
@@ -315,6 +346,15 @@ def main() -> None:
     table(
         "Import, over a bare interpreter",
         [("", "ms"), *((name, f"{value:.1f}") for name, value in result["import_ms"].items())],
+    )
+
+    result["held_up_s"] = held = held_up()
+    table(
+        "A call against a server that misbehaves (timeout 5 s, then half a second)",
+        [
+            ("", "first, s", "longest later, s"),
+            *((manner, f"{row['first']:.2f}", f"{row['longest later']:.2f}") for manner, row in held.items()),
+        ],
     )
 
     with Server() as server:
