@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
+from agentsight.answers import describe, raise_for
 from agentsight.exceptions import (
     ConfigurationException,
     ConversationApiException,
     ConversationNetworkException,
 )
 from agentsight.outbox import LARGEST_BODY
-from agentsight.sender import describe, raise_for
 from agentsight.wire import encode_json, iso, kind_names
 
 TYPE_CHECKING = False
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from typing import Any
 
+    from agentsight.answers import Answer
     from agentsight.lane import Parcel
     from agentsight.outbox import Outbox
-    from agentsight.sender import Answer, Transport
+    from agentsight.sender import Transport
     from agentsight.types import SendResult
     from agentsight.wire import Prepared
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from agentsight.answers import cast_answer
 from agentsight.clients import Client, numbered
 from agentsight.exceptions import InvalidConversationDataException
-from agentsight.sender import cast_answer
 from agentsight.validation import (
     COMMENT_LENGTH,
     NAME_LENGTH,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from agentsight.answers import cast_answer
 from agentsight.clients import Client
 from agentsight.exceptions import InvalidConversationDataException
-from agentsight.sender import cast_answer
 from agentsight.validation import choice, timestamp, utc_text
 from agentsight.validation import environment as check_environment
 

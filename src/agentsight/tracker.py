@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
+from agentsight.answers import cast_answer
 from agentsight.config import Config, log, set_log_level
 from agentsight.conversation import Conversation, remembering
 from agentsight.current import Current, current_places
 from agentsight.dispatch import Dispatch
 from agentsight.outbox import Outbox
-from agentsight.sender import Transport, cast_answer
+from agentsight.sender import Transport
 from agentsight.tracking import Tracking
 from agentsight.validation import (
     NAME_LENGTH,
