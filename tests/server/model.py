@@ -20,6 +20,7 @@ class Conversation:
     fields: dict[str, Any]
     lines: list[tuple[int, int, Expected]] = field(default_factory=list)  # (time, item's number, what)
     feedbacks: dict[int, Expected] = field(default_factory=dict)
+    vote: int | None = None  # the customer's, which the next one replaces
     usage: list[Expected] = field(default_factory=list)
     is_deleted: bool = False
 
@@ -131,7 +132,9 @@ class Agent:
         found = self.conversations.get(given.name)
         assert outcome["created"] is (found is None)
         if found is None:
-            found = self.begin(given.name, outcome["id"], given.fields, [each.timestamp for each in right])
+            judged = bool(right) and all(each.kind == "feedback" for each in right)
+            times = [each.timestamp for each in right]
+            found = self.begin(given.name, outcome["id"], given.fields, times, judged=judged)
         else:
             self.fill(found, given.fields)
         assert outcome["id"] == found.id
@@ -151,6 +154,9 @@ class Agent:
     def item(self, found: Conversation, item: Expected, number: int, duplicate: bool) -> None:
         """One item that was taken: new, or there already under its id, whatever it says now."""
         first = self.known.get(item.uuid) if item.uuid else None
+        if item.kind == "feedback" and first is None and found.vote is not None:
+            self._next_vote(found, item, number, duplicate)
+            return
         assert duplicate is (first is not None)
         if first is not None:
             assert number == first
@@ -161,15 +167,36 @@ class Agent:
             self.known[item.uuid] = number
         self.count(accepted=1)
         found.add(number, item)
+        if item.kind == "feedback":
+            found.vote = number
 
-    def begin(self, name: str, number: int, given: dict[str, Any], times: list[int]) -> Conversation:
-        """A conversation that was not there."""
+    def _next_vote(self, found: Conversation, item: Expected, number: int, duplicate: bool) -> None:
+        """The customer's next vote takes the row of the one before, unless it is older."""
+        assert number == found.vote
+        before = found.feedbacks[number]
+        if item.timestamp != before.timestamp:
+            assert duplicate is (item.timestamp < before.timestamp)
+        elif item.uuid and before.uuid:
+            assert duplicate is (item.uuid < before.uuid)  # in the order of their ids
+        if duplicate:
+            self.count(duplicate=1)
+            return
+        self.known.pop(before.uuid or "", None)
+        if item.uuid:
+            self.known[item.uuid] = number
+        self.count(accepted=1)
+        found.feedbacks[number] = item
+
+    def begin(
+        self, name: str, number: int, given: dict[str, Any], times: list[int], *, judged: bool = False
+    ) -> Conversation:
+        """A conversation that was not there; `judged`: there is feedback on it and nothing else."""
         started = given.get("started_at")
         fields: dict[str, Any] = {each: _filled(given.get(each)) for each in FILLED}
         fields |= {
             "environment": given.get("environment") or "production",
             "metadata": given.get("metadata") or {},
-            "is_used": given.get("is_used") is not False,
+            "is_used": (not judged) if given.get("is_used") is None else given["is_used"],
             "is_marked": False,
             "started_at": micros(started) if started else min(times, default=None),
         }

@@ -31,8 +31,8 @@ from agentsight.server.ingest import tables
 from agentsight.server.ingest.archive import import_lines
 from agentsight.server.ingest.export import Export
 from agentsight.server.security.signing import Signer
-from agentsight.server.store import agents, conversations
-from agentsight.server.store.append import NewConversation, NewFile, NewItem, append
+from agentsight.server.store import agents, conversations, transcripts
+from agentsight.server.store.append import NewConversation, NewFile, NewItem, append, uuid7
 from agentsight.server.store.conversations import Filters
 from agentsight.server.store.database import Database
 from agentsight.server.store.schema import (
@@ -45,6 +45,7 @@ from agentsight.server.store.schema import (
     MESSAGE,
     TOKEN_USAGE,
 )
+from agentsight.server.store.votes import About
 from tests.serving import ServerProcess
 
 
@@ -247,6 +248,25 @@ def test_marks_names_deletions_and_offers_survive(store: Database, files: FileSt
         uuids = connection.exec_driver_sql("SELECT hex(uuid), count(*) FROM items GROUP BY 1").all()
     assert {count for _, count in uuids} == {2}
     assert len(lines) == 3
+
+
+def test_votes_come_back_each_at_its_message(store: Database, files: FileStore) -> None:
+    owner, other = agent(store, "from"), agent(store, "to")
+    said = [NewItem(MESSAGE, moment, uuid7(), AGENT, str(moment)) for moment in (1, 2)]
+
+    def vote(moment: int, message: bytes | None) -> NewItem:
+        detail = ("positive", "customer", None, None)
+        return NewItem(FEEDBACK, moment, detail=detail, about=About(message))
+
+    # Twice on one message and twice on the whole: stored so before one vote was what counts, and history now.
+    items = [*said, vote(3, said[1].uuid), vote(4, said[1].uuid), vote(5, None), vote(6, None)]
+    add(store, owner, NewConversation("c", items=items))
+    round_trip(store, files, owner, other)
+    with store.read() as connection:
+        [row] = conversations.page(connection, {other}, Filters())
+        transcript = transcripts.load(connection, [row.id])[row.id]
+    message = next(entry.id for entry in transcript.entries if entry.content == "2")
+    assert [each.message for each in transcript.feedbacks] == [message, message, None, None]
 
 
 def test_what_comes_during_an_export_does_not_prolong_it(store: Database, files: FileStore) -> None:

@@ -40,9 +40,13 @@ class _State:
 
 
 def collect(
-    connection: Connection, rows: Sequence[ChangedRow], known: Mapping[int, tuple[Any, ...]], upto: int
+    connection: Connection,
+    rows: Sequence[ChangedRow],
+    known: Mapping[int, tuple[Any, ...]],
+    since: int,
+    upto: int,
 ) -> Batch:
-    """The batch that brings the engine up to `upto`.
+    """The batch that brings the engine from `since` up to `upto`.
 
     Args:
         connection: the moment of the store at which `rows` were read.
@@ -50,7 +54,8 @@ def collect(
         known: what the engine has of them (engine.known).
 
     A conversation that the engine has and that only grew costs no more than its new items. One that got a message
-    earlier than the ones it had is taken anew as a whole: its answer times may be others.
+    earlier than the ones it had is taken anew as a whole: its answer times may be others. So is one of whose items one
+    has changed.
     """
     states = {
         row.id: _State(row.agent_id, bool(row.production), known.get(row.id))
@@ -63,6 +68,7 @@ def collect(
         for item in items.said
         if (said_at := states[item[1]].said_at) is not None and item[2] < said_at
     }
+    anew.update(row.id for row in rows if row.rewritten > since and row.id in known and not row.is_deleted)
     emptied = [row.id for row in rows if row.id in known and (row.is_deleted or row.id in anew)]
     if anew:
         for number in anew:

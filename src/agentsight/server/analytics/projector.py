@@ -76,7 +76,7 @@ class Projector:
             with self.database.read() as connection:
                 found = changes.since(connection, reached, limit=self.batch)
                 numbers = [row.id for row in found.rows]
-                batch = columns.collect(connection, found.rows, known(ask, numbers), found.upto)
+                batch = columns.collect(connection, found.rows, known(ask, numbers), reached, found.upto)
         if found.upto < reached:
             logger.warning("the store is older than the figures: they are built anew")
             self.engine.reset()

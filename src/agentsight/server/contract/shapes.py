@@ -97,7 +97,7 @@ class Message(msgspec.Struct):
 
 
 class Feedback(msgspec.Struct):
-    """A judgement; `conversation` is the conversation's integer id."""
+    """A judgement; `conversation` and `message` are integer ids, `message` null where it is the whole conversation."""
 
     id: int
     conversation: int
@@ -106,6 +106,7 @@ class Feedback(msgspec.Struct):
     comment: str | None
     metadata: Any
     created_at: str
+    message: int | None
 
 
 class Conversation(msgspec.Struct):
@@ -222,6 +223,7 @@ def feedback(row: FeedbackRow) -> Feedback:
         row.comment,
         _raw(row.metadata),
         to_text(row.created_at),
+        row.message,
     )
 
 

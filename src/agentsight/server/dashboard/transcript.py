@@ -95,6 +95,7 @@ class Turn(msgspec.Struct):
     tool: Tool | None = None
     click: Click | None = None
     opinion: FeedbackRow | None = None
+    opinions: list[FeedbackRow] = []  # of this message
     metadata: Markup | None = None
 
 
@@ -146,6 +147,12 @@ class Reader:
     def read(self, transcript: Transcript) -> Shown:
         """The turns of a transcript, with days and pauses between them."""
         opinions = {row.id: row for row in transcript.feedbacks}
+        here = {entry.id for entry in transcript.entries}
+        of_messages: dict[int, list[FeedbackRow]] = {}
+        for row in transcript.feedbacks:
+            if row.message in here:
+                of_messages.setdefault(row.message, []).append(row)
+                del opinions[row.id]  # it stands at its message
         turns: list[Turn] = []
         spoken: Turn | None = None  # the last message, whoever said it
         answer: Turn | None = None  # the last of the assistant's that no person has followed yet
@@ -163,6 +170,7 @@ class Reader:
             turn = self._turn(entry, opinions)
             if turn is None:
                 continue
+            turn.opinions = of_messages.get(entry.id, [])
             day = formats.local(entry.timestamp, self._tz).date()
             if day != today:
                 turns.append(Turn("day", entry.timestamp))

@@ -18,6 +18,7 @@ from agentsight.server.store.append import Appended, NewConversation, NewItem, R
 # What is said of a conversation that the store does not take.
 REFUSALS: dict[Refusal, str] = {"deleted": "was deleted; it takes nothing until it is restored"}
 _REFUSED = {"conversation": ["was refused, see its errors"]}
+NO_MESSAGE = "there is no such message in this conversation"
 
 
 class _Whole(msgspec.Struct):
@@ -244,13 +245,18 @@ class Batch:
             if waiting.kept is None:
                 outcome.items = [
                     ItemOutcome(index, number, uuid, tag, True, duplicate)
+                    if number
+                    else ItemOutcome(index, None, uuid, tag, False, errors={"message": [NO_MESSAGE]})
                     for index, (uuid, tag, (number, duplicate)) in enumerate(
                         zip(waiting.ids, waiting.tags, stored.items, strict=True)
                     )
                 ]
                 continue
             for judged, (number, duplicate) in zip(waiting.kept, stored.items, strict=True):
-                judged.id, judged.duplicate, judged.success = number, duplicate, True
+                if number:
+                    judged.id, judged.duplicate, judged.success = number, duplicate, True
+                else:
+                    judged.errors = {"message": [NO_MESSAGE]}
         return BatchOutcome(self.outcomes)
 
 

@@ -194,6 +194,7 @@ def _feedback(row: FeedbackRow, identity: bytes) -> dict[str, Any]:
         "comment": row.comment,
         "created_at": times.to_text(row.created_at),
         "metadata": json_value(row.metadata),
+        "message": None if row.message_uuid is None else str(uuid.UUID(bytes=bytes(row.message_uuid))),
     }
     return {name: value for name, value in made.items() if value is not None}
 

@@ -27,6 +27,7 @@ from agentsight.server.store.schema import (
     SENDERS,
     TOKEN_USAGE,
 )
+from agentsight.server.store.votes import About
 
 _WHITESPACE = str.maketrans("", "", " \t\r\n")
 _SENDER_NUMBERS = {name: number for number, name in enumerate(SENDERS)}
@@ -200,6 +201,7 @@ class Normaliser:
         self, given: wire.FeedbackIn, now: int, *, source: str, person_id: int | None = None
     ) -> NewItem:
         """Feedback; `source` counts unless the input names its own."""
+        said_by = given.source or source
         return NewItem(
             FEEDBACK,
             _when(given.timestamp or given.created_at, now),
@@ -207,8 +209,24 @@ class Normaliser:
             None,
             None,
             json_text("metadata", given.metadata),
-            (given.sentiment, given.source or source, _text("comment", given.comment), person_id),
+            (given.sentiment, said_by, _text("comment", given.comment), person_id),
+            # In an archive stands what was said, also where somebody said two things.
+            about=About(self._message_of(given.message), said_by == "customer" and not self._archive),
         )
+
+    def _message_of(self, given: int | str | None) -> bytes | int | None:
+        """The message that feedback is about; a number from another database means nothing here."""
+        text = given.strip() if isinstance(given, str) else given
+        if text is None or text == "":
+            return None
+        if isinstance(text, int) or (text.isascii() and text.isdigit() and len(text) < 19):
+            return None if self._archive else int(text)
+        try:
+            return _uuid(text)
+        except Invalid:
+            raise Invalid(
+                {"message": ["takes the number of a message, or the UUID it was sent with"]}
+            ) from None
 
     def _customers_feedback(self, given: wire.FeedbackIn, now: int) -> NewItem:
         return self.feedback(given, now, source="customer")

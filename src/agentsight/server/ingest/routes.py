@@ -301,7 +301,12 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
     },
 )
 async def write_feedback(request: AnyRequest) -> Response[bytes]:
-    """What somebody thought of a conversation; `source` is `customer` for a key, `platform` for a person."""
+    """What somebody thought of a conversation, or of its message whose number or UUID is given in `message`.
+
+    `source` is `customer` for a key, `platform` for a person. A customer's next vote on the same takes the place of
+    the one before (it keeps its `id`); the newest `timestamp` counts. A `conversation_id` not seen before begins a
+    conversation that nobody took part in yet.
+    """
     services, given = await _read(request, _Decoders.feedback)
     viewer = viewer_of(request)
     author = _author(request)
@@ -315,7 +320,9 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
         if found is None:
             raise not_found("no such conversation")
         agent_id = found.agent_id
-    item = wire.FeedbackIn(given.sentiment, None, given.timestamp, None, given.comment, None, given.metadata)
+    item = wire.FeedbackIn(
+        given.sentiment, None, given.timestamp, None, given.comment, None, given.metadata, given.message
+    )
     person = viewer.person
     target.items = [
         Normaliser(services.places.lookup).feedback(

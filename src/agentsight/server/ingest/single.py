@@ -88,13 +88,15 @@ class Written(msgspec.Struct):
     created: bool
     entries: list[transcripts.Entry]
     feedbacks: list[transcripts.FeedbackRow]
+    duplicates: int = 0
 
 
 def write(connection: Connection, attempt: int, agent_id: int, given: NewConversation) -> Written:
     """Store one conversation's items and read them back.
 
     Raises:
-        RequestError: 404, the number names no conversation of the agent; 409, the conversation is deleted.
+        RequestError: 404, a number names no conversation of the agent, or no message of it; 409, the conversation
+            is deleted.
     """
     stored: Appended = append.append(connection, attempt, agent_id, [given])[0]
     if stored.refused is not None and given.row is None:
@@ -103,9 +105,11 @@ def write(connection: Connection, attempt: int, agent_id: int, given: NewConvers
     if row is None:
         raise not_found("no such conversation")
     numbers = [number for number, _ in stored.items]
+    if 0 in numbers:
+        raise not_found("no such message in this conversation")
     entries = transcripts.entries_by_id(connection, numbers) if numbers else []
     feedbacks = [each for each in transcripts.feedback_of(connection, [row.id]) if each.id in numbers]
-    return Written(row, stored.created, entries, feedbacks)
+    return Written(row, stored.created, entries, feedbacks, sum(again for _, again in stored.items))
 
 
 def join(

@@ -8,7 +8,7 @@ from typing import Any
 
 from agentsight.server.errors import RequestError
 from agentsight.server.ingest import wire
-from agentsight.server.ingest.batch import REFUSALS, Batch, ConversationOutcome
+from agentsight.server.ingest.batch import NO_MESSAGE, REFUSALS, Batch, ConversationOutcome
 from agentsight.server.ingest.public import NotAllowed
 from agentsight.server.ingest.single import Written
 from agentsight.server.requests import AnyRequest
@@ -35,7 +35,8 @@ def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
     def count(appended: list[Appended]) -> Counts:
         outcomes = batch.outcomes
         received = batch.received
-        kept = sum(len(each.items) for each in appended)
+        lost = sum(not number for each in appended for number, _ in each.items)
+        kept = sum(len(each.items) for each in appended) - lost
         duplicate = sum(again for each in appended for _, again in each.items)
         counts = Counts(
             requests=1,
@@ -54,6 +55,8 @@ def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
                 counts.add(adjustments(adjusted))  # not when the whole of it was sent again
         if counts.refused or len(appended) < len(outcomes):
             _explain(counts, outcomes)
+        if lost:
+            counts.add(Counts(reasons={reason({"message": [NO_MESSAGE]}): lost}))
         for stored, given in zip(appended, batch.accepted, strict=True):
             if stored.refused is not None:
                 _refused_by_store(counts, stored.refused, len(given.items))
@@ -86,7 +89,12 @@ def of_single(key_id: int, given: NewConversation, adjusted: Sequence[wire.Adjus
     """Counts a single call when it has been stored."""
     items = len(given.items)
     changed = adjustments(adjusted).adjustments
-    return key_id, lambda written: Counts(1, int(written.created), items, items, 0, 0, {}, changed)
+
+    def count(written: Written) -> Counts:
+        again = written.duplicates
+        return Counts(1, int(written.created), items, items - again, again, 0, {}, changed)
+
+    return key_id, count
 
 
 def adjustments(adjusted: Iterable[wire.Adjusted]) -> Counts:

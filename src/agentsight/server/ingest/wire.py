@@ -112,7 +112,8 @@ class TokenUsageIn(Struct, tag="token_usage", tag_field="type"):
 
 
 class FeedbackIn(Struct, tag="feedback", tag_field="type"):
-    """What a customer thought of the conversation."""
+    """What a customer thought of the conversation, or of one of its messages: `message` is the message's number, or
+    the UUID that it was sent with. It takes the place of what the customer said about the same before."""
 
     sentiment: Sentiment
     id: str | None = None
@@ -121,6 +122,7 @@ class FeedbackIn(Struct, tag="feedback", tag_field="type"):
     comment: Comment | None = None
     source: FeedbackSource | None = None
     metadata: Metadata | None = None
+    message: int | OptionalName | None = None
 
 
 ItemIn = Union[MessageIn, ActionIn, ButtonIn, AttachmentsIn, TokenUsageIn, FeedbackIn]  # noqa: UP007
@@ -232,9 +234,10 @@ class AttachmentsCall(Reference, kw_only=True):
 
 
 class FeedbackCall(Reference, kw_only=True):
-    """A single feedback."""
+    """A single feedback on a conversation or, with `message` (number or UUID), on one of its messages."""
 
     sentiment: Sentiment
     comment: Comment | None = None
     metadata: Metadata | None = None
+    message: int | OptionalName | None = None
     timestamp: datetime | None = None

@@ -33,10 +33,9 @@ from agentsight.server.store.schema import (
     MESSAGE,
     SYSTEM,
 )
+from agentsight.server.store.votes import CLOCK_BACK, About, Votes
 
 FIRST_QUESTION_LENGTH = 300
-CLOCK_BACK = 6 * 3_600_000_000
-"""By how much an item without a time of its own is put later, at most, to keep its place (microseconds)."""
 _ENGAGING = frozenset({ACTION, BUTTON})
 _SAID = frozenset({MESSAGE, ATTACHMENTS})
 
@@ -67,6 +66,7 @@ class NewItem(msgspec.Struct, gc=False):
     detail: tuple[Any, ...] | None = None
     files: tuple[NewFile, ...] = ()
     stamped: bool = False
+    about: About | None = None  # of feedback
 
 
 class Author(msgspec.Struct, frozen=True):
@@ -86,8 +86,8 @@ class NewConversation(msgspec.Struct):
     """A conversation as named by a write, with what is to be added to it.
 
     `row` names an existing one by its number; else `conversation_id` finds or makes it.
-    `is_used` None: engaged when new, else when one of the items comes from the end user.
-    `is_offered` counts for a new one; None: offered when it is not used.
+    `is_used` None: engaged when new and not made by feedback alone, else when an item comes from the end user.
+    `is_offered` counts for a new one; None: offered when `is_used` is false.
     `author`: the public key that writes; None: one that may do more.
     """
 
@@ -122,7 +122,8 @@ class Appended(msgspec.Struct):
     id: int | None
     conversation_id: str | None = None
     created: bool = False
-    items: list[tuple[int, bool]] = []  # (row number, was there already), in order
+    # (row number, was there already), in order; number 0: feedback on a message that is not there.
+    items: list[tuple[int, bool]] = []
     refused: Refusal | None = None
 
 
@@ -172,7 +173,7 @@ def append_all(connection: Connection, attempt: int, requests: Sequence[Addition
         agent.make(conversation_ids)
 
     changed: dict[int, ConversationRow] = {}
-    rows = _Rows()
+    rows = _Rows(Votes(driver, dialect.of(connection)))
     answers = [
         [_add(agents[agent_id], given, item_ids, rows, changed, revision) for given in batch]
         for agent_id, batch in requests
@@ -184,10 +185,12 @@ def append_all(connection: Connection, attempt: int, requests: Sequence[Addition
     updated = [(*_values(row, SETTABLE), row.id) for row in changed.values() if row.id not in new]
     if updated:
         driver.executemany(statements.update, updated)
+    rows.add_feedback()
     statements.insert(driver, "items", rows.items)
     for kind, detail_rows in rows.details.items():
         statements.insert(driver, DETAIL_TABLES[kind].name, detail_rows)
     statements.insert(driver, "attachments", rows.files)
+    rows.votes.write_replaced()
     if rows.choices:
         driver.executemany(statements.choice, sorted(rows.choices))
     driver.close()
@@ -197,7 +200,8 @@ def append_all(connection: Connection, attempt: int, requests: Sequence[Addition
 class _Rows:
     """What is to be inserted, table by table."""
 
-    def __init__(self) -> None:
+    def __init__(self, votes: Votes) -> None:
+        self.votes = votes
         self.items: list[tuple[Any, ...]] = []
         self.details: dict[int, list[tuple[Any, ...]]] = {}
         self.files: list[tuple[Any, ...]] = []
@@ -210,6 +214,13 @@ class _Rows:
         self.details.setdefault(kind, []).append((item, conversation, *detail))
         if kind == BUTTON and _fits_an_index(detail[0], detail[1]):
             self.choices.add((agent_id, detail[0], detail[1]))
+
+    def add_feedback(self) -> None:
+        """The rows of feedback, once it is known which of it stands."""
+        items, details = self.votes.rows(FEEDBACK)
+        if items:
+            self.items += items
+            self.details.setdefault(FEEDBACK, []).extend(details)
 
 
 def _add(
@@ -236,13 +247,22 @@ def _add(
         if uuid in known:
             outcomes.append((known[uuid], True))
             continue
-        item_id = known[uuid] = next(numbers)
-        outcomes.append((item_id, False))
-        fresh.append(item)
         kind, moment = item.kind, item.timestamp
         if item.stamped and moment < row.ended_at <= moment + CLOCK_BACK:
             # The clock went back, or the others' is ahead: what comes after them is shown after them.
             moment = item.timestamp = row.ended_at
+        if kind == FEEDBACK:
+            item_id, idle, replaced = rows.votes.take(
+                agent_id, number, item, uuid, known, numbers, is_new=number in agent.new
+            )
+            outcomes.append((item_id, idle))
+            if item_id and not idle:
+                fresh.append(item)
+                row.rewritten = revision if replaced else row.rewritten
+            continue
+        item_id = known[uuid] = next(numbers)
+        outcomes.append((item_id, False))
+        fresh.append(item)
         rows.items.append(
             (item_id, agent_id, number, uuid, kind, moment, item.sender, item.content, item.metadata)
         )
@@ -332,7 +352,9 @@ def _new_row(number: int, agent_id: int, given: NewConversation) -> Conversation
     started_at = given.started_at
     if started_at is None:
         started_at = min((item.timestamp for item in given.items), default=time.time_ns() // 1000)
-    is_used = given.is_used is not False
+    is_used = given.is_used
+    if is_used is None:
+        is_used = not given.items or any(item.kind != FEEDBACK for item in given.items)
     return ConversationRow(
         id=number,
         agent_id=agent_id,
@@ -351,7 +373,7 @@ def _new_row(number: int, agent_id: int, given: NewConversation) -> Conversation
         is_marked=given.is_marked,
         is_deleted=given.deleted_at is not None,
         is_used=is_used,
-        is_offered=bool(given.is_offered) or not is_used,
+        is_offered=given.is_used is False if given.is_offered is None else given.is_offered,
         started_at=started_at,
         ended_at=started_at,
         deleted_at=given.deleted_at,

@@ -35,6 +35,7 @@ class ChangedRow(msgspec.Struct, frozen=True):
     language: str | None
     country: str | None
     metadata: str
+    rewritten: int
 
 
 _COLUMNS = ChangedRow.__struct_fields__

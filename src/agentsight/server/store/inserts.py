@@ -34,7 +34,7 @@ DETAIL_TABLES = {ACTION: actions, BUTTON: buttons, TOKEN_USAGE: token_usage, FEE
 
 _ROWS_AT_ONCE = 512
 COLUMNS = ConversationRow.__struct_fields__
-SETTABLE = (*FILLED, "metadata", "is_used", "ended_at", "first_question", "messages", "revision")
+SETTABLE = (*FILLED, "metadata", "is_used", "ended_at", "first_question", "messages", "revision", "rewritten")
 
 
 class Statements:

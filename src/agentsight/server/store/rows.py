@@ -36,3 +36,4 @@ class ConversationRow(msgspec.Struct):
     messages: int
     revision: int
     begun_by: int | None
+    rewritten: int = 0

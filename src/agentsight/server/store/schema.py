@@ -151,6 +151,8 @@ conversations = Table(
     Column("revision", BigInteger, nullable=False, index=True),
     # The ingest key that began it; null: a key that may do more, or an import.
     Column("begun_by", RowId),
+    # The last revision that changed items that were there already: who follows has to take them all anew.
+    Column("rewritten", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("agent_id", "conversation_id"),
     Index("ix_conversations_recent", "agent_id", "started_at", "id"),
     Index("ix_conversations_customer", "agent_id", "customer_id"),
@@ -246,6 +248,11 @@ feedbacks = Table(
     Column("source", Text, nullable=False),
     Column("comment", Text),
     Column("person_id", RowId),
+    # The UUID of the message that it is about, which may arrive later; null: the conversation.
+    Column("message", LargeBinary(16)),
+    # Of a customer's vote: that UUID, or no bytes for the conversation. One vote each; older rows have none.
+    Column("slot", LargeBinary(16)),
+    Index("uq_feedbacks_slot", "conversation", "slot", unique=True),
 )
 
 # Who did what, from where. Names are kept as they were: a person or a key may be gone when somebody looks.

@@ -77,7 +77,7 @@ NO_USAGE = UsageRow(None, 0, 0, 0, 0)
 
 
 class FeedbackRow(msgspec.Struct, frozen=True):
-    """A judgement of the conversation."""
+    """A judgement of the conversation, or of one of its messages: by number, and by UUID also before it arrived."""
 
     id: int
     conversation: int
@@ -87,6 +87,8 @@ class FeedbackRow(msgspec.Struct, frozen=True):
     person_id: int | None
     metadata: str | None
     created_at: int
+    message: int | None = None
+    message_uuid: bytes | None = None
 
 
 class Entry(msgspec.Struct):
@@ -196,7 +198,8 @@ def _with_details(
     return iter(entries)
 
 
-_feedback = (
+_message = items.alias("message")
+_feedback: Select[Any] = (
     select(
         feedbacks.c.item,
         feedbacks.c.conversation,
@@ -206,8 +209,17 @@ _feedback = (
         feedbacks.c.person_id,
         items.c.metadata,
         items.c.timestamp,
+        _message.c.id,
+        feedbacks.c.message,
     )
     .join(items, items.c.id == feedbacks.c.item)
+    .outerjoin(
+        _message,
+        (_message.c.agent_id == items.c.agent_id)
+        & (_message.c.uuid == feedbacks.c.message)
+        & (_message.c.conversation == feedbacks.c.conversation)
+        & _message.c.kind.in_([MESSAGE, ATTACHMENTS]),
+    )
     .order_by(items.c.timestamp, items.c.id)
 )
 
