@@ -91,14 +91,18 @@ def check_attachments(
             f"attachments takes at most {FILES_PER_ITEM} attachments, not {len(attachments)}"
         )
     check = _base64 if chosen == "base64" else _bytes
-    files = []
-    for number, given in enumerate(attachments, 1):
-        if not isinstance(given, dict):
-            raise InvalidAttachmentException(
-                f"attachment {number} takes a dict with filename, mime_type and data, "
-                f"not {type(given).__name__}"
-            )
-        files.append(check(f"attachment {number}", number, given))
+    files: list[tuple[str, str, str | bytes]] = []
+    try:
+        for number, given in enumerate(attachments, 1):
+            if not isinstance(given, dict):
+                raise InvalidAttachmentException(
+                    f"attachment {number} takes a dict with filename, mime_type and data, "
+                    f"not {type(given).__name__}"
+                )
+            files.append(check(f"attachment {number}", number, given))
+    except InvalidAttachmentException as error:
+        error.contents = {place: file[2] for place, file in enumerate(files) if isinstance(file[2], bytes)}
+        raise
     return files, sum(len(file[2]) for file in files)
 
 
@@ -157,7 +161,7 @@ def _read(where: str, file: Any) -> bytes:
         if hasattr(file, "seek") and getattr(file, "seekable", bool)():
             file.seek(0)
         content = file.read()
-    except (OSError, ValueError) as problem:
+    except Exception as problem:
         raise InvalidAttachmentException(f"{where}: data could not be read: {problem}") from None
     if not isinstance(content, bytes):
         raise InvalidAttachmentException(f"{where}: data takes a file opened in binary mode (mode 'rb')")

@@ -212,11 +212,11 @@ class Config:
         if value is not None:
             return value
         if name == "strict":
-            return self._is_strict()
+            return self.is_strict()
         try:
             return _variable(name)
         except ConfigurationException as problem:
-            if name in _VITAL or self._is_strict():
+            if name in _VITAL or self.is_strict():
                 raise
             default = OPTIONS[name].default
             _complain(f"{problem}; {f'{default} is used' if default else 'it counts as not set'}")
@@ -235,19 +235,22 @@ class Config:
                 try:
                     self.get(name)
                 except ConfigurationException as problem:
-                    if self._is_strict():
+                    if self.is_strict():
                         raise
                     _complain(f"{problem}; nothing can be sent until that is mended")
         if self._given.get("strict") is None:
             try:
                 _variable("strict")
             except ConfigurationException as problem:
-                if self._is_strict():
+                if self.is_strict():
                     raise
                 _complain(f"{problem}; it counts as not set")
 
-    def _is_strict(self) -> bool:
-        """What was given; otherwise off in production, and where the environment cannot be told.
+    def is_strict(self, environment: str | None = None) -> bool:
+        """Whether wrong values raise: as was given; otherwise not in production, nor where that cannot be told.
+
+        Args:
+            environment: of the conversation in question, where it has one of its own.
 
         Somebody who misspells an environment has deployed something, and wants no exceptions from it; whether
         it is production nobody knows, so that what it tracks does not count as that.
@@ -261,7 +264,7 @@ class Config:
                 return bool(chosen)
         except ConfigurationException:
             pass
-        environment = self._given.get("environment")
+        environment = environment or self._given.get("environment")
         if environment is None:
             try:
                 environment = _variable("environment")

@@ -89,6 +89,9 @@ class Conversation(Tracking):
             )
         return self._its_lane
 
+    def _is_strict(self, conversation_id: object) -> bool:
+        return self._tracker.config.is_strict(self._its_lane.known.get("environment"))
+
     @remembering
     def send_tracked_data(self, conversation_id: str | None = None) -> SendResult:
         """Send what is pending in this conversation, as `ConversationTracker.send_tracked_data`."""

@@ -30,6 +30,8 @@ __all__ = ["Delivery", "add_counts", "empty_report"]
 PATH = "/api/ingest/batch/"
 SMALLEST_BODY = 64 * 1024  # bytes before compression; a request that was late is not made smaller than this
 LARGEST_BATCH = 10_000  # items
+MOST_ADJUSTED = 100  # kinds of changes that one conversation tells of
+MOST_TIMES = 1_000_000
 SEARCHES = 40  # requests spent on finding what in a refused batch is wrong
 COUNTED = ("questions", "answers", "actions", "buttons", "attachments")
 
@@ -164,6 +166,7 @@ class Delivery:
             self._outcomes[_key(piece.parcel)] = (False, error)
         for item in piece.items:
             self._outcomes[item.id] = (False, error)
+        piece.parcel.adjusted = {}
         self.refused += len(piece.items) + piece.announced
         self.reason = self.reason or error
         self.outbox.settle(piece.parcel, piece.items, piece.announced)
@@ -179,6 +182,15 @@ class Delivery:
             }
             if piece.announced:
                 fields = {**piece.parcel.fields, **fields}
+            adjusted = list(piece.parcel.adjusted.items())[:MOST_ADJUSTED]
+            if adjusted:
+                fields = {
+                    **fields,
+                    "adjusted": [
+                        {"field": field, "code": code, "count": min(count, MOST_TIMES)}
+                        for (field, code), count in adjusted
+                    ],
+                }
             head = encode_json(fields)[:-1]
             conversations.append(head + ',"items":[' + ",".join(item.text for item in piece.items) + "]}")
         return ('{"conversations":[' + ",".join(conversations) + "]}").encode()
@@ -199,6 +211,7 @@ class Delivery:
         if not told["success"]:
             self._refuse(piece, describe(told.get("errors")) or "refused by the server")
             return
+        parcel.adjusted = {}
         outcomes = {each.get("uuid") or piece.items[each["index"]].id: each for each in told["items"]}
         settled = []
         for item in piece.items:

@@ -94,6 +94,10 @@ class InvalidAnswerDataException(InvalidConversationDataException):
 class InvalidAttachmentException(InvalidConversationDataException):
     """A wrong attachment."""
 
+    def __init__(self, message: str = "a wrong attachment") -> None:
+        super().__init__(message)
+        self.contents: dict[int, bytes] = {}  # of the files before it, which may not be readable twice
+
 
 class NoDataToSendException(AgentSightError):
     """There is nothing to send: nothing was tracked since the last time."""

@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import time
 
+from agentsight.ids import uuid7
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Any
 
-__all__ = ["generate_conversation_id", "get_iso_timestamp", "sign_conversation_token"]
+__all__ = [
+    "generate_conversation_id",
+    "generate_message_id",
+    "get_iso_timestamp",
+    "sign_conversation_token",
+]
 
 
 def generate_conversation_id() -> str:
@@ -21,6 +28,19 @@ def generate_conversation_id() -> str:
         'conv_5f2b9c01d3ae'
     """
     return "conv_" + os.urandom(6).hex()
+
+
+def generate_message_id() -> str:
+    """Make a name for a message, a UUID: given to `track_agent_message`, it can be voted on later.
+
+    Each message needs one of its own: a second message of the same name counts as the first one sent twice.
+
+    Example:
+        >>> name = generate_message_id()
+        >>> tracker.track_agent_message("It is on its way.", message_id=name)  # doctest: +SKIP
+        >>> tracker.feedback("positive", message=name)  # doctest: +SKIP
+    """
+    return uuid7(time.time_ns(), int.from_bytes(os.urandom(8), "big"))
 
 
 def get_iso_timestamp() -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agentsight.outbox import Outbox
     from agentsight.wire import Prepared
 
-__all__ = ["Lane", "Parcel", "merge"]
+__all__ = ["Lane", "Parcel", "add_up", "merge"]
 
 _SECOND = 1_000_000_000  # ns
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Lane:
 
     __slots__ = (
         "__weakref__",
+        "adjusted",
         "announced",
         "backlog",
         "conversation_id",
@@ -64,6 +65,7 @@ class Lane:
         self.swept: dict[str, int] = {}  # what others sent of it since it was last sent by name
         self.counts: deque[tuple[int, int, int, int]] = deque()  # tokens of calls, not added up yet
         self.sums = (0, 0, 0, 0)
+        self.adjusted: dict[tuple[str, str], int] = {}  # what was changed to fit: (field, how) and how often
 
     def put(self, item: tuple[Any, ...]) -> None:
         """Add an item: (kind, time in ns, weight in bytes or 0 when light, ...)."""
@@ -136,6 +138,12 @@ class Lane:
             self.counts.clear()
             self.sums = (0, 0, 0, 0)
 
+    def adjust(self, counts: dict[tuple[str, str], int]) -> None:
+        """Note what was changed before it was put here; the server is told with what is sent next."""
+        if counts:
+            with self.outbox.lock:
+                self.adjusted = add_up(self.adjusted, counts)
+
     def announce(self, fields: dict[str, Any]) -> None:
         """Let the conversation itself be sent. Fields given earlier stay, empty ones are filled."""
         outbox = self.outbox
@@ -187,10 +195,15 @@ def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def add_up(first: dict[Any, int], second: dict[Any, int]) -> dict[Any, int]:
+    """Both counts, name by name."""
+    return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
+
+
 class Parcel:
     """What one sender took from one lane."""
 
-    __slots__ = ("announced", "fields", "items", "lane", "papers", "raw", "settled")
+    __slots__ = ("adjusted", "announced", "fields", "items", "lane", "papers", "raw", "settled")
 
     def __init__(self, lane: Lane, announced: bool, fields: dict[str, Any], items: list[Prepared]) -> None:
         self.lane = lane
@@ -198,5 +211,6 @@ class Parcel:
         self.fields = fields
         self.items = items  # still to be acknowledged, once `raw` is prepared
         self.papers: list[str] = []
+        self.adjusted: dict[tuple[str, str], int] = {}
         self.raw: list[tuple[Any, ...] | Prepared] = []
         self.settled: list[Prepared] = []

@@ -15,7 +15,7 @@ import weakref
 from collections import OrderedDict
 
 from agentsight.config import log
-from agentsight.lane import Lane, Parcel, merge
+from agentsight.lane import Lane, Parcel, add_up, merge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Outbox:
         self.wake: Callable[[bool], None] | None = None
         self.first: Callable[[], None] | None = None  # called once, before there is anything in here
         self.spool: Spool | None = None
+        self.told: set[tuple[str, str]] = set()  # kinds of changes that the log has told of
         self.adopted: dict[str, Lane] = {}  # with items that another process left; they go with any send
         self.lanes: weakref.WeakValueDictionary[str, Lane] = weakref.WeakValueDictionary()
         self._complained = float("-inf")
@@ -201,7 +202,12 @@ class Outbox:
                 self._complained = now
             total = dict(self.lost)
         if not quiet:
-            log().warning("lost: %s", ", ".join(f"{number} ({reason})" for reason, number in total.items()))
+            try:  # noqa: SIM105 - contextlib would cost time at import
+                log().warning(
+                    "lost: %s", ", ".join(f"{number} ({reason})" for reason, number in total.items())
+                )
+            except Exception:  # noqa: S110 - a log handler that raises must not reach the bot
+                pass
 
     def report_losses(self) -> dict[str, int]:
         """Losses by reason since the last report."""
@@ -219,8 +225,9 @@ class Outbox:
                 lane.queued = False
                 self.waiting.pop(lane.conversation_id, None)
                 parcel = Parcel(lane, lane.announced, lane.fields, lane.backlog)
-                parcel.papers = lane.papers
-                lane.announced, lane.fields, lane.backlog, lane.papers = False, {}, [], []
+                parcel.papers, parcel.adjusted = lane.papers, lane.adjusted
+                lane.announced, lane.fields, lane.backlog = False, {}, []
+                lane.papers, lane.adjusted = [], {}
                 parcel.raw = lane.take_items()
                 if lane.items:
                     lane.queued = True
@@ -245,6 +252,7 @@ class Outbox:
             if parcel.items:
                 lane.backlog = sorted([*parcel.items, *lane.backlog], key=_age)
             lane.items.extendleft(reversed(parcel.raw))
+            lane.adjusted = add_up(parcel.adjusted, lane.adjusted)
             if parcel.announced:
                 lane.announced = True
                 lane.fields = merge(parcel.fields, lane.fields)
@@ -327,7 +335,7 @@ class Outbox:
         self._reset()
         for lane in list(self.lanes.values()):
             lane.items.clear()
-            lane.backlog, lane.fields = [], {}
+            lane.backlog, lane.fields, lane.adjusted = [], {}, {}
             lane.forget_tokens()
             lane.announced, lane.queued, lane.flights, lane.papers = False, False, 0, []
         self.adopted = {}

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["summarise"]
 
-COUNTS = ("questions", "answers", "actions", "buttons", "attachments", "token_usage")
+SHOWN = ("questions", "answers", "actions", "buttons", "attachments", "token_usage")
+COUNTS = (*SHOWN, "feedbacks")  # by kind; feedbacks only where there are some
 
 
 def summarise(conversation_id: str | None, lanes: Iterable[Lane]) -> TrackedSummary:
     """Items and counts of what is pending in some lanes; nothing is taken from them."""
     items: list[Any] = []
-    summary = {"conversation": 0, **dict.fromkeys(COUNTS, 0)}
+    summary = {"conversation": 0, **dict.fromkeys(SHOWN, 0)}
     for lane in lanes:
         with lane.outbox.lock:
             prepared, waiting, announced = list(lane.backlog), lane.preview(), lane.announced
@@ -33,7 +34,8 @@ def summarise(conversation_id: str | None, lanes: Iterable[Lane]) -> TrackedSumm
                 {"index": len(items), "type": "conversation", "timestamp": iso(lane.opened_ns), "data": data}
             )
         for each in [*prepared, *prepare(lane, waiting)]:
-            summary[COUNTS[each.kind]] += 1
+            counted = COUNTS[each.kind]
+            summary[counted] = summary.get(counted, 0) + 1
             items.append(
                 {
                     "index": len(items),

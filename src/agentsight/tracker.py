@@ -9,16 +9,10 @@ from agentsight.config import Config, log, set_log_level
 from agentsight.conversation import Conversation, remembering
 from agentsight.current import Current, current_places
 from agentsight.dispatch import Dispatch
+from agentsight.fields import FIELDS, check_fields
 from agentsight.outbox import Outbox
 from agentsight.sender import Transport
 from agentsight.tracking import Tracking
-from agentsight.validation import (
-    NAME_LENGTH,
-    choice,
-    metadata_text,
-    optional_name,
-    optional_text,
-)
 from agentsight.validation import (
     conversation_id as check_conversation_id,
 )
@@ -47,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Conversation", "ConversationTracker"]
 
-DEVICES = ("desktop", "mobile", "tablet")
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens")
 
 
@@ -196,14 +189,15 @@ class ConversationTracker(Tracking):
             >>> conversation_tracker.get_or_create_conversation("conv_1", device="mobile")  # doctest: +SKIP
             Conversation('conv_1')
         """
-        chosen = check_conversation_id(conversation_id)
-        fields = _fields(
-            customer_id, customer_ip_address, device, source, language, name, environment, metadata
-        )
-        lane = self._outbox.lane(chosen)
-        lane.announce(fields)
-        self._choose(lane)
-        return Conversation(self, lane)
+        given = (customer_id, customer_ip_address, device, source, language, name, environment, metadata)
+        try:
+            return self._open(check_conversation_id(conversation_id), check_fields(*given))
+        except Exception:
+            if self._is_strict(conversation_id, environment):
+                raise
+            from agentsight.lenient import conversation_that_fits
+
+            return conversation_that_fits(self, conversation_id, dict(zip(FIELDS, given, strict=True)))
 
     def initialize_conversation(
         self,
@@ -230,10 +224,15 @@ class ConversationTracker(Tracking):
             ConversationNetworkException: the server could not be reached.
             ConversationApiException: the server answered with an error.
         """
-        chosen = check_conversation_id(conversation_id)
-        fields = _fields(
-            customer_id, customer_ip_address, device, source, language, name, environment, metadata
-        )
+        given = (customer_id, customer_ip_address, device, source, language, name, environment, metadata)
+        try:
+            chosen, fields = check_conversation_id(conversation_id), check_fields(*given)
+        except Exception:
+            if self._is_strict(conversation_id, environment):
+                raise
+            from agentsight.lenient import offer_that_fits
+
+            chosen, fields = offer_that_fits(self, conversation_id, dict(zip(FIELDS, given, strict=True)))
         from agentsight.wire import iso
 
         answer = self._transport.call(
@@ -251,6 +250,13 @@ class ConversationTracker(Tracking):
             self._choose(self._outbox.lane(chosen))
         record: ConversationRecord = cast_answer(answer)
         return record
+
+    def _open(self, conversation_id: str, fields: dict[str, Any]) -> Conversation:
+        """Make a conversation current; both arguments are right."""
+        lane = self._outbox.lane(conversation_id)
+        lane.announce(fields)
+        self._choose(lane)
+        return Conversation(self, lane)
 
     def get_token_usage(self) -> TokenUsage:
         """Tokens tracked in the current conversation since it was last sent; where none is current, in all."""
@@ -353,6 +359,19 @@ class ConversationTracker(Tracking):
                 return place.lane
         return self._find(conversation_id)
 
+    def _is_strict(self, conversation_id: object, environment: object = None) -> bool:
+        """Whether a wrong value raises, for a conversation of some environment."""
+        try:
+            wanted: str | None = check_environment(environment)
+        except Exception:
+            place = self._current.place()
+            if conversation_id is None:
+                lane = None if place is None else place.lane
+            else:
+                lane = self._outbox.lanes.get(conversation_id) if type(conversation_id) is str else None
+            wanted = None if lane is None else lane.known.get("environment")
+        return self.config.is_strict(wanted)
+
     def _find(self, conversation_id: str | None) -> Lane:
         """The lane of a call that names its conversation, or whose context has none."""
         if conversation_id is not None:
@@ -401,34 +420,6 @@ class ConversationTracker(Tracking):
 
     def __repr__(self) -> str:
         return f"ConversationTracker({self.config!r})"
-
-
-def _fields(
-    customer_id: object,
-    customer_ip_address: object,
-    device: object,
-    source: object,
-    language: object,
-    name: object,
-    environment: object,
-    metadata: object,
-) -> dict[str, Any]:
-    """The checked fields of a conversation that were given."""
-    fields: dict[str, Any] = {
-        "customer_id": optional_name("customer_id", customer_id),
-        "customer_ip_address": optional_text("customer_ip_address", customer_ip_address, NAME_LENGTH),
-        "device": None if device is None or device == "" else choice("device", device, DEVICES),
-        "source": optional_text("source", source, NAME_LENGTH),
-        "language": optional_text("language", language, NAME_LENGTH),
-        "name": optional_text("name", name, NAME_LENGTH),
-        "environment": None if environment is None else check_environment(environment),
-    }
-    extra = metadata_text("metadata", metadata)
-    if extra is not None:
-        from json import loads
-
-        fields["metadata"] = loads(extra)
-    return {field: value for field, value in fields.items() if value is not None}
 
 
 def _here() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import time_ns
 
+from agentsight.besides import LIGHT, Besides, heavy
 from agentsight.exceptions import (
     InvalidAnswerDataException,
     InvalidConversationDataException,
@@ -11,10 +12,9 @@ from agentsight.exceptions import (
 )
 from agentsight.validation import (
     CONTENT_LENGTH,
-    LABEL_LENGTH,
     LARGEST_INTEGER,
     NAME_LENGTH,
-    choice,
+    message_name,
     optional_text,
     small_dict,
     small_text,
@@ -30,32 +30,27 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from agentsight.enums import AttachmentMode, Sender
-    from agentsight.lane import Lane
+    from agentsight.enums import AttachmentMode
     from agentsight.validation import Json
 
 __all__ = ["Tracking"]
 
-QUESTION, ANSWER, ACTION, BUTTON, ATTACHMENTS, TOKEN_USAGE = range(
-    6
-)  # as in wire, which is loaded when sending
-COUNTS = 100  # token counts that are kept before they are added up
-LIGHT = 1024  # bytes; what is heavier is counted against the outbox's bound on bytes
+QUESTION, ANSWER, ACTION = range(3)  # as in wire, which is loaded when sending
 
 
-class Tracking:
+class Tracking(Besides):
     """Methods that track something. Each checks its arguments, takes the time and remembers; none does I/O.
 
-    Every one raises `InvalidConversationDataException` (or a subclass, as named) when an argument is wrong;
-    nothing is stored then. Values in `metadata`, `tools_used` and `response` are what fits JSON, and datetimes,
-    Decimals, UUIDs, enum members, sets, tuples, dataclasses and Pydantic models, which are converted; they are
-    captured at the call, so that changing them later changes nothing.
+    Where `strict` is on (by default in development), every one raises `InvalidConversationDataException` (or a
+    subclass, as named) when an argument is wrong; nothing is stored then. Otherwise none of them raises: what is
+    wrong is shortened, cleaned or left out, and the rest is tracked.
+
+    Values in `metadata`, `tools_used` and `response` are what fits JSON, and datetimes, Decimals, UUIDs, enum
+    members, sets, tuples, dataclasses and Pydantic models, which are converted; they are captured at the call, so
+    that changing them later changes nothing.
     """
 
     __slots__ = ()
-
-    def _lane(self, conversation_id: str | None) -> Lane:
-        raise NotImplementedError
 
     def track_human_message(
         self,
@@ -66,6 +61,7 @@ class Tracking:
         conversation_id: str | None = None,
         *,
         question: str | None = None,
+        message_id: str | None = None,
     ) -> None:
         """Track what the end user wrote.
 
@@ -76,6 +72,7 @@ class Tracking:
             metadata: anything that fits JSON.
             conversation_id: default: the current conversation.
             question: the older name of `message`.
+            message_id: the message's name, from `helpers.generate_message_id()`, for `feedback` about it.
 
         Raises:
             InvalidQuestionDataException: the message is no text or blank.
@@ -84,27 +81,34 @@ class Tracking:
         Example:
             >>> conversation_tracker.track_human_message("Where is my order?")  # doctest: +SKIP
         """
-        if (
-            type(message) is str
-            and 0 < len(message) <= LIGHT
-            and message.isascii()
-            and not message.isspace()
-            and "\0" not in message
-            and attachments is None
-            and question is None
-        ):  # what most calls give, checked without a call
-            now = time_ns()
-            if metadata is None:
-                self._lane(conversation_id).put((QUESTION, now, 0, message, None, None))
+        try:
+            if (
+                type(message) is str
+                and 0 < len(message) <= LIGHT
+                and message.isascii()
+                and not message.isspace()
+                and "\0" not in message
+                and attachments is None
+                and question is None
+                and message_id is None
+            ):  # what most calls give, checked without a call
+                now = time_ns()
+                if metadata is None:
+                    self._lane(conversation_id).put((QUESTION, now, 0, message, None, None))
+                    return
+                extra = small_dict("metadata", metadata)
+                weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
+                self._lane(conversation_id).put((QUESTION, now, weight, message, extra, None))
                 return
-            extra = small_dict("metadata", metadata)
-            weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
-            self._lane(conversation_id).put((QUESTION, now, weight, message, extra, None))
-            return
-        if question is not None:
-            message = _either("message", message, "question", question, InvalidQuestionDataException)
-        content = text("message", message, CONTENT_LENGTH, InvalidQuestionDataException)
-        self._message(QUESTION, content, attachments, attachment_mode, metadata, conversation_id)
+            if question is not None:
+                message = _either("message", message, "question", question, InvalidQuestionDataException)
+            content = text("message", message, CONTENT_LENGTH, InvalidQuestionDataException)
+            self._message(
+                QUESTION, content, attachments, attachment_mode, metadata, conversation_id, message_id
+            )
+        except Exception as error:
+            if not self._mended(error, "track_human_message", locals()):
+                raise
 
     def track_agent_message(
         self,
@@ -115,6 +119,7 @@ class Tracking:
         conversation_id: str | None = None,
         *,
         answer: str | None = None,
+        message_id: str | None = None,
     ) -> None:
         """Track what the agent answered; arguments as in `track_human_message`.
 
@@ -128,27 +133,34 @@ class Tracking:
         Example:
             >>> conversation_tracker.track_agent_message("It is on its way.")  # doctest: +SKIP
         """
-        if (
-            type(message) is str
-            and 0 < len(message) <= LIGHT
-            and message.isascii()
-            and not message.isspace()
-            and "\0" not in message
-            and attachments is None
-            and answer is None
-        ):  # what most calls give, checked without a call
-            now = time_ns()
-            if metadata is None:
-                self._lane(conversation_id).put((ANSWER, now, 0, message, None, None))
+        try:
+            if (
+                type(message) is str
+                and 0 < len(message) <= LIGHT
+                and message.isascii()
+                and not message.isspace()
+                and "\0" not in message
+                and attachments is None
+                and answer is None
+                and message_id is None
+            ):  # what most calls give, checked without a call
+                now = time_ns()
+                if metadata is None:
+                    self._lane(conversation_id).put((ANSWER, now, 0, message, None, None))
+                    return
+                extra = small_dict("metadata", metadata)
+                weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
+                self._lane(conversation_id).put((ANSWER, now, weight, message, extra, None))
                 return
-            extra = small_dict("metadata", metadata)
-            weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
-            self._lane(conversation_id).put((ANSWER, now, weight, message, extra, None))
-            return
-        if answer is not None:
-            message = _either("message", message, "answer", answer, InvalidAnswerDataException)
-        content = text("message", message, CONTENT_LENGTH, InvalidAnswerDataException)
-        self._message(ANSWER, content, attachments, attachment_mode, metadata, conversation_id)
+            if answer is not None:
+                message = _either("message", message, "answer", answer, InvalidAnswerDataException)
+            content = text("message", message, CONTENT_LENGTH, InvalidAnswerDataException)
+            self._message(
+                ANSWER, content, attachments, attachment_mode, metadata, conversation_id, message_id
+            )
+        except Exception as error:
+            if not self._mended(error, "track_agent_message", locals()):
+                raise
 
     def _message(
         self,
@@ -158,17 +170,19 @@ class Tracking:
         mode: AttachmentMode | str,
         metadata: dict[str, Any] | None,
         conversation_id: str | None,
+        message_id: str | None,
     ) -> None:
         now = time_ns()
-        files, weight = None, len(content)
+        extra = small_dict("metadata", metadata)
+        name = None if message_id is None else message_name("message_id", message_id)
+        files, weight = None, len(content) + heavy(extra)
         if attachments is not None and len(attachments):
             from agentsight.attachments import check_attachments
 
-            files, size = check_attachments(attachments, mode)
+            files, size = check_attachments(attachments, mode)  # last, because it reads files
             weight += size
-        extra = small_dict("metadata", metadata)
-        weight += heavy(extra)
-        self._lane(conversation_id).put((kind, now, weight if weight > LIGHT else 0, content, extra, files))
+        item = (kind, now, weight if weight > LIGHT else 0, content, extra, files)
+        self._lane(conversation_id).put(item if name is None else (*item, name))
 
     def track_action(
         self,
@@ -197,179 +211,72 @@ class Tracking:
         Example:
             >>> conversation_tracker.track_action("check_order", duration_ms=120)  # doctest: +SKIP
         """
-        now = time_ns()
-        name = action_name
-        if not (
-            type(name) is str
-            and 0 < len(name) <= NAME_LENGTH
-            and name.isascii()
-            and not name.isspace()
-            and "\0" not in name
-        ):  # what most calls give needs no further look, nor a call; so it is below
-            name = text("action_name", name, NAME_LENGTH)
-        started = ended = problem = None
-        tools: Json | None = None
-        answer: Json | None = None
-        extra: Json | None = None
-        if started_at is not None or ended_at is not None:
-            started, ended = _span(started_at, ended_at)
-        if duration_ms is not None and not (type(duration_ms) is int and 0 <= duration_ms <= LARGEST_INTEGER):
-            duration_ms = whole("duration_ms", duration_ms)
-        weight = 0
-        if tools_used is not None:
-            if type(tools_used) is dict and tools_used:
-                tools = small_dict("tools_used", tools_used)
-            else:
-                tools = small_text("tools_used", tools_used)
-            if type(tools) is str:
-                weight += len(tools)
-        if response is not None:
-            if (
-                type(response) is str
-                and len(response) <= LIGHT
-                and response.isascii()
-                and "\0" not in response
+        try:
+            now = time_ns()
+            name = action_name
+            if not (
+                type(name) is str
+                and 0 < len(name) <= NAME_LENGTH
+                and name.isascii()
+                and not name.isspace()
+                and "\0" not in name
+            ):  # what most calls give needs no further look, nor a call; so it is below
+                name = text("action_name", name, NAME_LENGTH)
+            started = ended = problem = None
+            tools: Json | None = None
+            answer: Json | None = None
+            extra: Json | None = None
+            if started_at is not None or ended_at is not None:
+                started, ended = _span(started_at, ended_at)
+            if duration_ms is not None and not (
+                type(duration_ms) is int and 0 <= duration_ms <= LARGEST_INTEGER
             ):
-                answer = (response,)
-            else:
-                answer = small_text("response", response)
-                weight += heavy(answer)
-        if error_msg is not None:
-            if isinstance(error_msg, BaseException):
-                error_msg = f"{type(error_msg).__name__}: {error_msg}"
-            problem = optional_text("error_msg", error_msg, CONTENT_LENGTH)
-            weight += len(problem or "")
-        if metadata is not None:
-            extra = small_dict("metadata", metadata)
-            weight += heavy(extra)
-        self._lane(conversation_id).put(
-            (
-                ACTION,
-                now,
-                weight if weight > LIGHT else 0,
-                name,
-                started,
-                ended,
-                duration_ms,
-                tools,
-                answer,
-                problem,
-                extra,
+                duration_ms = whole("duration_ms", duration_ms)
+            weight = 0
+            if tools_used is not None:
+                if type(tools_used) is dict and tools_used:
+                    tools = small_dict("tools_used", tools_used)
+                else:
+                    tools = small_text("tools_used", tools_used)
+                if type(tools) is str:
+                    weight += len(tools)
+            if response is not None:
+                if (
+                    type(response) is str
+                    and len(response) <= LIGHT
+                    and response.isascii()
+                    and "\0" not in response
+                ):
+                    answer = (response,)
+                else:
+                    answer = small_text("response", response)
+                    weight += heavy(answer)
+            if error_msg is not None:
+                if isinstance(error_msg, BaseException):
+                    error_msg = f"{type(error_msg).__name__}: {error_msg}"
+                problem = optional_text("error_msg", error_msg, CONTENT_LENGTH)
+                weight += len(problem or "")
+            if metadata is not None:
+                extra = small_dict("metadata", metadata)
+                weight += heavy(extra)
+            self._lane(conversation_id).put(
+                (
+                    ACTION,
+                    now,
+                    weight if weight > LIGHT else 0,
+                    name,
+                    started,
+                    ended,
+                    duration_ms,
+                    tools,
+                    answer,
+                    problem,
+                    extra,
+                )
             )
-        )
-
-    def track_button(
-        self,
-        button_event: str,
-        label: str,
-        value: str,
-        metadata: dict[str, Any] | None = None,
-        conversation_id: str | None = None,
-    ) -> None:
-        """Track a click of the end user.
-
-        Args:
-            button_event: what the choice is about, at most 255 characters.
-            label: what the button said, at most 2,000 characters.
-            value: what it stands for, at most 2,000 characters.
-            metadata: a dict of anything that fits JSON.
-            conversation_id: default: the current conversation.
-
-        Example:
-            >>> conversation_tracker.track_button("after_chat", "Yes, thanks", "yes")  # doctest: +SKIP
-        """
-        now = time_ns()
-        event = text("button_event", button_event, NAME_LENGTH)
-        shown = text("label", label, LABEL_LENGTH)
-        meant = text("value", value, LABEL_LENGTH)
-        extra = None if metadata is None else small_dict("metadata", metadata)
-        weight = len(shown) + len(meant) + heavy(extra)
-        self._lane(conversation_id).put(
-            (BUTTON, now, weight if weight > LIGHT else 0, event, shown, meant, extra)
-        )
-
-    def track_attachments(
-        self,
-        attachments: Sequence[dict[str, Any]],
-        sender: Sender | str | None = "end_user",
-        metadata: dict[str, Any] | None = None,
-        mode: AttachmentMode | str = "base64",
-        conversation_id: str | None = None,
-    ) -> None:
-        """Track files that came without a message.
-
-        Args:
-            attachments: 1 to 50 dicts. Mode `base64`: `filename`, `mime_type`, `data` (base64 text). Mode
-                `form_data`: `data` (bytes, or a file opened in binary mode, read here) and, if known,
-                `filename` and `mime_type`.
-            sender: `end_user`, `agent` or `system`.
-            metadata: a dict of anything that fits JSON.
-            mode: `base64` or `form_data`.
-            conversation_id: default: the current conversation.
-
-        Raises:
-            InvalidAttachmentException: an attachment is wrong.
-
-        Example:
-            >>> conversation_tracker.track_attachments(
-            ...     [{"filename": "bill.pdf", "data": b"%PDF-1.7 ..."}], mode="form_data"
-            ... )  # doctest: +SKIP
-        """
-        from agentsight.attachments import check_attachments
-
-        now = time_ns()
-        files, weight = check_attachments(attachments, mode, "mode")
-        who = "end_user" if sender is None else choice("sender", sender, ("end_user", "agent", "system"))
-        extra = None if metadata is None else small_dict("metadata", metadata)
-        weight += heavy(extra)
-        self._lane(conversation_id).put((ATTACHMENTS, now, max(weight, LIGHT), who, files, extra))
-
-    def track_token_usage(
-        self,
-        prompt_tokens: int | None = 0,
-        completion_tokens: int | None = 0,
-        total_tokens: int | None = 0,
-        embedding_tokens: int | None = 0,
-        model: str | None = None,
-        conversation_id: str | None = None,
-    ) -> None:
-        """Track the tokens of one model call.
-
-        Args:
-            prompt_tokens, completion_tokens, embedding_tokens: whole, 0 or more.
-            total_tokens: prompt and completion together; worked out when it is 0 or left out.
-            model: the model's name, for the cost.
-            conversation_id: default: the current conversation.
-
-        Example:
-            >>> conversation_tracker.track_token_usage(512, 64, model="gpt-4o")  # doctest: +SKIP
-        """
-        now = time_ns()
-        prompt, completion, embedding = prompt_tokens, completion_tokens, embedding_tokens
-        total = total_tokens
-        if not (
-            type(prompt) is type(completion) is type(total) is type(embedding) is int
-            and 0 <= prompt <= LARGEST_INTEGER
-            and 0 <= completion <= LARGEST_INTEGER
-            and 0 <= total <= LARGEST_INTEGER
-            and 0 <= embedding <= LARGEST_INTEGER
-        ):
-            prompt = whole("prompt_tokens", prompt or 0)
-            completion = whole("completion_tokens", completion or 0)
-            total = whole("total_tokens", total or 0)
-            embedding = whole("embedding_tokens", embedding or 0)
-        total = total or prompt + completion
-        name = None if model is None else optional_text("model", model, NAME_LENGTH)
-        lane = self._lane(conversation_id)
-        lane.put((TOKEN_USAGE, now, 0, prompt, completion, total, embedding, name, None))
-        lane.counts.append((prompt, completion, total, embedding))  # atomic; adding up would need the lock
-        if len(lane.counts) > COUNTS:
-            lane.tokens()
-
-
-def heavy(value: Json | None) -> int:
-    """Bytes that count: of JSON text. The cheaper forms are small."""
-    return len(value) if type(value) is str else 0
+        except Exception as error:
+            if not self._mended(error, "track_action", locals()):
+                raise
 
 
 def _either(name: str, value: str | None, older_name: str, older: str, error: type[Exception]) -> str:

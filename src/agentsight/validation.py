@@ -24,14 +24,18 @@ __all__ = [
     "JSON_LENGTH",
     "LABEL_LENGTH",
     "LARGEST_INTEGER",
+    "MOST_TOKENS",
     "NAME_LENGTH",
     "choice",
     "conversation_id",
     "environment",
     "json_text",
+    "message_name",
+    "message_reference",
     "metadata_text",
     "optional_name",
     "optional_text",
+    "parts_of",
     "small_dict",
     "small_text",
     "text",
@@ -47,6 +51,7 @@ COMMENT_LENGTH = 5_000  # characters
 JSON_LENGTH = 1_048_576  # bytes
 JSON_DEPTH = 64  # levels
 LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exact
+MOST_TOKENS = 1_000_000_000  # of a kind, in one model call
 
 # How people spell them, in any case.
 ENVIRONMENTS = {
@@ -56,6 +61,7 @@ ENVIRONMENTS = {
     "dev": "development",
 }
 
+_HEX = frozenset("0123456789abcdef")
 SMALL = 1024  # characters of text that need not be JSON yet
 MOST_KEYS = 16
 
@@ -134,8 +140,8 @@ def environment(value: object, error: type[Exception] = Wrong) -> str:
     return known
 
 
-def whole(name: str, value: object) -> int:
-    """A whole number from 0 to 2^53 - 1; `True`, `2.5` and `"2"` are none."""
+def whole(name: str, value: object, largest: int = LARGEST_INTEGER) -> int:
+    """A whole number from 0 to `largest`; `True`, `2.5` and `"2"` are none."""
     if type(value) is int:
         number = value
     else:
@@ -143,9 +149,48 @@ def whole(name: str, value: object) -> int:
         if index is None:
             raise Wrong(f"{name} takes a whole number, 0 or more, not {_short(value)}")
         number = index(value)
-    if not 0 <= number <= LARGEST_INTEGER:
-        raise Wrong(f"{name} takes a whole number from 0 to {LARGEST_INTEGER}, not {_short(number)}")
+    if not 0 <= number <= largest:
+        raise Wrong(f"{name} takes a whole number from 0 to {largest}, not {_short(number)}")
     return number
+
+
+def parts_of(whole_name: str, all_of_it: int, **parts: object) -> dict[str, int]:
+    """Counts that are parts of another one, those above 0.
+
+    Raises:
+        InvalidConversationDataException: one is no count, or larger than the whole.
+    """
+    counts = {name: whole(name, value or 0, MOST_TOKENS) for name, value in parts.items()}
+    for name, count in counts.items():
+        if count > all_of_it:
+            raise Wrong(
+                f"{name} are part of {whole_name}, which must count them too: {count:,} of {all_of_it:,} cannot be"
+            )
+    return {name: count for name, count in counts.items() if count}
+
+
+def message_name(name: str, value: object) -> str:
+    """A message's UUID as canonical text, from text or a `UUID`."""
+    spelled = str(value) if type(value).__name__ == "UUID" else value
+    if isinstance(spelled, str) and len(spelled) == 36:
+        digits = spelled.lower().split("-")
+        if [len(part) for part in digits] == [8, 4, 4, 4, 12] and _HEX.issuperset("".join(digits)):
+            return "-".join(digits)
+    raise Wrong(f"{name} takes a UUID, as generate_message_id() of agentsight.helpers makes it")
+
+
+def message_reference(name: str, value: object) -> int | str:
+    """Which message is meant: its UUID, or its database id."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 1 <= value < 2**63:
+            return int(value)
+        raise Wrong(f"{name} takes a database id from 1")
+    try:
+        return message_name(name, value)
+    except Wrong:
+        raise Wrong(
+            f"{name} takes the message_id that the message was tracked with, or its database id"
+        ) from None
 
 
 def timestamp(name: str, value: object) -> datetime:

@@ -12,6 +12,8 @@ import os
 import time
 from json.encoder import encode_basestring as _plain_quote
 
+from agentsight.ids import uuid7
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,16 +22,17 @@ if TYPE_CHECKING:
     from agentsight.lane import Lane
     from agentsight.validation import Json
 
-__all__ = ["Prepared", "encode_json", "iso", "kind_names", "prepare"]
+__all__ = ["Prepared", "encode_json", "iso", "kind_names", "plain", "prepare"]
 
 # The kinds of items; a waiting item is (kind, time in ns, weight in bytes, *what the kind needs).
-QUESTION, ANSWER, ACTION, BUTTON, ATTACHMENTS, TOKEN_USAGE = range(6)
-kind_names = ("question", "answer", "action", "button", "attachments", "token_usage")
+# The spool keeps these numbers: new kinds come at the end, new parts of an item after those it has.
+QUESTION, ANSWER, ACTION, BUTTON, ATTACHMENTS, TOKEN_USAGE, FEEDBACK = range(7)
+kind_names = ("question", "answer", "action", "button", "attachments", "token_usage", "feedback")
 
 _SECOND = 1_000_000_000  # ns
 
 
-def _default(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """What JSON has no form for and users track all the same."""
     if hasattr(value, "isoformat"):  # datetime, date, time, pandas and pendulum times
         return value.isoformat()
@@ -57,7 +60,7 @@ def _default(value: Any) -> Any:
 
 
 encode_json = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_default
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
 ).encode
 quote = _plain_quote
 
@@ -82,14 +85,6 @@ def iso(ns: int) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06d}Z"
 
 
-def _uuid7(ns: int, chance: int) -> str:
-    """A UUIDv7 whose 12 bits below the millisecond keep the order of what was tracked within it."""
-    ms, rest = divmod(ns, 1_000_000)
-    value = ms << 80 | 7 << 76 | (rest * 4096 // 1_000_000) << 64 | 2 << 62 | chance & (1 << 62) - 1
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
 def prepare(lane: Lane, items: Iterable[tuple[Any, ...] | Prepared]) -> list[Prepared]:
     """Give items their ids and JSON text, unless the spool has done so."""
     waiting = list(items)
@@ -100,7 +95,10 @@ def prepare(lane: Lane, items: Iterable[tuple[Any, ...] | Prepared]) -> list[Pre
             ready.append(item)
             continue
         ns = item[1]
-        id = _uuid7(ns, int.from_bytes(chances[8 * index : 8 * index + 8], "big"))
+        if item[0] in (QUESTION, ANSWER) and len(item) > 6:
+            id = item[6]  # the message has been given a name
+        else:
+            id = uuid7(ns, int.from_bytes(chances[8 * index : 8 * index + 8], "big"))
         head = f'{{"id":"{id}","timestamp":"{iso(ns)}",'
         ready.append(Prepared(lane, item[0], ns, item[2], id, head + _body(item) + "}"))
     return ready
@@ -109,7 +107,7 @@ def prepare(lane: Lane, items: Iterable[tuple[Any, ...] | Prepared]) -> list[Pre
 def _body(item: tuple[Any, ...]) -> str:
     kind = item[0]
     if kind in (QUESTION, ANSWER):
-        _, _, _, content, metadata, files = item
+        _, _, _, content, metadata, files = item[:6]
         sender = "end_user" if kind == QUESTION else "agent"
         body = f'"type":"message","sender":"{sender}","content":{quote(content)}'
         if files:
@@ -135,12 +133,21 @@ def _body(item: tuple[Any, ...]) -> str:
     elif kind == ATTACHMENTS:
         _, _, _, sender, files, metadata = item
         body = f'"type":"attachments","sender":"{sender}","attachments":{_files(files)}'
+    elif kind == FEEDBACK:
+        _, _, _, sentiment, comment, message, metadata = item
+        body = f'"type":"feedback","sentiment":"{sentiment}"'
+        if comment is not None:
+            body += f',"comment":{quote(comment)}'
+        if message is not None:
+            body += f',"message":{message}' if type(message) is int else f',"message":"{message}"'
     else:
-        _, _, _, prompt, completion, total, embedding, model, metadata = item
+        _, _, _, prompt, completion, total, embedding, model, metadata, parts = item
         body = (
             f'"type":"token_usage","prompt_tokens":{prompt},"completion_tokens":{completion},'
             f'"total_tokens":{total},"embedding_tokens":{embedding}'
         )
+        if parts is not None:
+            body += "".join(f',"{name}":{count}' for name, count in parts.items())
         if model is not None:
             body += f',"model":{quote(model)}'
     return body if metadata is None else f'{body},"metadata":{_json(metadata)}'

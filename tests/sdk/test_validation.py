@@ -149,8 +149,9 @@ def test_whole_numbers_of_other_kinds_and_the_largest(quiet: ConversationTracker
     class Count(enum.IntEnum):
         THREE = 3
 
-    quiet.track_token_usage(Index(), Count.THREE, 2**53 - 1, None)  # type: ignore[arg-type]
-    assert list(quiet.get_token_usage().values()) == [7, 3, 2**53 - 1, 0]
+    quiet.track_token_usage(Index(), Count.THREE, 10**9, None)  # type: ignore[arg-type]
+    assert list(quiet.get_token_usage().values()) == [7, 3, 10**9, 0]
+    quiet.track_action("a", duration_ms=2**53 - 1)
     quiet.track_action("a", duration_ms=0)
 
 
