@@ -55,6 +55,7 @@ def track_what_fits(owner: Besides, error: Exception, method: str, arguments: Ma
     _mending.now = True
     notes = Notes()
     tracker = _tracker_of(owner)
+    lane: Lane | None = None
     try:
         given = {
             name: arguments.get(name) for name in (*TABLE[method], "attachments", "attachment_mode", "mode")
@@ -68,11 +69,12 @@ def track_what_fits(owner: Besides, error: Exception, method: str, arguments: Ma
             else:
                 getattr(tracker, name)(conversation_id=named, **fields)
             lane = tracker._lane(named) if named is not None or owner is tracker else lane
-        _tell(tracker, lane, method, notes)
     except Exception as problem:
-        _say(tracker, (method, type(problem).__name__), "%s: not tracked: %s", method, _shown(problem))
+        notes.add(method, LEFT_OUT)
+        _say(tracker, (method, LEFT_OUT), "%s: a call was not tracked: %s", method, _shown(problem))
     finally:
         _mending.now = False
+        _tell(tracker, lane, method, notes)
     return True
 
 
@@ -140,7 +142,7 @@ def _target(owner: Besides, given: object, notes: Notes) -> tuple[Lane | None, s
     its_own: Lane | None = getattr(owner, "_its_lane", None)
     place = tracker._current.place()
     current = its_own or (None if place is None else place.lane)
-    if given is None or (isinstance(given, str) and not given.strip()):
+    if given is None or (issubclass(type(given), str) and not str.strip(given)):
         if given is not None:
             notes.add("conversation_id", LEFT_OUT)
         return current, None

@@ -262,6 +262,8 @@ def _feedback(
     method: str, given: Fields, mended: Fields, notes: Notes, read: Mapping[int, bytes]
 ) -> tuple[str, Fields] | None:
     if mended["sentiment"] is None:
+        if ("sentiment", LEFT_OUT) not in notes.counts:
+            notes.add("sentiment", LEFT_OUT)
         return None
     if given["message"] is not None and mended["message"] is None:
         return None  # a vote for an unknown message must not replace the vote for the conversation
