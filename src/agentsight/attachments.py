@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["FILES_PER_ITEM", "check_attachments", "guess_mime_type"]
+__all__ = ["FILES_PER_ITEM", "check_attachments", "guess_mime_type", "media_type"]
 
 FILES_PER_ITEM = 50
 
@@ -54,6 +54,13 @@ _EXTENSIONS = {
     "application/rtf": ".rtf",
     "application/octet-stream": ".bin",
 }
+
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+_MEDIA_TYPE = (
+    rf"{_WORD}{{1,126}}/{_WORD}{{1,126}}"
+    rf"( *; *{_WORD}+=({_WORD}+|\"[^\"\\\x00-\x1f\x7f-\uffff]*\"))*"
+)
+_known_types = frozenset({*_EXTENSIONS, "image/png", "application/pdf"})  # no need to look closer
 
 
 def check_attachments(
@@ -111,7 +118,7 @@ def _base64(where: str, number: int, given: dict[str, Any]) -> tuple[str, str, s
     if missing:
         raise InvalidAttachmentException(f"{where} lacks {', '.join(missing)}")
     filename = text(f"{where}: filename", given["filename"], NAME_LENGTH, InvalidAttachmentException)
-    mime_type = text(f"{where}: mime_type", given["mime_type"], NAME_LENGTH, InvalidAttachmentException)
+    mime_type = media_type(f"{where}: mime_type", given["mime_type"])
     data = given["data"]
     if not isinstance(data, str):
         raise InvalidAttachmentException(
@@ -132,9 +139,24 @@ def _base64(where: str, number: int, given: dict[str, Any]) -> tuple[str, str, s
     return filename, mime_type, data
 
 
+def media_type(name: str, value: object) -> str:
+    """A media type, such as `text/plain; charset=utf-8`: two tokens, then parameters. So the server has it."""
+    said = text(name, value, NAME_LENGTH, InvalidAttachmentException)
+    if said not in _known_types:
+        import re
+
+        if re.fullmatch(_MEDIA_TYPE, said.strip(), re.ASCII) is None:
+            raise InvalidAttachmentException(f"{name} takes a media type such as image/png")
+    return said
+
+
 def _bytes(where: str, number: int, given: dict[str, Any]) -> tuple[str, str, str | bytes]:
     data = given.get("data")
     filename, mime_type = given.get("filename"), given.get("mime_type") or given.get("content_type")
+    if mime_type:
+        mime_type = media_type(f"{where}: mime_type", mime_type)
+    if filename:
+        filename = text(f"{where}: filename", filename, NAME_LENGTH, InvalidAttachmentException)
     if isinstance(data, (bytes, bytearray, memoryview)):
         content = bytes(data)
     elif hasattr(data, "read"):
@@ -142,15 +164,13 @@ def _bytes(where: str, number: int, given: dict[str, Any]) -> tuple[str, str, st
         name = getattr(data, "name", None)
         if not filename and isinstance(name, str):
             filename = name.replace("\\", "/").rpartition("/")[2]
+            if filename:
+                filename = text(f"{where}: filename", filename, NAME_LENGTH, InvalidAttachmentException)
     else:
         kind = "None" if data is None else type(data).__name__
         raise InvalidAttachmentException(f"{where}: data takes bytes or a binary file, not {kind}")
     if not content:
         raise InvalidAttachmentException(f"{where}: data is empty")
-    if mime_type:
-        mime_type = text(f"{where}: mime_type", mime_type, NAME_LENGTH, InvalidAttachmentException)
-    if filename:
-        filename = text(f"{where}: filename", filename, NAME_LENGTH, InvalidAttachmentException)
     mime_type = mime_type or guess_mime_type(content, filename or "")
     return filename or f"attachment_{number}{_extension(mime_type)}", mime_type, content
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from agentsight.enums import AttachmentMode, Sender, Sentiment
+    from agentsight.enums import AttachmentMode, Sender
     from agentsight.lane import Lane
+    from agentsight.types import SentimentName
     from agentsight.validation import Json
 
 __all__ = ["LIGHT", "Besides", "heavy"]
@@ -213,7 +214,7 @@ class Besides:
 
     def feedback(
         self,
-        sentiment: Sentiment | str,
+        sentiment: SentimentName,
         comment: str | None = None,
         message: int | str | None = None,
         metadata: dict[str, Any] | None = None,

@@ -136,7 +136,7 @@ def _tracker_of(owner: Besides) -> ConversationTracker:
     return tracker
 
 
-def _target(owner: Besides, given: object, notes: Notes) -> tuple[Lane | None, str | None]:
+def _target(owner: Besides, given: Any, notes: Notes) -> tuple[Lane | None, str | None]:
     """Where the call belongs: the lane if it is there already, and the id to name, or None for the current one."""
     tracker = _tracker_of(owner)
     its_own: Lane | None = getattr(owner, "_its_lane", None)

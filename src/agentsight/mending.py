@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentsight.exceptions import AgentSightError
 from agentsight.repair import (
     LEFT_OUT,
     REPLACED,
@@ -303,7 +304,7 @@ def _files(given: Fields, notes: Notes, read: Mapping[int, bytes]) -> list[Field
 
 
 def _file(place: int, given: Any, notes: Notes, read: bytes | None) -> Fields:
-    from agentsight.attachments import check_attachments
+    from agentsight.attachments import check_attachments, media_type
 
     data = given["data"] if read is None else read
     if isinstance(data, str):
@@ -315,6 +316,12 @@ def _file(place: int, given: Any, notes: Notes, read: bytes | None) -> Fields:
     for field in ("filename", "mime_type"):
         name = given.get(field)
         names[field] = None if name is None else words(notes, "attachments", name)
+    if names["mime_type"] is not None:
+        try:
+            media_type("mime_type", names["mime_type"])
+        except AgentSightError:
+            notes.add("attachments", REPLACED)  # worked out instead
+            names["mime_type"] = None
     [(filename, mime_type, content)], _ = check_attachments([{**names, "data": data}], "form_data")
     if names["filename"] is None and place > 1:
         filename = filename.replace("attachment_1.", f"attachment_{place}.", 1)

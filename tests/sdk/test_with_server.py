@@ -199,7 +199,8 @@ def test_the_limits_are_the_same(bot: ConversationTracker, api: AgentSightAPI):
     bot.track_button(longest, "l" * 2000, "v" * 2000)
     bot.track_token_usage(10**9, 0, 10**9, 10**9, model=longest)
     bot.track_attachments(
-        [{"data": b"x", "filename": "f" * 255, "mime_type": "m" * 255}] * 50, mode="form_data"
+        [{"data": b"x", "filename": "f" * 255, "mime_type": "m" * 126 + "/" + "n" * 126}] * 50,
+        mode="form_data",
     )
     result = bot.send_tracked_data()
     assert [row.get("error") for row in result["items"]] == [None] * 7
