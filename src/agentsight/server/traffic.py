@@ -197,6 +197,7 @@ class _Request:
 
     async def hung_up(self) -> None:
         """Return when the caller has gone."""
+        self._body_ended = True  # whoever asks after this waits for the same
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

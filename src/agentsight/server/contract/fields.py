@@ -19,7 +19,7 @@ LABEL_LENGTH = 2_000
 COMMENT_LENGTH = 5_000
 JSON_LENGTH = 1_048_576
 JSON_DEPTH = 64
-LARGEST_INTEGER = 2**53 - 1
+MOST_MILLISECONDS = 366 * 86_400_000  # nothing that runs takes longer, and no sum overflows
 MOST_TOKENS = 1_000_000_000  # of one report
 FILES_PER_ITEM = 50
 ADJUSTED = 100
@@ -31,7 +31,7 @@ Content = Annotated[str, Meta(min_length=1, max_length=CONTENT_LENGTH, pattern=r
 LongText = Annotated[str, Meta(max_length=CONTENT_LENGTH)]
 Label = Annotated[str, Meta(min_length=1, max_length=LABEL_LENGTH, pattern=r"\S")]
 Comment = Annotated[str, Meta(max_length=COMMENT_LENGTH)]
-Whole = Annotated[int, Meta(ge=0, le=LARGEST_INTEGER)]
+Milliseconds = Annotated[int, Meta(ge=0, le=MOST_MILLISECONDS)]
 TokenCount = Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
 
 Device = Literal["desktop", "mobile", "tablet"]
@@ -58,15 +58,17 @@ _LATEST = times.from_datetime(datetime(2200, 1, 1))
 _encode = msgspec.json.Encoder().encode
 
 
-def timestamp(field: str, value: datetime) -> int:
-    """Microseconds of a time that is within reason.
+def timestamp(field: str, value: datetime, *, archived: bool = False) -> int:
+    """Microseconds of a time that is within reason; of an archived one it is only known that it is a time.
 
     Raises:
-        Invalid: before 1970 or from 2200 on.
+        Invalid: before 1970, more than a day ahead; `archived`: from 2200 on.
     """
     moment = times.from_datetime(value)
-    if not _EARLIEST <= moment < _LATEST:
+    if archived and not _EARLIEST <= moment < _LATEST:
         raise Invalid({field: ["takes a time from 1970 to 2199"]})
+    if not archived and not _EARLIEST <= moment <= times.now() + times.DAY:
+        raise Invalid({field: ["takes a time from 1970 on, at most a day ahead"]})
     return moment
 
 

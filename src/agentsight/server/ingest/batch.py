@@ -8,6 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from agentsight.server.contract import fields
+from agentsight.server.contract.fields import timestamp
 from agentsight.server.errors import Invalid, RequestError, decode
 from agentsight.server.ingest import wire
 from agentsight.server.ingest.normalise import Normaliser, Pending
@@ -220,7 +221,7 @@ class Batch:
         fields.is_marked = given.is_marked
         fields.is_offered = given.is_offered
         if given.deleted_at is not None:
-            fields.deleted_at = times.from_datetime(given.deleted_at)
+            fields.deleted_at = timestamp("deleted_at", given.deleted_at, archived=True)
         return fields
 
     def _accept(self, given: wire.ConversationIn, fields: NewConversation, waiting: _Waiting) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from agentsight.server.contract.fields import MOST_TOKENS, clean, json_text, timestamp
+from agentsight.server.contract.fields import MOST_MILLISECONDS, MOST_TOKENS, clean, json_text, timestamp
 from agentsight.server.errors import Invalid
 from agentsight.server.filetypes import clean_filename, guess_mime_type, is_media_type
 from agentsight.server.ingest import wire
@@ -81,7 +81,7 @@ class Normaliser:
             json_text("metadata", given.metadata)
         began = given.started_at or given.timestamp
         if began is not None:
-            fields.started_at = timestamp("started_at" if given.started_at else "timestamp", began)
+            fields.started_at = self._time("started_at" if given.started_at else "timestamp", began)
         place = self._place(given, fields.customer_ip_address)
         if place is not None:
             fields.country, fields.city = place.country, place.city
@@ -102,6 +102,12 @@ class Normaliser:
                 )
         return self._locate(address)
 
+    def _time(self, field: str, value: datetime) -> int:
+        return timestamp(field, value, archived=self._archive)
+
+    def _when(self, value: datetime | None, otherwise: int) -> int:
+        return otherwise if value is None else self._time("timestamp", value)
+
     def item(self, given: wire.ItemIn, now: int) -> NewItem:
         """One item of any type; `now` (microseconds) is its time when it names none."""
         made: NewItem = _MAKERS[type(given)](self, given, now)
@@ -114,7 +120,7 @@ class Normaliser:
             raise Invalid({"content": ["must not be blank"]})
         return NewItem(
             MESSAGE,
-            now if given.timestamp is None else timestamp("timestamp", given.timestamp),
+            self._when(given.timestamp, now),
             _uuid(given.id),
             _SENDER_NUMBERS[given.sender],
             clean("content", given.content),
@@ -126,18 +132,18 @@ class Normaliser:
     def _action(self, given: wire.ActionIn, now: int) -> NewItem:
         if given.action_name == "token_usage":
             return self._token_usage(_as_token_usage(given), now)
-        started = None if given.started_at is None else timestamp("started_at", given.started_at)
-        ended = None if given.ended_at is None else timestamp("ended_at", given.ended_at)
+        started = None if given.started_at is None else self._time("started_at", given.started_at)
+        ended = None if given.ended_at is None else self._time("ended_at", given.ended_at)
         duration = given.duration_ms
         if started is not None and ended is not None:
             if ended < started:
                 raise Invalid({"ended_at": ["must not be before started_at"]})
             if duration is None:
-                duration = (ended - started) // 1000
+                duration = min((ended - started) // 1000, MOST_MILLISECONDS)
         when = ended if ended is not None else started if started is not None else now
         return NewItem(
             ACTION,
-            _when(given.timestamp, when),
+            self._when(given.timestamp, when),
             _uuid(given.id),
             AGENT,
             None,
@@ -161,7 +167,7 @@ class Normaliser:
         )
         return NewItem(
             BUTTON,
-            _when(given.timestamp, now),
+            self._when(given.timestamp, now),
             _uuid(given.id),
             END_USER,
             None,
@@ -177,7 +183,7 @@ class Normaliser:
             _check_parts(given)
         return NewItem(
             TOKEN_USAGE,
-            _when(given.timestamp, now),
+            self._when(given.timestamp, now),
             _uuid(given.id),
             None,
             None,
@@ -188,7 +194,7 @@ class Normaliser:
     def _attachments(self, given: wire.AttachmentsIn, now: int) -> NewItem:
         return NewItem(
             ATTACHMENTS,
-            _when(given.timestamp, now),
+            self._when(given.timestamp, now),
             _uuid(given.id),
             _SENDER_NUMBERS[given.sender],
             _text("message", given.message),
@@ -204,7 +210,7 @@ class Normaliser:
         said_by = given.source or source
         return NewItem(
             FEEDBACK,
-            _when(given.timestamp or given.created_at, now),
+            self._when(given.timestamp or given.created_at, now),
             _uuid(given.id),
             None,
             None,
@@ -310,10 +316,6 @@ def _as_token_usage(given: wire.ActionIn) -> wire.TokenUsageIn:
     rest = {key: value for key, value in counts.items() if key not in names}
     usage.metadata = rest or None
     return usage
-
-
-def _when(value: datetime | None, otherwise: int) -> int:
-    return otherwise if value is None else timestamp("timestamp", value)
 
 
 def _uuid(value: str | None) -> bytes | None:

@@ -89,6 +89,7 @@ class Written(msgspec.Struct):
     entries: list[transcripts.Entry]
     feedbacks: list[transcripts.FeedbackRow]
     duplicates: int = 0
+    left_out: int = 0  # keys of the metadata for which there was no room
 
 
 def write(connection: Connection, attempt: int, agent_id: int, given: NewConversation) -> Written:
@@ -109,7 +110,8 @@ def write(connection: Connection, attempt: int, agent_id: int, given: NewConvers
         raise not_found("no such message in this conversation")
     entries = transcripts.entries_by_id(connection, numbers) if numbers else []
     feedbacks = [each for each in transcripts.feedback_of(connection, [row.id]) if each.id in numbers]
-    return Written(row, stored.created, entries, feedbacks, sum(again for _, again in stored.items))
+    again = sum(again for _, again in stored.items)
+    return Written(row, stored.created, entries, feedbacks, again, stored.left_out)
 
 
 def join(

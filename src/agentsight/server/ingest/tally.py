@@ -53,6 +53,8 @@ def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
                 and not (each.items and all(again for _, again in each.items))
             ):
                 counts.add(adjustments(adjusted))  # not when the whole of it was sent again
+            if each.left_out:
+                counts.add(_no_room(each.left_out))
         if counts.refused or len(appended) < len(outcomes):
             _explain(counts, outcomes)
         if lost:
@@ -92,9 +94,17 @@ def of_single(key_id: int, given: NewConversation, adjusted: Sequence[wire.Adjus
 
     def count(written: Written) -> Counts:
         again = written.duplicates
-        return Counts(1, int(written.created), items, items - again, again, 0, {}, changed)
+        counts = Counts(1, int(written.created), items, items - again, again, 0, {}, dict(changed))
+        if written.left_out:
+            counts.add(_no_room(written.left_out))
+        return counts
 
     return key_id, count
+
+
+def _no_room(keys: int) -> Counts:
+    """Metadata that a conversation has no room for."""
+    return Counts(adjustments={"metadata: left_out": keys})
 
 
 def adjustments(adjusted: Iterable[wire.Adjusted]) -> Counts:

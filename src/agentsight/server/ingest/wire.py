@@ -20,12 +20,12 @@ from agentsight.server.contract.fields import (
     Label,
     LongText,
     Metadata,
+    Milliseconds,
     Name,
     OptionalName,
     Sender,
     Sentiment,
     TokenCount,
-    Whole,
 )
 
 # What old clients send for "no number" in `conversation`.
@@ -59,7 +59,7 @@ class ActionIn(Struct, tag="action", tag_field="type"):
     timestamp: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    duration_ms: Whole | None = None
+    duration_ms: Milliseconds | None = None
     tools_used: Any = None
     response: Any = None
     error_msg: LongText | None = None
@@ -204,7 +204,7 @@ class ActionCall(Reference, kw_only=True):
     timestamp: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    duration_ms: Whole | None = None
+    duration_ms: Milliseconds | None = None
     tools_used: Any = None
     response: Any = None
     error_msg: LongText | None = None

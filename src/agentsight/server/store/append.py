@@ -23,6 +23,7 @@ from agentsight.server.store.inserts import (
     Statements,
     statements_of,
 )
+from agentsight.server.store.merging import Merged
 from agentsight.server.store.rows import ConversationRow
 from agentsight.server.store.schema import (
     ACTION,
@@ -124,6 +125,7 @@ class Appended(msgspec.Struct):
     created: bool = False
     # (row number, was there already), in order; number 0: feedback on a message that is not there.
     items: list[tuple[int, bool]] = []
+    left_out: int = 0  # keys of its metadata for which there was no room
     refused: Refusal | None = None
 
 
@@ -173,12 +175,13 @@ def append_all(connection: Connection, attempt: int, requests: Sequence[Addition
         agent.make(conversation_ids)
 
     changed: dict[int, ConversationRow] = {}
-    rows = _Rows(Votes(driver, dialect.of(connection)))
+    rows, merged = _Rows(Votes(driver, dialect.of(connection))), Merged()
     answers = [
-        [_add(agents[agent_id], given, item_ids, rows, changed, revision) for given in batch]
+        [_add(agents[agent_id], given, item_ids, rows, changed, merged, revision) for given in batch]
         for agent_id, batch in requests
     ]
 
+    merged.settle()
     new = {number for agent in agents.values() for number in agent.new}
     made = [_values(row, COLUMNS) for row in changed.values() if row.id in new]
     statements.insert(driver, "conversations", made)
@@ -229,6 +232,7 @@ def _add(
     numbers: Iterator[int],
     rows: _Rows,
     changed: dict[int, ConversationRow],
+    merged: Merged,
     revision: int,
 ) -> Appended:
     row = agent.row_of(given)
@@ -270,10 +274,12 @@ def _add(
             rows.add_detail(agent_id, number, item_id, kind, item.detail)
         for file in item.files:
             rows.files.append((item_id, number, file.sha256, file.filename, file.mime_type, file.size_bytes))
-    if _summarise(row, given, fresh, created) or created:
+    before = merged.left_out.get(number, 0)
+    if _summarise(row, given, fresh, created, merged) or created:
         row.revision = revision
         changed[number] = row
-    return Appended(number, row.conversation_id, created, outcomes)
+    left_out = merged.left_out.get(number, 0) - before
+    return Appended(number, row.conversation_id, created, outcomes, left_out=left_out)
 
 
 def _fits_an_index(event: str, label: str) -> bool:
@@ -384,7 +390,9 @@ def _new_row(number: int, agent_id: int, given: NewConversation) -> Conversation
     )
 
 
-def _summarise(row: ConversationRow, given: NewConversation, fresh: list[NewItem], created: bool) -> bool:
+def _summarise(
+    row: ConversationRow, given: NewConversation, fresh: list[NewItem], created: bool, merged: Merged
+) -> bool:
     """Bring the row up to date with what was added; True when something changed."""
     changed = bool(fresh)
     if not created and (given.author is None or given.author.may_change(row)):
@@ -393,12 +401,8 @@ def _summarise(row: ConversationRow, given: NewConversation, fresh: list[NewItem
             if value is not None and getattr(row, name) is None:
                 setattr(row, name, value)
                 changed = True
-        if given.metadata:
-            present = msgspec.json.decode(row.metadata)
-            missing = {key: value for key, value in given.metadata.items() if key not in present}
-            if missing:
-                row.metadata = _encode(present | missing)
-                changed = True
+        if given.metadata and merged.add(row, given.metadata):
+            changed = True
     messages = 0
     engaged = given.is_used is True
     for item in fresh:

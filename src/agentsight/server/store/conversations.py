@@ -44,8 +44,9 @@ def happened(connection: Connection, agents: Agents, filters: Filters) -> int:
         52
     """
     others = msgspec.structs.replace(filters, **dict.fromkeys(happenings.FIELDS))
-    wanted = conditions(dialect.of(connection), agents, others)
-    return int(connection.execute(happenings.amount_of_it(filters, wanted)).scalar_one())
+    engine = dialect.of(connection)
+    query = happenings.amount_of_it(engine, filters, conditions(engine, agents, others))
+    return dialect.whole(connection.execute(query).scalar_one())
 
 
 def page(

@@ -24,6 +24,7 @@ from agentsight.server.store.cutoff import Cutoff
 
 # A revision, and running numbers of conversations and of items.
 Numbers = tuple[int, Iterator[int], Iterator[int]]
+LARGEST = 2**53 - 1
 _WRITERS_LOCK = 0x4147_5349_4748_5401  # any number that is ours alone in the database
 
 
@@ -127,6 +128,27 @@ def contains(dialect: Dialect, column: SQLColumnExpression[Any], needle: str) ->
             return func.strpos(func.agentsight_fold(column), func.agentsight_fold(needle)) > 0
         case _:
             assert_never(dialect)
+
+
+def total(dialect: Dialect, column: SQLColumnExpression[Any]) -> ColumnElement[Any]:
+    """The sum of whole numbers, which never overflows: older rows may hold anything up to 2^53. See whole()."""
+    match dialect:
+        case Dialect.SQLITE:
+            return func.total(column)  # a float, exact up to where whole() ends
+        case Dialect.POSTGRESQL:
+            return func.coalesce(func.sum(column), 0)
+        case _:
+            assert_never(dialect)
+
+
+def whole(value: Any) -> int:
+    """A sum as a whole number that every reader of JSON can keep, and every table; there is nothing larger.
+
+    Example:
+        >>> whole(2.0), whole(2**70)
+        (2, 9007199254740991)
+    """
+    return min(int(value), LARGEST)
 
 
 def fold_function(server_version: int) -> str:

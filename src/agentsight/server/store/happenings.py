@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, FromClause, case, exists, func, select
 
+from agentsight.server.store.dialect import Dialect, total
 from agentsight.server.store.schema import (
     AGENT,
     ATTACHMENTS,
@@ -62,12 +63,12 @@ def one_of_it(filters: Filters) -> list[ColumnElement[bool]]:
     return [mine]
 
 
-def amount_of_it(filters: Filters, within: list[ColumnElement[bool]]) -> Any:
+def amount_of_it(engine: Dialect, filters: Filters, within: list[ColumnElement[bool]]) -> Any:
     """The query for how often it happened in the conversations `within`; of tokens, how many they are."""
     kind = looked_for(filters)
     assert kind is not None
     source, wanted = _found(kind, filters)
-    amount = func.coalesce(func.sum(token_usage.c.total_tokens), 0) if kind == "tokens" else func.count()
+    amount = total(engine, token_usage.c.total_tokens) if kind == "tokens" else func.count()
     joined = source.join(conversations, conversations.c.id == items.c.conversation)
     return select(amount).select_from(joined).where(*wanted, *within)
 

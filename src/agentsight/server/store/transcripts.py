@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, select
 
+from agentsight.server.store import dialect
 from agentsight.server.store.schema import (
     ACTION,
     ATTACHMENTS,
@@ -232,23 +233,29 @@ def feedback_of(connection: Connection, conversation_ids: Sequence[int]) -> list
 
 def usage_of(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, list[UsageRow]]:
     """For each conversation the tokens that it took, added up by model."""
+    engine = dialect.of(connection)
     columns = [token_usage.c[name] for name in TOKEN_COUNTS]
     query = (
-        select(token_usage.c.conversation, token_usage.c.model, *(func.sum(each) for each in columns))
+        select(
+            token_usage.c.conversation,
+            token_usage.c.model,
+            *(dialect.total(engine, each) for each in columns),
+        )
         .where(token_usage.c.conversation.in_(conversation_ids))
         .group_by(token_usage.c.conversation, token_usage.c.model)
-        .order_by(func.sum(token_usage.c.total_tokens).desc())
+        .order_by(dialect.total(engine, token_usage.c.total_tokens).desc())
     )
     found: dict[int, list[UsageRow]] = {}
     for number, model, *counts in connection.execute(query):
-        found.setdefault(number, []).append(UsageRow(model, *(int(each) for each in counts)))
+        found.setdefault(number, []).append(UsageRow(model, *map(dialect.whole, counts)))
     return found
 
 
 def total_usage(rows: Iterable[UsageRow]) -> UsageRow:
     """The rows added up, over all models."""
     counts = [msgspec.structs.astuple(row)[1:] for row in rows]
-    return UsageRow(None, *(sum(column) for column in zip(*counts, strict=True))) if counts else NO_USAGE
+    sums = (dialect.whole(sum(column)) for column in zip(*counts, strict=True))
+    return UsageRow(None, *sums) if counts else NO_USAGE
 
 
 def tools_of(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, list[tuple[str, bool]]]:
