@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -162,8 +163,67 @@ def test_keys_of_one_agent_and_their_end(shell: Shell) -> None:
     assert "no agent 'C'" in one_line(shell("keys", "list", "--agent", "C"))
 
 
+def test_what_is_set_for_a_key_is_kept_and_shown(shell: Shell) -> None:
+    result = shell(
+        "keys", "create", "--agent", "A", "--role", "ingest", "--label", "Shop widget",
+        "--origin", "https://Shop.example.com/", "--origin", "https://*.example.org",
+        "--items-per-minute", "300", "--items-per-day", "10_000", "--bytes-per-day", "50MB", "--expires", "2199-12-31",
+    )  # fmt: skip
+    assert is_well_formed(result.stdout.removesuffix("\n")), result.stderr
+    line = shell("keys", "list").stdout.splitlines()[1].split("\t")
+    assert line[3] == "Shop widget"
+    assert line[6:] == [
+        "never",
+        "from https://shop.example.com, from https://*.example.org, 300 items a minute, 10,000 items a day, "
+        "50,000,000 bytes a day, ends 2200-01-01 00:00",
+    ]
+    assert (
+        shell("keys", "set", "1", "--items-per-day", "none", "--origin", "none", "--label", "B").exit_code
+        == 0
+    )
+    line = shell("keys", "list").stdout.splitlines()[1].split("\t")
+    assert (line[3], line[7]) == ("B", "300 items a minute, 50,000,000 bytes a day, ends 2200-01-01 00:00")
+    assert shell("keys", "set", "1", "--expires", "90d").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--origin", "shop.example.com"), "--origin"),
+        (("--items-per-minute", "0"), "--items-per-minute"),
+        (("--items-per-minute", "many"), "--items-per-minute"),
+        (("--items-per-day", "5M"), "--items-per-day"),
+        (("--bytes-per-day", "lots"), "--bytes-per-day"),
+        (("--expires", "tomorrow"), "--expires"),
+        (("--expires", "2020-01-01"), "--expires"),
+        (("--label", "x" * 256), "--label"),
+    ],
+)
+def test_a_setting_of_a_key_that_it_cannot_take_is_named(
+    shell: Shell, arguments: tuple[str, str], named: str
+) -> None:
+    assert shell("keys", "create", "--agent", "A").exit_code == 0
+    for command in (("create", "--agent", "A"), ("set", "1")):
+        assert named in one_line(shell("keys", *command, *arguments))
+    assert "--label" in one_line(shell("keys", "set", "1"))
+    assert len(shell("keys", "list").stdout.splitlines()) == 2
+
+
+def test_a_token_secret_is_printed_alone_and_for_ingest_keys(shell: Shell) -> None:
+    shell("keys", "create", "--agent", "A", "--role", "ingest")
+    shell("keys", "create", "--agent", "A")
+    first, second = (shell("keys", "token", "1").stdout for _ in range(2))
+    assert re.fullmatch(r"agt_[0-9a-f]{64}\n", first)
+    assert first != second
+    assert "needs conversation tokens" in shell("keys", "list").stdout
+    assert shell("keys", "token", "1", "--off").stdout == ""
+    assert "needs conversation tokens" not in shell("keys", "list").stdout
+    assert "ingest" in one_line(shell("keys", "token", "2"))
+    assert shell("keys", "token", "99").exit_code == 1
+
+
 def test_looking_at_a_folder_without_a_database_makes_none(shell: Shell) -> None:
-    for arguments in (["list"], ["revoke", "1"]):
+    for arguments in (["list"], ["revoke", "1"], ["set", "1", "--label", "x"], ["token", "1"]):
         assert "no database" in one_line(shell("keys", *arguments))
     assert not shell.data.exists()
 

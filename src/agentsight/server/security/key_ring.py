@@ -1,0 +1,51 @@
+"""Making keys and their token secrets, for the command line, the REST API and the dashboard alike."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection
+
+from agentsight.server.errors import Invalid
+from agentsight.server.security import conversation_tokens, keys
+from agentsight.server.store import agents
+from agentsight.server.store.agents import KeyRow, KeySettings
+
+
+def make(
+    connection: Connection, agent_id: int, role: str, label: str = "", settings: KeySettings | None = None
+) -> str:
+    """Make a key and return it; it is told only this once."""
+    key = keys.new_key()
+    agents.add_key(
+        connection,
+        agent_id=agent_id,
+        role=role,
+        hint=keys.hint(key),
+        hashed=keys.hash_key(key),
+        name=label,
+        settings=settings,
+    )
+    return key
+
+
+def new_token_secret(connection: Connection, row: KeyRow, now: int) -> str:
+    """Make a secret for conversation tokens and return it; from now on the key needs tokens.
+
+    A secret that the key has already counts for another day.
+
+    Raises:
+        Invalid: the key is no ingest key; others are secret themselves.
+    """
+    if row.role != "ingest":
+        raise Invalid(
+            {"role": ["takes ingest: a key with another role is secret itself and needs no tokens"]}
+        )
+    secret = conversation_tokens.new_secret()
+    known = conversation_tokens.rotated(row.settings.token_secrets, secret, now)
+    agents.change_key(connection, row.id, settings=msgspec.structs.replace(row.settings, token_secrets=known))
+    return secret
+
+
+def without_tokens(connection: Connection, row: KeyRow) -> None:
+    """Let the key write without tokens again."""
+    agents.change_key(connection, row.id, settings=msgspec.structs.replace(row.settings, token_secrets=()))
