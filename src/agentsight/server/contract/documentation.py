@@ -29,6 +29,7 @@ _ERRORS: dict[int, tuple[str, Any]] = {
     403: ("The key's role does not allow it, or not the named fields", Detail),
     404: ("Not there, or another agent's", Detail),
     408: ("The body did not arrive in time", Detail),
+    409: ("The conversation was deleted; it takes nothing until it is restored", Detail),
     413: ("The body is too large", Detail),
     415: ("Not JSON, or an encoding that is not supported", Detail),
     429: ("Too much is waiting; try again after Retry-After seconds", Detail),
@@ -136,6 +137,8 @@ def _operation(handler: HTTPRouteHandler, doc: Doc, path: str, schemas: dict[str
         if status in {401, 403} and access is Access.PUBLIC:
             continue
         if status in {408, 413, 415} and doc.request is None:
+            continue
+        if status == 409 and doc.tag != "Writing":
             continue
         schema = schemas[repr(kind)]
         if status == 400 or (

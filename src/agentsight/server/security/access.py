@@ -39,6 +39,7 @@ class Access(enum.Enum):
     RESPOND = "a key that may write items, or a person who may change things"
     READ = "a key that may read, or a person"
     WRITE = "a key that may manage, or a person who may change things"
+    MANAGE = "a key that may manage, or a person who runs the server"
     PERSON = "a signed-in person"
     OWNER = "a person who runs the server"
 
@@ -49,11 +50,13 @@ _KEY_ROLES = {
     Access.RESPOND: frozenset({"ingest", "write"}),
     Access.READ: frozenset({"read", "write"}),
     Access.WRITE: frozenset({"write"}),
+    Access.MANAGE: frozenset({"write"}),
 }
 
 
 # What changes something a person may do who does more than look.
 _CHANGING = frozenset({Access.WRITE, Access.RESPOND})
+_OWNERS = frozenset({Access.OWNER, Access.MANAGE})
 _WRITING = frozenset({Access.INGEST, Access.RESPOND})
 
 
@@ -157,7 +160,7 @@ class Gate:
             await _check_csrf(connection, viewer)
         if access is Access.INGEST:
             raise RequestError(403, {"detail": "this takes an API key"})
-        if access is Access.OWNER and not viewer.is_owner:
+        if access in _OWNERS and not viewer.is_owner:
             raise RequestError(403, {"detail": "only an owner may do this"})
         if access in _CHANGING and viewer.role == "viewer":
             raise RequestError(403, {"detail": "your account may look, not change"})
