@@ -15,6 +15,7 @@ from agentsight.server.app import create_app
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.security.access import Access
 from agentsight.server.settings import Settings
+from agentsight.server.store import agents
 from tests.serving import Agent, ServerProcess
 
 PASSWORD = "correct horse battery"
@@ -54,6 +55,7 @@ class World(NamedTuple):
     theirs: Agent
     their_conversation: int
     their_file: int
+    their_key: int
     viewer: httpx.Client
     owner: httpx.Client
 
@@ -69,6 +71,8 @@ def sign_in(server: ServerProcess, email: str) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def world(sqlite_server: ServerProcess) -> Iterator[World]:
     mine, theirs = sqlite_server.agent(), sqlite_server.agent()
+    with sqlite_server.database.read() as connection:
+        their_key = agents.keys(connection, theirs.id)[0].id
     with theirs.client() as client:
         written = client.post(
             "/api/attachments/",
@@ -87,13 +91,17 @@ def world(sqlite_server: ServerProcess) -> Iterator[World]:
             theirs,
             written["conversation"],
             written["attachments"][0]["id"],
+            their_key,
             viewer,
             owner,
         )
 
 
-def path_of(route: Route, agent_id: int, conversation: int, file: int) -> str:
-    values = {"agent_id": agent_id, "number": file if route.path.startswith("/files") else conversation}
+def path_of(route: Route, agent_id: int, conversation: int, file: int, key: int) -> str:
+    values = {"agent_id": agent_id, "number": conversation}
+    for start, number in (("/files", file), ("/api/keys", key)):
+        if route.path.startswith(start):
+            values["number"] = number
     path = re.sub(r"\{(agent_id|number):int\}", lambda match: str(values[match[1]]), route.path)
     return re.sub(r"\{\w+:\w+\}", "x", path)
 
@@ -113,7 +121,9 @@ def test_public_routes_are_these_and_no_others(routes: list[Route]) -> None:
 def test_nobody_gets_in_without_a_key_or_session(world: World, routes: list[Route]) -> None:
     with httpx.Client(base_url=world.server.address) as stranger:
         for route in routes:
-            path = path_of(route, world.theirs.id, world.their_conversation, world.their_file)
+            path = path_of(
+                route, world.theirs.id, world.their_conversation, world.their_file, world.their_key
+            )
             answer = stranger.request(route.method, path)
             if route.path.startswith("/files"):
                 assert answer.status_code == 403, path
@@ -140,6 +150,7 @@ ROLES: dict[Access, set[str]] = {
     Access.RESPOND: {"ingest", "write"},
     Access.READ: {"read", "write"},
     Access.WRITE: {"write"},
+    Access.MANAGE: {"write"},
     Access.PERSON: set(),
     Access.OWNER: set(),
 }
@@ -151,7 +162,7 @@ def test_a_key_does_what_its_role_says(world: World, routes: list[Route], role: 
         for route in routes:
             if route.access is Access.PUBLIC or route.access is None:
                 continue
-            path = path_of(route, world.mine.id, 999_999_999, 1)
+            path = path_of(route, world.mine.id, 999_999_999, 1, 999_999_999)
             answer = client.request(route.method, path)
             if role in ROLES[route.access]:
                 assert answer.status_code not in {401, 403}, (route, answer.text)
@@ -172,7 +183,9 @@ def test_another_agents_rows_are_not_there_for_a_key(world: World, routes: list[
         for route in routes:
             if "{number:int}" not in route.path or not route.path.startswith("/api/"):
                 continue
-            path = path_of(route, world.theirs.id, world.their_conversation, world.their_file)
+            path = path_of(
+                route, world.theirs.id, world.their_conversation, world.their_file, world.their_key
+            )
             answer = client.request(route.method, path, json=bodies().get(route.path))
             assert answer.status_code == 404, (route, answer.status_code)
         for path, body in [
@@ -205,7 +218,7 @@ def test_another_agents_pages_are_not_there_for_a_person(world: World, routes: l
         for agent_id in (world.theirs.id, world.mine.id):
             if agent_id == world.mine.id and "{number:int}" not in route.path:
                 continue
-            path = path_of(route, agent_id, world.their_conversation, world.their_file)
+            path = path_of(route, agent_id, world.their_conversation, world.their_file, world.their_key)
             answer = world.viewer.request(route.method, path, follow_redirects=True)
             assert answer.status_code in {403, 404}, (route, answer.status_code)
             assert b"secret" not in answer.content
@@ -222,11 +235,11 @@ def test_no_answer_about_ones_own_shows_what_is_anothers(world: World, routes: l
         for route in routes:
             if route.method != "GET" or route.access is Access.PUBLIC:
                 continue
-            path = path_of(route, world.mine.id, world.their_conversation, world.their_file)
+            path = path_of(route, world.mine.id, world.their_conversation, world.their_file, world.their_key)
             for client in callers:
                 answer = client.get(path, follow_redirects=client is not key)
                 assert b"secret" not in answer.content, route
-        named = [route for route in routes if route.takes_agent]
+        named = [route for route in routes if route.takes_agent and route.access is Access.READ]
         assert {route.path for route in named} >= {"/api/analytics", "/api/export", "/api/ingest/ledger"}
         for route in named:
             for client in callers:
@@ -251,7 +264,7 @@ def test_a_person_changes_nothing_of_anothers(world: World, routes: list[Route])
         if route.method == "GET" or not ("{agent_id:int}" in route.path or "{number:int}" in route.path):
             continue
         tried += 1
-        path = path_of(route, world.theirs.id, world.their_conversation, world.their_file)
+        path = path_of(route, world.theirs.id, world.their_conversation, world.their_file, world.their_key)
         body = {"is_marked": "1", "name": "stolen", "role": "write", "escalation_actions": "stolen"}
         answer = world.viewer.request(route.method, path, headers=headers, data=body)
         assert answer.status_code in {403, 404}, (route, answer.status_code)
@@ -287,7 +300,7 @@ def test_no_form_is_taken_without_its_token(world: World, routes: list[Route]) -
     for route in routes:
         if route.method == "GET" or route.access is Access.PUBLIC:
             continue
-        path = path_of(route, world.theirs.id, world.their_conversation, world.their_file)
+        path = path_of(route, world.theirs.id, world.their_conversation, world.their_file, world.their_key)
         for headers in ({}, {"X-CSRF-Token": "guess"}, {"Sec-Fetch-Site": "cross-site"}):
             answer = world.owner.request(route.method, path, headers=headers, data={"csrf_token": "guess"})
             assert answer.status_code == 403, (route, answer.status_code)
@@ -298,15 +311,16 @@ def test_no_form_is_taken_without_its_token(world: World, routes: list[Route]) -
 def test_a_viewer_looks_and_does_not_manage(world: World, routes: list[Route]) -> None:
     headers = token_of(world.viewer)
     for route in routes:
-        if route.access in {Access.OWNER, Access.WRITE, Access.RESPOND} and route.method != "GET":
-            path = path_of(route, world.mine.id, 999_999_999, 1)
+        if (
+            route.access in {Access.OWNER, Access.MANAGE, Access.WRITE, Access.RESPOND}
+            and route.method != "GET"
+        ):
+            path = path_of(route, world.mine.id, 999_999_999, 1, 999_999_999)
             answer = world.viewer.request(route.method, path, headers=headers)
             assert answer.status_code == 403, (route, answer.status_code)
 
 
 def test_a_revoked_key_is_out_at_once(server: ServerProcess) -> None:
-    from agentsight.server.store import agents
-
     agent = server.agent()
     with agent.client() as client:
         assert client.get("/api/me/").status_code == 200

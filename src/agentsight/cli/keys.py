@@ -73,7 +73,7 @@ def create(agent: str, role: str, label: str, **given: Any) -> None:
     """Make a key and print it, and nothing else, on standard output. It is shown only this once."""
     from agentsight.server.errors import Invalid
     from agentsight.server.security import key_ring, key_settings
-    from agentsight.server.security.keys import hint
+    from agentsight.server.security.keys import hint, new_key
     from agentsight.server.store import times
     from agentsight.server.store.agents import KeySettings
 
@@ -85,8 +85,9 @@ def create(agent: str, role: str, label: str, **given: Any) -> None:
         raise _trouble(error) from None
     with open_database(load(given)) as database:
         owner = agent_id(database, agent)
+        key = new_key()
         with database.write() as connection:
-            key = key_ring.make(connection, owner, role, name, settings)
+            key_ring.keep(connection, key, owner, role, name, settings)
         note(database, "key_created", agent_id=owner, role=role, key=hint(key))
     click.echo(key)
 
@@ -187,7 +188,13 @@ def token(key: str, off: bool, **given: Any) -> None:
                     secret = key_ring.new_token_secret(connection, row, times.now())
             except Invalid as error:
                 raise _trouble(error) from None
-        note(database, "key_changed", agent_id=row.agent_id, number=row.id, tokens="off" if off else "new secret")
+        note(
+            database,
+            "key_changed",
+            agent_id=row.agent_id,
+            number=row.id,
+            tokens="off" if off else "new secret",
+        )
     if off:
         click.echo(f"Key {row.id} writes without tokens.", err=True)
         return

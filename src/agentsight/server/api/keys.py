@@ -18,11 +18,12 @@ from agentsight.server.contract import fields
 from agentsight.server.contract.documentation import Doc, Query
 from agentsight.server.errors import Invalid, RequestError, decode, not_found
 from agentsight.server.requests import AnyRequest, json_body
-from agentsight.server.security import key_ring, key_settings
+from agentsight.server.security import audit, key_ring, key_settings, keys
 from agentsight.server.security.access import Access, Viewer
 from agentsight.server.services import services_of, viewer_of
 from agentsight.server.store import agents, times
 from agentsight.server.store.agents import KeyRow, KeySettings
+from agentsight.server.store.security_events import Event
 
 _MANAGE: dict[str, Any] = {"access": Access.MANAGE}
 _BODY_BYTES = 64 * 1024
@@ -117,13 +118,19 @@ async def make_key(request: AnyRequest) -> Response[bytes]:
     label = key_settings.label(given.label or "")
     settings = key_settings.checked(KeySettings(), _settings(given), times.now())
 
-    def work(connection: Connection, _: int) -> tuple[str, KeyRow]:
+    key = keys.new_key()
+
+    def work(connection: Connection, _: int) -> KeyRow:
         if all(row.id != agent_id for row in agents.listing(connection, frozenset({agent_id}))):
             raise not_found("no such agent")
-        key = key_ring.make(connection, agent_id, role, label, settings)
-        return key, agents.keys(connection, agent_id)[-1]
+        row = agents.key_by_number(
+            connection, key_ring.keep(connection, key, agent_id, role, label, settings)
+        )
+        assert row is not None
+        return row
 
-    key, row = await services_of(request).write(work)
+    event = audit.event_of(request, "key_created", agent_id=agent_id, role=role, key=keys.hint(key))
+    row = await services_of(request).write(work, event=event)
     services_of(request).gate.forget_keys()
     return _private(MadeKey(**msgspec.structs.asdict(_shown(row)), key=key), HTTP_201_CREATED)
 
@@ -131,6 +138,7 @@ async def make_key(request: AnyRequest) -> Response[bytes]:
 @patch("/api/keys/{number:int}", opt=_MANAGE | {"doc": Doc("Change a key", "Keys", KeyChange, {200: Key})})
 async def change_key(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Set the fields that are given."""
+    await services_of(request).read(lambda connection: _found(connection, viewer_of(request), number))
     given = decode(await json_body(request, _BODY_BYTES), _key_change, fields.CHOICES)
     label = None if given.label is UNSET else key_settings.label(given.label)
 
@@ -148,7 +156,9 @@ async def change_key(request: AnyRequest, number: FromPath[int]) -> Response[byt
 )
 async def revoke_key(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Take a key out of use for good."""
-    row = await _change(request, number, lambda connection, row: agents.revoke_key(connection, row.id))
+    row = await _change(
+        request, number, lambda connection, row: agents.revoke_key(connection, row.id), "key_revoked"
+    )
     return answer_json(_shown(row))
 
 
@@ -166,7 +176,7 @@ async def make_token_secret(request: AnyRequest, number: FromPath[int]) -> Respo
     def work(connection: Connection, row: KeyRow) -> None:
         made.append(key_ring.new_token_secret(connection, row, times.now()))
 
-    await _change(request, number, work)
+    await _change(request, number, work, tokens="new secret")
     return _private(TokenSecret(made[-1]), HTTP_201_CREATED)
 
 
@@ -177,25 +187,37 @@ async def make_token_secret(request: AnyRequest, number: FromPath[int]) -> Respo
 )
 async def drop_token_secret(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Let the key write without conversation tokens again."""
-    return answer_json(_shown(await _change(request, number, key_ring.without_tokens)))
+    return answer_json(_shown(await _change(request, number, key_ring.without_tokens, tokens="off")))
 
 
-async def _change(request: AnyRequest, number: int, work: Any) -> KeyRow:
+async def _change(
+    request: AnyRequest, number: int, work: Any, action: str = "key_changed", tokens: str | None = None
+) -> KeyRow:
     """Do something to a key in use and return how it is then."""
     viewer = viewer_of(request)
 
     def doing(connection: Connection, _: int) -> KeyRow:
-        row = agents.key_by_number(connection, number)
-        if row is None or row.revoked_at is not None or not viewer.sees(row.agent_id):
-            raise not_found("no such key in use")
-        _may_handle(viewer, row.role)
+        row = _found(connection, viewer, number)
         work(connection, row)
         changed = agents.key_by_number(connection, number)
         assert changed is not None
         return changed
 
-    row = await services_of(request).write(doing)
+    def event(row: KeyRow) -> Event:
+        if tokens is None:
+            return audit.event_of(request, action, agent_id=row.agent_id, number=row.id)
+        return audit.event_of(request, action, agent_id=row.agent_id, number=row.id, tokens=tokens)
+
+    row = await services_of(request).write(doing, event=event)
     services_of(request).gate.forget_keys()
+    return row
+
+
+def _found(connection: Connection, viewer: Viewer, number: int) -> KeyRow:
+    row = agents.key_by_number(connection, number)
+    if row is None or row.revoked_at is not None or not viewer.sees(row.agent_id):
+        raise not_found("no such key in use")
+    _may_handle(viewer, row.role)
     return row
 
 
@@ -209,7 +231,9 @@ def _agent(viewer: Viewer, given: int | None) -> int:
 def _may_handle(viewer: Viewer, role: str) -> None:
     """A leaked write key must not make itself at home: keys like it are made and ended by people."""
     if viewer.person is None and role == "write":
-        raise RequestError(403, {"role": ["write takes an owner: a key handles ingest and read keys"]})
+        raise RequestError(
+            403, {"detail": "a key handles ingest and read keys; those that write are an owner's"}
+        )
 
 
 def _settings(given: KeyChange) -> dict[str, Any]:

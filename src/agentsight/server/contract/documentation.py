@@ -144,7 +144,7 @@ def _operation(handler: HTTPRouteHandler, doc: Doc, path: str, schemas: dict[str
         if status == 400 or (
             status == 403 and doc.request is not None
         ):  # msgspec knows no union of two objects
-            schema = {"anyOf": [schemas[repr(Detail)], schema]}
+            schema = {"anyOf": [schemas[repr(Detail)], schemas[repr(FieldErrors)]]}
         operation["responses"].setdefault(str(status), _answer(meaning, schema))
     return operation
 

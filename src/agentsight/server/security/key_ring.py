@@ -11,12 +11,21 @@ from agentsight.server.store import agents
 from agentsight.server.store.agents import KeyRow, KeySettings
 
 
-def make(
-    connection: Connection, agent_id: int, role: str, label: str = "", settings: KeySettings | None = None
-) -> str:
-    """Make a key and return it; it is told only this once."""
-    key = keys.new_key()
-    agents.add_key(
+def keep(
+    connection: Connection,
+    key: str,
+    agent_id: int,
+    role: str,
+    label: str = "",
+    settings: KeySettings | None = None,
+) -> int:
+    """Take a new key into use and return its number.
+
+    Example:
+        >>> key = keys.new_key()
+        >>> number = keep(connection, key, agent_id, "ingest", "Shop widget")
+    """
+    return agents.add_key(
         connection,
         agent_id=agent_id,
         role=role,
@@ -25,7 +34,6 @@ def make(
         name=label,
         settings=settings,
     )
-    return key
 
 
 def new_token_secret(connection: Connection, row: KeyRow, now: int) -> str:
