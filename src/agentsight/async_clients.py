@@ -17,6 +17,7 @@ from agentsight.clients import Client
 from agentsight.exceptions import ConversationNetworkException
 from agentsight.manager import ConversationManager
 from agentsight.reader import AgentSightAPI
+from agentsight.sender import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _twin(
             )
         except asyncio.TimeoutError:
             raise ConversationNetworkException(
-                f"{self.config.endpoint} has not answered within {seconds:g} seconds"
+                f"{shown(self.config.endpoint)} has not answered within {seconds:g} seconds"
             ) from None
         return answer
 
@@ -112,15 +113,16 @@ class _AsyncClient(Client):
     """Settings and connections as `Client` has them; calls run in threads, on the client that this is a twin of."""
 
     _twin_of: type[Client]
+    _client: Client
+    _threads: _Threads
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._threads = _Threads()
-        self._client = self._twin_of.__new__(self._twin_of)
-        self._client.config, self._client._transport = self.config, self._transport
+    if not TYPE_CHECKING:  # for type checkers it takes what Client takes
 
-    if TYPE_CHECKING:
-        __init__ = Client.__init__
+        def __init__(self, **options):
+            super().__init__(**options)
+            self._threads = _Threads()
+            self._client = self._twin_of.__new__(self._twin_of)
+            self._client.config, self._client._transport = self.config, self._transport
 
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""

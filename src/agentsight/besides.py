@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from agentsight.enums import AttachmentMode, Sender
     from agentsight.lane import Lane
-    from agentsight.types import SentimentName
+    from agentsight.types import Attachment, AttachmentModeName, SenderName, SentimentName
     from agentsight.validation import Json
 
 __all__ = ["LIGHT", "Besides", "heavy"]
@@ -92,10 +91,10 @@ class Besides:
 
     def track_attachments(
         self,
-        attachments: Sequence[dict[str, Any]],
-        sender: Sender | str | None = "end_user",
+        attachments: Sequence[Attachment],
+        sender: SenderName | None = "end_user",
         metadata: dict[str, Any] | None = None,
-        mode: AttachmentMode | str = "base64",
+        mode: AttachmentModeName = "base64",
         conversation_id: str | None = None,
     ) -> None:
         """Track files that came without a message.
@@ -163,8 +162,10 @@ class Besides:
         """
         try:
             now = time_ns()
-            prompt, completion, embedding = prompt_tokens, completion_tokens, embedding_tokens
-            total = total_tokens
+            prompt: Any = prompt_tokens
+            completion: Any = completion_tokens
+            embedding: Any = embedding_tokens
+            total: Any = total_tokens
             if not (
                 type(prompt) is type(completion) is type(total) is type(embedding) is int
                 and 0 <= prompt <= MOST_TOKENS

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from agentsight.config import Config
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "shown"]
 
 ATTEMPTS = 3
 BACKOFF = 0.2  # seconds before the second attempt, doubled for each further one, and jittered
@@ -140,7 +140,9 @@ class Transport:
             return answer
         if quick and time.monotonic() >= deadline:
             self._look_again(endpoint, headers)
-        raise ConversationNetworkException(f"{endpoint} cannot be reached: {_plain(problem)}") from problem
+        raise ConversationNetworkException(
+            f"{shown(endpoint)} cannot be reached: {_plain(problem)}"
+        ) from problem
 
     def _answered(self) -> None:
         self.away = False
@@ -331,6 +333,13 @@ def _proxy_for(url: str) -> str | None:
         return None
     proxy = proxies.get(scheme) or proxies.get("all")
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def shown(endpoint: str) -> str:
+    """An address as messages and the log may show it: without the password that may stand in it."""
+    scheme, separator, rest = endpoint.partition("://")
+    host, slash, path = rest.partition("/")
+    return scheme + separator + host.rpartition("@")[2] + slash + path
 
 
 def _plain(problem: BaseException | None) -> str:

@@ -28,9 +28,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from typing import Any
+    from typing import Any, overload
 
-    from agentsight.enums import AttachmentMode
+    from agentsight.types import Attachment, AttachmentModeName
     from agentsight.validation import Json
 
 __all__ = ["Tracking"]
@@ -52,11 +52,36 @@ class Tracking(Besides):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:  # one of the two spellings has to be there
+
+        @overload
+        def track_human_message(
+            self,
+            message: str | None,
+            attachments: Sequence[Attachment] | None = None,
+            attachment_mode: AttachmentModeName = "base64",
+            metadata: dict[str, Any] | None = None,
+            conversation_id: str | None = None,
+            *,
+            message_id: str | None = None,
+        ) -> None: ...
+        @overload
+        def track_human_message(
+            self,
+            *,
+            question: str | None,
+            attachments: Sequence[Attachment] | None = None,
+            attachment_mode: AttachmentModeName = "base64",
+            metadata: dict[str, Any] | None = None,
+            conversation_id: str | None = None,
+            message_id: str | None = None,
+        ) -> None: ...
+
     def track_human_message(
         self,
         message: str | None = None,
-        attachments: Sequence[dict[str, Any]] | None = None,
-        attachment_mode: AttachmentMode | str = "base64",
+        attachments: Sequence[Attachment] | None = None,
+        attachment_mode: AttachmentModeName = "base64",
         metadata: dict[str, Any] | None = None,
         conversation_id: str | None = None,
         *,
@@ -110,11 +135,36 @@ class Tracking(Besides):
             if not self._mended(error, "track_human_message", locals()):
                 raise
 
+    if TYPE_CHECKING:  # one of the two spellings has to be there
+
+        @overload
+        def track_agent_message(
+            self,
+            message: str | None,
+            attachments: Sequence[Attachment] | None = None,
+            attachment_mode: AttachmentModeName = "base64",
+            metadata: dict[str, Any] | None = None,
+            conversation_id: str | None = None,
+            *,
+            message_id: str | None = None,
+        ) -> None: ...
+        @overload
+        def track_agent_message(
+            self,
+            *,
+            answer: str | None,
+            attachments: Sequence[Attachment] | None = None,
+            attachment_mode: AttachmentModeName = "base64",
+            metadata: dict[str, Any] | None = None,
+            conversation_id: str | None = None,
+            message_id: str | None = None,
+        ) -> None: ...
+
     def track_agent_message(
         self,
         message: str | None = None,
-        attachments: Sequence[dict[str, Any]] | None = None,
-        attachment_mode: AttachmentMode | str = "base64",
+        attachments: Sequence[Attachment] | None = None,
+        attachment_mode: AttachmentModeName = "base64",
         metadata: dict[str, Any] | None = None,
         conversation_id: str | None = None,
         *,
@@ -166,8 +216,8 @@ class Tracking(Besides):
         self,
         kind: int,
         content: str,
-        attachments: Sequence[dict[str, Any]] | None,
-        mode: AttachmentMode | str,
+        attachments: Sequence[Attachment] | None,
+        mode: AttachmentModeName,
         metadata: dict[str, Any] | None,
         conversation_id: str | None,
         message_id: str | None,

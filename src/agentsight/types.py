@@ -248,7 +248,7 @@ class MessageRecord(TypedDict):
 
 
 class FeedbackRecord(TypedDict):
-    """What somebody thought; `conversation` is the conversation's integer id."""
+    """What somebody thought; `conversation` and `message` are integer ids, no message: of the whole."""
 
     id: int
     conversation: int
@@ -257,6 +257,7 @@ class FeedbackRecord(TypedDict):
     comment: str | None
     metadata: dict[str, Any]
     created_at: str
+    message: int | None
 
 
 class UsageRecord(TypedDict):

@@ -95,7 +95,8 @@ def prepare(lane: Lane, items: Iterable[tuple[Any, ...] | Prepared]) -> list[Pre
             ready.append(item)
             continue
         ns = item[1]
-        if item[0] in (QUESTION, ANSWER) and len(item) > 6:
+        size = len(item)
+        if item[0] in (QUESTION, ANSWER) and size > 6:
             id = item[6]  # the message has been given a name
         else:
             id = uuid7(ns, int.from_bytes(chances[8 * index : 8 * index + 8], "big"))

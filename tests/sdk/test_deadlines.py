@@ -250,6 +250,17 @@ def test_trouble_is_said_again_after_a_while(
     tracker._outbox.forget()
 
 
+def test_a_password_in_the_address_is_not_shown(unruly: Unruly, caplog: pytest.LogCaptureFixture):
+    unruly.behave("refuse")
+    address = unruly.endpoint.replace("://", "://me:secret@")
+    tracker = ConversationTracker(api_key=KEY, endpoint=address, timeout=0.3)
+    tracker.track_human_message("one", conversation_id="c")
+    result = tracker.send_tracked_data("c")
+    assert unruly.endpoint in warnings(caplog)[0]
+    assert "secret" not in caplog.text + str(result)
+    tracker._outbox.forget()
+
+
 # --- flush ---
 
 
