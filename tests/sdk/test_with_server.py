@@ -119,15 +119,15 @@ def test_managing(bot: ConversationTracker, api: AgentSightAPI, manager: Convers
     bot.get_or_create_conversation("conv_1", environment="production")
     bot.track_human_message("Hello")
     number = bot.send_tracked_data()["items"][0]["response"]["id"]
-    manager.submit_feedback("conv_1", "positive", comment="Quick!", metadata={"stars": 5})
     manager.submit_feedback(number, "negative")
+    manager.submit_feedback("conv_1", "positive", comment="Quick!", metadata={"stars": 5})
     manager.rename_conversation("conv_1", "Renamed")
     manager.mark_conversation(number, True)
     manager.update_conversation("conv_1", device="tablet", language="en-US", metadata={"only": 1})
     stored = api.fetch_conversation(number)
     assert (stored["name"], stored["is_marked"]) == ("Renamed", True)
     assert (stored["device"], stored["language"], stored["metadata"]) == ("tablet", "en-US", {"only": 1})
-    assert sorted(feedback["sentiment"] for feedback in stored["feedbacks"]) == ["negative", "positive"]
+    assert [(each["sentiment"], each["comment"]) for each in stored["feedbacks"]] == [("positive", "Quick!")]
     assert api.fetch_conversations(language="en", feedback_sentiment="positive", is_marked=True)["count"] == 1
     assert api.fetch_conversations(metadata={"only": 1})["count"] == 1
     manager.delete_conversation("conv_1")

@@ -146,6 +146,7 @@ _WRONG_ANYWHERE: dict[str, list[Any]] = {
     "metadata": [5, [], "{}", {"a": "\0"}, {"\0": 1}, {"a": {"b": ["\0"]}}, {"a": "x" * 1_048_570}, {"a": HUGE},
                  {"deep": None}],
     "type": ["mystery", None, 5, "Message"],
+    "colour": ["red", None],
 }  # fmt: skip
 for _ in range(70):
     _WRONG_ANYWHERE["metadata"][-1] = {"deep": _WRONG_ANYWHERE["metadata"][-1]}
@@ -185,6 +186,7 @@ WRONG_FIELDS: tuple[dict[str, Any], ...] = (
     {"metadata": []}, {"metadata": {"a": "\0"}}, {"metadata": {"a": HUGE}},
     {"is_used": "yes"}, {"name": "n" * 256}, {"customer_id": "\0"},
     {"started_at": "1969-01-01T00:00:00Z"}, {"timestamp": "never"}, {"source": 5}, {"items": 5}, {"items": None},
+    {"colour": "red"}, {"messages": []},
 )  # fmt: skip
 
 
@@ -193,7 +195,7 @@ WRONG_FORMS: tuple[dict[str, str], ...] = (
     {}, {"conversation_id": " "}, {"conversation_id": "x" * 256}, {"conversation": "chat"}, {"sender": "robot"},
     {"conversation": "9223372036854775807"}, {"mode": "fax"}, {"timestamp": "soon"},
     {"timestamp": "1969-01-01T00:00:00Z"}, {"metadata": "[]"}, {"metadata": "{"}, {"metadata": '{"a": "\\u0000"}'},
-    {"message": "\0"},
+    {"message": "\0"}, {"colour": "red"},
 )  # fmt: skip
 
 

@@ -250,6 +250,23 @@ def test_marks_names_deletions_and_offers_survive(store: Database, files: FileSt
     assert len(lines) == 3
 
 
+def test_what_a_newer_version_wrote_is_taken_but_for_what_is_not_known(
+    store: Database, files: FileStore
+) -> None:
+    owner = agent(store, "a")
+    record = {
+        "conversation_id": "c",
+        "mood": "blue",
+        "items": [{"type": "message", "sender": "agent", "content": "x", "tone": 5}, {"type": "gesture"}],
+        "feedbacks": [{"sentiment": "positive", "stars": 5}],
+    }
+    report = import_lines(store, files, Places(), owner, [json.dumps(record).encode()])
+    assert (report.conversations, report.items, report.broken_lines) == (1, 2, 0)
+    told = [what for _, what in report.problems]
+    assert told[0] == "not known here, and left out: feedbacks.stars, items.tone, mood"
+    assert told[1].startswith("item 1: type")
+
+
 def test_votes_come_back_each_at_its_message(store: Database, files: FileStore) -> None:
     owner, other = agent(store, "from"), agent(store, "to")
     said = [NewItem(MESSAGE, moment, uuid7(), AGENT, str(moment)) for moment in (1, 2)]

@@ -73,6 +73,9 @@ def test_full_false_leaves_out_what_was_said(client: httpx.Client, twelve: list[
     assert full["messages"][0]["content"] == "Message 11"
     assert full["feedbacks"] == []
     assert set(full) - set(short) == {"messages", "feedbacks"}
+    one = client.get(f"/api/conversations/{twelve[0]}/", params={"full": "false"}).json()
+    assert "messages" not in one
+    assert client.get(f"/api/conversations/{twelve[0]}/?full=maybe").status_code == 400
 
 
 def test_one_conversation_has_the_contracts_fields(client: httpx.Client, twelve: list[int]) -> None:
@@ -102,6 +105,28 @@ def test_a_parameter_that_does_not_fit_is_named(client: httpx.Client, query: str
     answer = client.get(f"/api/conversations/?{query}")
     assert answer.status_code == 400
     assert list(answer.json()) == [field]
+
+
+def test_a_parameter_given_twice_is_a_list_or_refused(client: httpx.Client, twelve: list[int]) -> None:
+    for number, tool in ((twelve[0], "check"), (twelve[1], "search"), (twelve[2], "other")):
+        body = {"conversation": number, "action_name": tool}
+        assert client.post("/api/action_logs/", json=body).status_code == 201
+    found = client.get("/api/conversations/?action_name__in=check&action_name__in=search&page_size=1").json()
+    assert found["count"] == 2
+    assert names(client.get(found["next"]).json()) == ["c0"]
+    both = "metadata=analysis.sentiment:positive&metadata=analysis.sentiment:negative"
+    assert client.get(f"/api/conversations/?{both}").json()["count"] == 0
+    figures = client.get("/api/analytics/?metrics=conversations&metrics=tools").json()
+    assert set(figures["metrics"]) == {"conversations", "tools"}
+    for address, name in (
+        ("/api/conversations/?device=mobile&device=mobile", "device"),
+        ("/api/conversations/?page=1&page=2", "page"),
+        (f"/api/conversations/{twelve[0]}/?full=true&full=false", "full"),
+        ("/api/analytics/?tz=UTC&tz=UTC", "tz"),
+        ("/api/ingest/ledger/?from=2026-01-01&from=2026-01-02", "from"),
+    ):
+        refused = client.get(address)
+        assert (refused.status_code, list(refused.json())) == (400, [name]), address
 
 
 def test_times_may_have_any_zone(client: httpx.Client, twelve: list[int]) -> None:
@@ -161,7 +186,7 @@ def test_mark_rename_update_delete(client: httpx.Client, twelve: list[int]) -> N
         ("PATCH", "update/", {"device": "fridge"}, "device"),
         ("PATCH", "update/", {"metadata": "text"}, "metadata"),
         ("PATCH", "update/", {}, "detail"),
-        ("PATCH", "update/", {"secret": 1}, "detail"),
+        ("PATCH", "update/", {"secret": 1}, "secret"),
     ],
 )
 def test_a_change_that_does_not_fit_is_named_and_not_made(

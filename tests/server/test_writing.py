@@ -286,6 +286,69 @@ def test_files_join_no_message_of_anybody_else(
     assert (refused.status_code, list(refused.json())) == (400, ["conversation_id"])
 
 
+_SINGLE: dict[str, dict[str, Any]] = {
+    "/api/conversations/": {"conversation_id": "c1"},
+    "/api/track/": {"conversation_id": "c1", "content": "x", "sender": "agent"},
+    "/api/action_logs/": {"conversation_id": "c1", "action_name": "check"},
+    "/api/buttons/": {"conversation_id": "c1", "button_event": "e", "label": "l", "value": "v"},
+    "/api/attachments/": {"conversation_id": "c1", "attachments": [{"filename": "a.txt", "data": "eA=="}]},
+    "/api/conversation-feedbacks/": {"conversation_id": "c1", "sentiment": "positive"},
+}
+
+
+@pytest.mark.parametrize("path", _SINGLE)
+def test_fields_that_are_not_known_are_named(client: httpx.Client, path: str) -> None:
+    body = _SINGLE[path]
+    refused = client.post(path, json=body | {"enviroment": "development"})
+    assert (refused.status_code, list(refused.json())) == (400, ["enviroment"])
+    assert "conversation_id" in refused.json()["enviroment"][0]
+    assert client.get("/api/conversations/").json()["count"] == 0
+    assert client.post(path, json=body).status_code == 201
+
+
+def test_unknown_fields_deeper_in_a_body_are_named(client: httpx.Client) -> None:
+    file = {"filename": "a.txt", "data": "eA==", "mimetype": "text/plain"}
+    refused = client.post("/api/attachments/", json={"conversation_id": "c", "attachments": [file]})
+    assert (refused.status_code, list(refused.json())) == (400, ["attachments.0.mimetype"])
+    form = {"conversation_id": "c", "colour": "red"}
+    refused = client.post(
+        "/api/attachments/", data=form, files={"attachment_0": ("a.txt", b"x", "text/plain")}
+    )
+    assert (refused.status_code, list(refused.json())) == (400, ["colour"])
+    number = client.post("/api/conversations/", json={"conversation_id": "c"}).json()["id"]
+    for method, path, body in (
+        ("POST", "mark", {"is_marked": True}),
+        ("PATCH", "rename", {"name": "n"}),
+        ("PATCH", "update", {"name": "n"}),
+    ):
+        refused = client.request(method, f"/api/conversations/{number}/{path}/", json=body | {"nmae": "n"})
+        assert (refused.status_code, list(refused.json())) == (400, ["nmae"]), path
+    assert conversation(client, number)["name"] is None
+    strange = "`" * 5_000 + " - at `$.x`"
+    refused = client.post("/api/track/", content=json.dumps({"conversation_id": "c", strange: 1}))
+    assert refused.status_code == 400
+    assert len(refused.text) < 1_000
+
+
+def test_unknown_fields_in_a_batch_refuse_what_has_them(client: httpx.Client) -> None:
+    message = {"type": "message", "sender": "agent", "content": "x"}
+    conversations = [
+        {"conversation_id": "a", "items": [message, message | {"colour": "red"}]},
+        {"conversation_id": "b", "items": [message], "enviroment": "development"},
+        {"conversation_id": "c", "items": [message]},
+    ]
+    answer = client.post("/api/ingest/batch/", json={"conversations": conversations})
+    first, second, third = answer.json()["conversations"]
+    assert [each["success"] for each in first["items"]] == [True, False]
+    assert first["items"][1]["errors"] == {"colour": ["is not known here"]}
+    assert (second["success"], list(second["errors"])) == (False, ["enviroment"])
+    assert third["success"]
+    refused = client.post("/api/ingest/batch/", json={"conversations": [], "colour": "red"})
+    assert (refused.status_code, list(refused.json())) == (400, ["colour"])
+    reasons = [each["reason"] for each in client.get("/api/ingest/ledger/").json()["totals"]["reasons"]]
+    assert reasons == ["field: is not known here"]
+
+
 def test_files_as_a_form_keep_their_order(client: httpx.Client) -> None:
     files = {f"attachment_{n}": (f"{n}.txt", f"file {n}".encode(), "text/plain") for n in (0, 1, 2, 10)}
     fields = {"conversation": "None", "conversation_id": "c1", "sender": "end_user", "mode": "form_data",

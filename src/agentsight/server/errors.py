@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 T = TypeVar("T")
 
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `(?:\$|key in \$)(?P<path>[^`]*)`)?$", re.DOTALL)
+_LONGEST_NAME = 100
 _KINDS = {
     "str": "text",
     "int": "a whole number",
@@ -68,7 +69,7 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], choices:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise Invalid(explain(str(error), choices)) from None
+        raise Invalid(explain(str(error), choices, _fields_of(decoder))) from None
     except UnicodeDecodeError:
         raise malformed("the body is not valid UTF-8") from None
     except RecursionError:
@@ -79,8 +80,12 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], choices:
         raise malformed(f"malformed JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
 
 
-def explain(message: str, choices: Mapping[str, str]) -> dict[str, list[str]]:
-    """Turn msgspec's message into {field: [what it takes]}.
+def _fields_of(decoder: msgspec.json.Decoder[Any]) -> Sequence[str]:
+    return getattr(decoder.type, "__struct_encode_fields__", ())
+
+
+def explain(message: str, choices: Mapping[str, str], known: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Turn msgspec's message into {field: [what it takes]}; `known` are the fields of the whole body.
 
     Example:
         >>> explain("Expected `str`, got `int` - at `$.name`", {})
@@ -95,6 +100,12 @@ def explain(message: str, choices: Mapping[str, str]) -> dict[str, list[str]]:
     if missing:
         field = f"{path}.{missing[1]}" if path else missing[1]
         return {field: ["is required"]}
+    unknown = re.match(r"Object contains unknown field `(.*)`$", what, re.DOTALL)
+    if unknown:
+        field = unknown[1][:_LONGEST_NAME]
+        if path or not known:
+            return {f"{path}.{field}" if path else field: ["is not known here"]}
+        return {field: [f"is not known here; there are: {', '.join(sorted(known))}"]}
     name = path.rsplit(".", 1)[-1]
     return {path or "detail": [_say(what, name, choices)]}
 

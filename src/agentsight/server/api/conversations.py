@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from agentsight.server.api.filters import (
     FILTER_NAMES,
     FILTER_QUERIES,
+    SEVERAL,
     boolean,
     integer,
     only,
@@ -52,6 +53,7 @@ _DELETED_TOO = Query(
     "Also when it is deleted: for a key with the role write, and for owners",
     {"type": "boolean", "default": False},
 )
+_FULL = Query("full", "false leaves messages and feedbacks out", {"type": "boolean", "default": True})
 _DELETED_TOO_NAMES = frozenset({_DELETED_TOO.name})
 _PAGING = (
     Query("page", "From 1", {"type": "integer", "minimum": 1, "default": 1}),
@@ -62,7 +64,7 @@ _PAGING = (
         {"type": "string", "enum": [f"{sign}{name}" for name in ORDERINGS for sign in ("", "-")],
          "default": "-started_at"},
     ),
-    Query("full", "false leaves messages and feedbacks out", {"type": "boolean", "default": True}),
+    _FULL,
 )  # fmt: skip
 
 
@@ -79,10 +81,7 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
     order = ordering(given)
     number = integer(given, "page", 1, least=1, most=10_000_000)
     size = integer(given, "page_size", 10, least=1, most=LARGEST_PAGE)
-    try:
-        full = boolean(given.get("full") or "true")
-    except ValueError as error:
-        raise Invalid({"full": [str(error)]}) from None
+    full = _full(given)
     agents = viewer_of(request).agent_ids
     links = file_links(request)
 
@@ -136,19 +135,23 @@ def whole(
 @get(
     "/api/conversations/{number:int}",
     opt=_READ
-    | {"doc": Doc("One conversation, whole", "Reading", None, {200: shapes.Conversation}, (_DELETED_TOO,))},
+    | {
+        "doc": Doc(
+            "One conversation, whole", "Reading", None, {200: shapes.Conversation}, (_FULL, _DELETED_TOO)
+        )
+    },
 )
 async def one_conversation(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """With messages and feedbacks. A deleted one is 404 unless `include_deleted` asks for it."""
     agents = viewer_of(request).agent_ids
     links = file_links(request)
     given = parameters(request)
-    only(given, _DELETED_TOO_NAMES)
-    deleted = include_deleted(request, given)
+    only(given, _DELETED_TOO_NAMES | {_FULL.name})
+    deleted, full = include_deleted(request, given), _full(given)
 
     def query(connection: Connection) -> list[shapes.Conversation]:
         row = _found(conversations.get(connection, agents, number, include_deleted=deleted))
-        return whole(connection, [row], links)
+        return whole(connection, [row], links, full=full)
 
     return answer_json((await services_of(request).read(query))[0])
 
@@ -242,19 +245,19 @@ async def files_of_conversation(request: AnyRequest, number: FromPath[int]) -> R
     return answer_json(await services_of(request).read(query))
 
 
-class MarkIn(msgspec.Struct):
+class MarkIn(msgspec.Struct, forbid_unknown_fields=True):
     """Marked or not."""
 
     is_marked: bool
 
 
-class RenameIn(msgspec.Struct):
+class RenameIn(msgspec.Struct, forbid_unknown_fields=True):
     """The new name."""
 
     name: fields.Name
 
 
-class UpdateIn(msgspec.Struct):
+class UpdateIn(msgspec.Struct, forbid_unknown_fields=True):
     """The fields to set; those left out stay. `metadata` is set as a whole."""
 
     name: fields.OptionalName | msgspec.UnsetType | None = msgspec.UNSET
@@ -409,9 +412,28 @@ def may_include_deleted(request: AnyRequest, wanted: bool) -> bool:
     return wanted
 
 
+def _full(given: dict[str, str]) -> bool:
+    try:
+        return boolean(given.get(_FULL.name) or "true")
+    except ValueError as error:
+        raise Invalid({_FULL.name: [str(error)]}) from None
+
+
 def parameters(request: AnyRequest) -> dict[str, str]:
-    """The query parameters; one that is given twice counts as given last."""
-    return {name: str(value) for name, value in request.query_params.items()}
+    """The query parameters; one that takes several values may be given several times.
+
+    Raises:
+        Invalid: one that takes a single value is given twice.
+    """
+    given: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in given:
+            given[name] = str(value)
+        elif name in SEVERAL:
+            given[name] += f",{value}"
+        else:
+            raise Invalid({name[:100]: ["is given twice, and takes one value"]})
+    return given
 
 
 def answer_json(answer: Any, status: int = HTTP_200_OK) -> Response[bytes]:

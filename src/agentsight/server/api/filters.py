@@ -68,6 +68,8 @@ _CLOCK = {
 _LISTS = {"action_name__in": "One of these tools was run; names separated by commas"}
 _ZONE = "IANA time zone of `weekday` and `hour`; UTC when left out"
 _METADATA = "`key:value,key2:value2`; dots reach inside: `analysis.sentiment:positive`"
+# Parameters with several values: separated by commas, or given several times.
+SEVERAL = frozenset({*_LISTS, "metadata", "metrics"})
 FILTER_NAMES = frozenset({*_TEXTS, *_BOOLEANS, *_TIMES, *_CHOICES, *_CLOCK, *_LISTS, "tz", "metadata"})
 
 FILTER_QUERIES: tuple[Query, ...] = (

@@ -9,12 +9,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
+from typing import get_args
 
 import msgspec
 
 from agentsight.server.errors import RequestError
 from agentsight.server.files import FileStore
 from agentsight.server.geo import Places
+from agentsight.server.ingest import wire
 from agentsight.server.ingest.batch import Batch, ConversationOutcome
 from agentsight.server.ingest.normalise import Normaliser
 from agentsight.server.store import append
@@ -23,6 +25,12 @@ from agentsight.server.store.database import Database
 LINES_AT_ONCE = 50
 # A line carries its attachments: fewer of those go into one transaction.
 BYTES_AT_ONCE = 16 * 1024 * 1024
+_MOST_NAMED = 10
+_RECORD = frozenset(wire.ConversationIn.__struct_fields__)
+_ITEM_FIELDS = {
+    str(kind.__struct_config__.tag): frozenset({"type", *kind.__struct_fields__})
+    for kind in get_args(wire.ItemIn)
+}
 
 
 class Report(msgspec.Struct):
@@ -85,7 +93,11 @@ def _groups(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 def _decode(report: Report, places: Places, line: bytes) -> Batch | None:
     try:
-        body = b'{"conversations":[' + _with_ids(line) + b"]}"
+        unknown: set[str] = set()
+        body = b'{"conversations":[' + _with_ids(line, unknown) + b"]}"
+        if unknown:
+            names = ", ".join(sorted(unknown)[:_MOST_NAMED])
+            report.problems.append((report.lines, f"not known here, and left out: {names[:500]}"))
         return Batch(Normaliser(places.lookup, archive=True), body)
     except RequestError as error:
         problem = str(error.body.get("detail", error.body))
@@ -96,8 +108,14 @@ def _decode(report: Report, places: Places, line: bytes) -> Batch | None:
     return None
 
 
-def _with_ids(line: bytes) -> bytes:
+def _with_ids(line: bytes, unknown: set[str] | None = None) -> bytes:
+    """The record with an id for each item, without what is not known here, such as the fields of a newer version;
+    their names are added to `unknown`."""
+    unknown = set() if unknown is None else unknown
     record = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    for strange in record.keys() - _RECORD:
+        del record[strange]
+        unknown.add(strange)
     name = bytes(record.get("conversation_id", b""))
     seen: Counter[bytes] = Counter()
     for field in ("items", "feedbacks"):
@@ -107,16 +125,22 @@ def _with_ids(line: bytes) -> bytes:
             continue
         entries = msgspec.json.decode(raw, type=list[msgspec.Raw])
         record[field] = msgspec.Raw(
-            b"[" + b",".join(_with_id(name, field, bytes(entry), seen) for entry in entries) + b"]"
+            b"[" + b",".join(_with_id(name, field, bytes(entry), seen, unknown) for entry in entries) + b"]"
         )
     return msgspec.json.encode(record)
 
 
-def _with_id(name: bytes, field: str, entry: bytes, seen: Counter[bytes]) -> bytes:
+def _with_id(name: bytes, field: str, entry: bytes, seen: Counter[bytes], unknown: set[str]) -> bytes:
     try:
         given = msgspec.json.decode(entry, type=dict[str, object])
     except msgspec.ValidationError:
         return entry  # refused later, with its place
+    kind = "feedback" if field == "feedbacks" else given.get("type")
+    strange = given.keys() - _ITEM_FIELDS[kind] if isinstance(kind, str) and kind in _ITEM_FIELDS else set()
+    if strange:
+        unknown.update(f"{field}.{each}" for each in strange)
+        given = {each: value for each, value in given.items() if each not in strange}
+        entry = msgspec.json.encode(given)
     if given.get("id"):
         if not isinstance(given["id"], int):
             return entry

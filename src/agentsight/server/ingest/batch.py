@@ -22,11 +22,11 @@ _REFUSED = {"conversation": ["was refused, see its errors"]}
 NO_MESSAGE = "there is no such message in this conversation"
 
 
-class _Whole(msgspec.Struct):
+class _Whole(wire.Known):
     conversations: list[wire.ConversationIn]
 
 
-class _Loose(msgspec.Struct):
+class _Loose(wire.Known):
     conversations: list[msgspec.Raw]
 
 

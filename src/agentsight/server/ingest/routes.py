@@ -38,7 +38,7 @@ class _Decoders:
     feedback = msgspec.json.Decoder(wire.FeedbackCall)
 
 
-class BatchIn(msgspec.Struct):
+class BatchIn(wire.Known):
     """Many conversations with their items; each is judged on its own."""
 
     conversations: list[wire.ConversationIn]

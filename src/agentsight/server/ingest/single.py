@@ -23,6 +23,7 @@ from agentsight.server.store.conversations import ConversationRow
 from agentsight.server.store.schema import ATTACHMENTS
 
 _json_object = msgspec.json.Decoder(dict[str, Any])
+_FORM_FIELDS = frozenset({*wire.AttachmentsCall.__struct_fields__} - {"attachments"})
 
 
 def reference(given: wire.Reference, author: PublicKey | None = None) -> NewConversation:
@@ -208,6 +209,10 @@ async def multipart_attachments(
             kind = None if value.content_type == "application/octet-stream" else value.content_type
             given = (place, value.filename or name, kind, data)
             files.append(await aside(len(data), lambda given=given: normaliser.file(*given)))  # type: ignore[misc]
+    unknown = sorted(values.keys() - _FORM_FIELDS)
+    if unknown:
+        there = ", ".join(sorted(_FORM_FIELDS))
+        raise Invalid({name[:100]: [f"is not known here; there are: {there}, and files"] for name in unknown})
     if not files:
         raise Invalid({"attachment_0": ["is required: at least one file"]})
     if len(files) > fields.FILES_PER_ITEM:

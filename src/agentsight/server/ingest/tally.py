@@ -26,7 +26,7 @@ _KNOWN = frozenset({"conversations"}) | frozenset(
     for name in kind.__struct_fields__
 )
 # Where a message goes on with what was given, a position, or a library's own words.
-_GIVEN = re.compile(r", not | such as |: | \(byte |cannot be (?!decoded)")
+_GIVEN = re.compile(r", not | such as |; there are: |: | \(byte |cannot be (?!decoded)")
 
 
 def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:

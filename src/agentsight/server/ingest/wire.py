@@ -32,7 +32,11 @@ from agentsight.server.contract.fields import (
 NO_REFERENCE = frozenset({"", "None", "null"})
 
 
-class FileIn(Struct):
+class Known(Struct, forbid_unknown_fields=True):
+    """A body whose fields are all known: a name that is misspelt is told, not left out without a word."""
+
+
+class FileIn(Known):
     """One attachment, its bytes as base64."""
 
     filename: Name
@@ -40,7 +44,7 @@ class FileIn(Struct):
     mime_type: Name | None = None
 
 
-class MessageIn(Struct, tag="message", tag_field="type"):
+class MessageIn(Known, tag="message", tag_field="type"):
     """A message in bulk writing; whether it may be blank is decided when it is normalised."""
 
     sender: Sender
@@ -51,7 +55,7 @@ class MessageIn(Struct, tag="message", tag_field="type"):
     attachments: Annotated[list[FileIn], Meta(max_length=FILES_PER_ITEM)] | None = None
 
 
-class ActionIn(Struct, tag="action", tag_field="type"):
+class ActionIn(Known, tag="action", tag_field="type"):
     """A tool call. An action named `token_usage` is token usage, not a tool."""
 
     action_name: Name
@@ -66,7 +70,7 @@ class ActionIn(Struct, tag="action", tag_field="type"):
     metadata: Metadata | None = None
 
 
-class ButtonIn(Struct, tag="button", tag_field="type"):
+class ButtonIn(Known, tag="button", tag_field="type"):
     """A clicked button."""
 
     button_event: Name
@@ -77,7 +81,7 @@ class ButtonIn(Struct, tag="button", tag_field="type"):
     metadata: Metadata | None = None
 
 
-class AttachmentsIn(Struct, tag="attachments", tag_field="type"):
+class AttachmentsIn(Known, tag="attachments", tag_field="type"):
     """Files without a message of their own, or with a caption in `message`."""
 
     attachments: Annotated[list[FileIn], Meta(min_length=1, max_length=FILES_PER_ITEM)]
@@ -89,7 +93,7 @@ class AttachmentsIn(Struct, tag="attachments", tag_field="type"):
     mode: Literal["base64", "form_data"] | None = None
 
 
-class TokenUsageIn(Struct, tag="token_usage", tag_field="type"):
+class TokenUsageIn(Known, tag="token_usage", tag_field="type"):
     """Tokens that a model call took; `total_tokens` is prompt + completion when it is left out.
 
     Parts of `prompt_tokens`, counted there as well: those read from the provider's cache, those written into it, and
@@ -111,7 +115,7 @@ class TokenUsageIn(Struct, tag="token_usage", tag_field="type"):
     metadata: Metadata | None = None
 
 
-class FeedbackIn(Struct, tag="feedback", tag_field="type"):
+class FeedbackIn(Known, tag="feedback", tag_field="type"):
     """What a customer thought of the conversation, or of one of its messages: `message` is the message's number, or
     the UUID that it was sent with. It takes the place of what the customer said about the same before."""
 
@@ -128,7 +132,7 @@ class FeedbackIn(Struct, tag="feedback", tag_field="type"):
 ItemIn = Union[MessageIn, ActionIn, ButtonIn, AttachmentsIn, TokenUsageIn, FeedbackIn]  # noqa: UP007
 
 
-class Adjusted(Struct):
+class Adjusted(Known):
     """What a lenient client changed before it sent: so often, this was done to that field."""
 
     field: Annotated[str, Meta(min_length=1, max_length=100)]
@@ -136,7 +140,7 @@ class Adjusted(Struct):
     count: Annotated[int, Meta(ge=1, le=ADJUSTED_COUNT)] = 1
 
 
-class ConversationFields(Struct, kw_only=True):
+class ConversationFields(Known, kw_only=True):
     """A conversation's own fields. `adjusted` is counted in the ledger and kept nowhere else."""
 
     conversation_id: Name
@@ -154,7 +158,7 @@ class ConversationFields(Struct, kw_only=True):
     adjusted: Annotated[list[Adjusted], Meta(max_length=ADJUSTED)] = []
 
 
-class PlaceIn(Struct):
+class PlaceIn(Known):
     """Where a conversation came from, in an archive; a live one is located by its address."""
 
     country: OptionalName | None = None
@@ -179,7 +183,7 @@ class ConversationIn(ConversationFields, kw_only=True):
     feedbacks: list[FeedbackIn] = []
 
 
-class Reference(Struct, kw_only=True):
+class Reference(Known, kw_only=True):
     """How single calls name the conversation: by number or by its text id."""
 
     conversation: int | str | None = None
