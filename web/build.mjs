@@ -72,7 +72,12 @@ const purgeTabler = {
 
 const bundle = await build({
   absWorkingDir: here,
-  entryPoints: { app: "src/app.ts", analytics: "src/analytics.ts", dashboard: "src/styles/app.css" },
+  entryPoints: {
+    app: "src/app.ts",
+    analytics: "src/analytics.ts",
+    sw: "src/sw.ts",
+    dashboard: "src/styles/app.css",
+  },
   bundle: true,
   write: false,
   outdir: out,

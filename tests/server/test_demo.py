@@ -18,6 +18,7 @@ import pytest
 from agentsight.server.demo import AGENT_NAMES, generate, next_conversation
 from agentsight.server.demo.addresses import NETWORKS
 from agentsight.server.demo.cast import ROLES
+from agentsight.server.demo.generate import pace
 from agentsight.server.demo.play import load, read
 from agentsight.server.files import FileStore
 from agentsight.server.filetypes import guess_mime_type
@@ -282,3 +283,15 @@ def test_the_notation() -> None:
 def test_a_line_outside_the_notation_is_named(text: str) -> None:
     with pytest.raises(ValueError, match=r"line \d"):
         read(text)
+
+
+def test_new_conversations_come_at_the_pace_of_the_history() -> None:
+    """A chart of a demo that was left running ends as it went on, not in a spike."""
+    now = datetime(2026, 8, 17, tzinfo=timezone.utc)
+    history = Counter(
+        name for name, record in generate(7, now, days=28) if record["started_at"] >= "2026-08-10"
+    )
+    week = [pace(now - timedelta(hours=hour)) for hour in range(7 * 24)]
+    for name in AGENT_NAMES:
+        ahead = sum(each[name] for each in week)
+        assert 0.6 < ahead / history[name] < 1.7, (name, ahead, history[name])

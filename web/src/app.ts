@@ -1,4 +1,5 @@
 // What makes the pages livelier than plain HTML. Every page works without this file.
+import { startAway } from "./islands/away";
 import { startClipboard } from "./islands/clipboard";
 import { startForms } from "./islands/forms";
 import { startInbox } from "./islands/inbox";
@@ -10,6 +11,7 @@ import { startTimes } from "./islands/times";
 
 document.documentElement.dataset.js = "";
 startRequests();
+startAway();
 startTheme();
 startTimes();
 startMenus();

@@ -42,7 +42,10 @@ export class Plot {
     this.chart = echarts.init(place, null, { renderer: "svg" });
     // What a drawing shows stands in a table and in words as well.
     place.querySelector("svg")?.setAttribute("aria-hidden", "true");
-    new ResizeObserver(() => this.chart.resize()).observe(place);
+    new ResizeObserver(() => {
+      this.chart.resize();
+      this.scale();
+    }).observe(place);
     onThemeChange(() => this.draw());
     this.draw();
   }
@@ -71,6 +74,13 @@ export class Plot {
     const tooltip = { ...(base as { tooltip: object }).tooltip, ...(own.tooltip as object) };
     this.chart.setOption({ ...base, ...own, tooltip } as Option, { notMerge: true });
     this.first = false;
+    this.scale();
+  }
+
+  /** On paper the place has another width, of which no script learns in time: the drawing scales by itself. */
+  private scale(): void {
+    const drawing = this.place.querySelector("svg");
+    drawing?.setAttribute("viewBox", `0 0 ${this.chart.getWidth()} ${this.chart.getHeight()}`);
   }
 }
 

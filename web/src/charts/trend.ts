@@ -64,7 +64,15 @@ function option(chart: Chart, look: Colours): Option {
     split && (at === last || at === last - 1) ? value : null,
   );
   return {
-    grid: { left: 46, right: 14, top: 14, bottom: 26, outerBoundsMode: "none" },
+    // As much room at the left as the longest label takes: "500 ms" is longer than "20".
+    grid: {
+      left: 4,
+      right: 14,
+      top: 14,
+      bottom: 4,
+      outerBoundsMode: "same",
+      outerBoundsContain: "axisLabel",
+    },
     xAxis: {
       type: "category",
       data: chart.labels,

@@ -15,7 +15,6 @@ export function startRequests(): void {
   document.addEventListener("htmx:response:error", () =>
     toast("That did not work. Reload the page and try again."),
   );
-  document.addEventListener("htmx:error", () => toast("The server cannot be reached right now."));
 }
 
 export { htmx };

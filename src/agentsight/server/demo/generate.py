@@ -15,7 +15,7 @@ from agentsight.server.demo.cast import ROLES, Role
 from agentsight.server.demo.people import Crowd, Person
 from agentsight.server.demo.stage import Stage, iso
 
-__all__ = ["AGENT_NAMES", "generate", "next_conversation"]
+__all__ = ["AGENT_NAMES", "generate", "next_conversation", "pace"]
 
 Record = dict[str, Any]
 
@@ -50,15 +50,34 @@ def generate(seed: int, until: datetime, days: int = 90) -> Iterator[tuple[str, 
         yield name, record
 
 
-def next_conversation(rng: random.Random, now: datetime) -> tuple[str, Record]:
+def pace(now: datetime) -> dict[str, float]:
+    """Conversations an hour that each agent's history leads one to expect at a moment.
+
+    Example:
+        >>> sum(pace(datetime(2026, 8, 14, 12, tzinfo=timezone.utc)).values()) < 10
+        True
+    """
+    expected = {}
+    for role in ROLES:
+        local = now.astimezone(ZoneInfo(role.time_zone))
+        hours = [int(digit) + 0.02 for digit in role.hours]
+        expected[role.name] = _expected(role, local.date(), 0, 1) * hours[local.hour] / sum(hours)
+    return expected
+
+
+def next_conversation(rng: random.Random, now: datetime, name: str | None = None) -> tuple[str, Record]:
     """Make one conversation that begins at ``now`` with people in a hurry: half a minute or so, seldom longer.
+
+    Args:
+        name: the agent; default: one of them, the busier the likelier.
 
     Example:
         >>> name, record = next_conversation(random.Random(1), datetime.now(timezone.utc))
         >>> record["is_used"]
         True
     """
-    role = rng.choices(ROLES, [each.per_day for each in ROLES])[0]
+    wanted = [each for each in ROLES if name is None or each.name == name]
+    role = rng.choices(wanted, [each.per_day for each in wanted])[0]
     person = Crowd(role, rng).next()
     return role.name, _conversation(role, person, now.astimezone(timezone.utc), 0, rng, pace=0.3, live=True)
 
@@ -83,12 +102,7 @@ def _starts(
     role: Role, day: date, back: int, days: int, zone: ZoneInfo, rng: random.Random
 ) -> list[datetime]:
     """Draw when conversations begin on a day: busier week by week, by weekday and hour, in local time."""
-    weekdays = [int(digit) for digit in role.weekdays]
-    season = 0.68 + 0.64 * (days - back) / max(days, 1)
-    if role.launched is not None:  # a new agent is found slowly
-        season = min(1.25, 0.25 + (role.launched - back) / 24)
-    expected = role.per_day * season * weekdays[day.weekday()] * 7 / sum(weekdays)
-    count = _poisson(expected * rng.lognormvariate(0, 0.12), rng)
+    count = _poisson(_expected(role, day, back, days) * rng.lognormvariate(0, 0.12), rng)
     hours = rng.choices(range(24), [int(digit) + 0.02 for digit in role.hours], k=count)
     return sorted(
         datetime.combine(
@@ -96,6 +110,15 @@ def _starts(
         ).astimezone(timezone.utc)
         for hour in hours
     )
+
+
+def _expected(role: Role, day: date, back: int, days: int) -> float:
+    """How many conversations a day has on average."""
+    weekdays = [int(digit) for digit in role.weekdays]
+    season = 0.68 + 0.64 * (days - back) / max(days, 1)
+    if role.launched is not None:  # a new agent is found slowly
+        season = min(1.25, 0.25 + (role.launched - back) / 24)
+    return role.per_day * season * weekdays[day.weekday()] * 7 / sum(weekdays)
 
 
 def _poisson(expected: float, rng: random.Random) -> int:

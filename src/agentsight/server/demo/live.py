@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from agentsight.server.demo.generate import next_conversation
+from agentsight.server.demo.generate import next_conversation, pace
 from agentsight.server.errors import RequestError
 from agentsight.server.files import FilesError
 from agentsight.server.ingest.batch import Batch
@@ -24,26 +24,34 @@ from agentsight.server.store.writer import Overloaded, Unavailable
 __all__ = ["keep_adding"]
 
 logger = logging.getLogger("agentsight.server.demo")
-_AT_ONCE = 6  # conversations under way
+_FIRST_SECONDS = 15.0
+_STEP_SECONDS = 20.0
 
 
-async def keep_adding(
-    services: Services, agents: Mapping[str, int], rng: random.Random, every: float = 25.0
-) -> None:
-    """Begin a conversation every so often, its items arriving as they happen, until the server stops.
+async def keep_adding(services: Services, agents: Mapping[str, int], rng: random.Random) -> None:
+    """Begin conversations as often as the history has them at this hour, until the server stops.
+
+    The first comes after some seconds, so that who has just started the demo sees one arrive; more than the history's
+    pace would end every chart in a spike.
 
     Args:
         agents: the demo's agents by name.
-        every: seconds from one beginning to the next, on average.
     """
     under_way: set[asyncio.Task[None]] = set()
+
+    def begin(name: str | None) -> None:
+        name, record = next_conversation(rng, datetime.now(timezone.utc), name)
+        task = asyncio.create_task(_happen(services, agents[name], record))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    await asyncio.sleep(_FIRST_SECONDS)
+    begin(None)
     while True:
-        if len(under_way) < _AT_ONCE:
-            name, record = next_conversation(rng, datetime.now(timezone.utc))
-            task = asyncio.create_task(_happen(services, agents[name], record))
-            under_way.add(task)
-            task.add_done_callback(under_way.discard)
-        await asyncio.sleep(min(rng.expovariate(1 / every), 4 * every))
+        await asyncio.sleep(_STEP_SECONDS)
+        for name, an_hour in pace(datetime.now(timezone.utc)).items():
+            if rng.random() < an_hour * _STEP_SECONDS / 3600:
+                begin(name)
 
 
 async def _happen(services: Services, agent_id: int, record: dict[str, Any]) -> None:

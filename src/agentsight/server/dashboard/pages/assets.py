@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import gzip
+import json
 import mimetypes
 
 from litestar import Response, get
 from litestar.params import FromPath
 
-from agentsight.server.dashboard.rendering import STATIC, built_files
+from agentsight.server.dashboard.pages.page import html, outside
+from agentsight.server.dashboard.rendering import STATIC, STATIC_URL, built_files, static
 from agentsight.server.errors import not_found
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access
@@ -51,4 +53,26 @@ async def asset(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     return Response(content, media_type=kind, headers=headers)
 
 
-handlers = [asset]
+@get("/away", opt={"access": Access.PUBLIC})
+async def away(request: AnyRequest) -> Response[str]:
+    """What a browser keeps for the time when the server does not answer; about nobody."""
+    context = outside(request) | {"theme": None}
+    return html("pages/away.html", context)
+
+
+@get("/sw.js", opt={"access": Access.PUBLIC})
+async def service_worker(request: AnyRequest) -> Response[bytes]:
+    """The script that shows the page above; it is asked for anew with each version of the files."""
+    kept = [
+        "/away",
+        *(static(name) for name in ("dashboard.css", "app.js", "fonts/inter-latin-wght-normal.woff2")),
+    ]
+    content, _ = _load(static("sw.js").removeprefix(STATIC_URL))
+    return Response(
+        b"const FILES=" + json.dumps(kept).encode() + b";\n" + content,
+        media_type="text/javascript",
+        headers={"Cache-Control": "no-cache"},
+    )
+
+
+handlers = [asset, away, service_worker]

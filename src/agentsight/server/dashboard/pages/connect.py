@@ -93,6 +93,7 @@ from agentsight import conversation_tracker as tracker
 tracker.configure(
     api_key="{key}",
     endpoint="{address}",
+    environment="production",
 )
 
 tracker.get_or_create_conversation("conv_1", customer_id="ana", source="web")

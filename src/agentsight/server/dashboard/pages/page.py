@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from litestar import Response
 from litestar.exceptions import HTTPException
@@ -144,6 +144,22 @@ def own_address(address: str | None, otherwise: str = "/") -> str:
     return quote(address, safe="/?&=%#:;,+@!$'()*~-._[]")
 
 
+def _page_of(request: AnyRequest) -> str:
+    """The page that the person has before them: a piece of it, or a form on it, is no place to come back to."""
+    if request.headers.get("hx-request"):
+        shown = request.headers.get("hx-current-url", "")
+    elif request.method != "GET":
+        shown = request.headers.get("referer", "")
+    else:
+        return str(outside(request)["here"])
+    try:
+        parts = urlsplit(shown)
+    except ValueError:
+        return "/"
+    # Only where it leads is taken from it, and only within this server.
+    return own_address(parts.path + (f"?{parts.query}" if parts.query else ""))
+
+
 _TROUBLES = {
     400: ("That did not work", "Something in the address or the form cannot be understood."),
     403: (
@@ -169,9 +185,8 @@ def trouble(request: AnyRequest, error: Exception) -> Response[str]:
     elif isinstance(error, Overloaded) or outages.told(error) is not None:
         status = 503
     if status == 401:
-        here = outside(request)["here"]
-        away = request.method != "GET" or here == "/"
-        return go_to("/sign-in" if away else "/sign-in?" + urlencode({"next": here}), request)
+        here = _page_of(request)
+        return go_to("/sign-in" if here == "/" else "/sign-in?" + urlencode({"next": here}), request)
     if status >= 500 and status != 503:
         logger.error("%s %s failed", request.method, shown_path(request.scope), exc_info=error)
     heading, note = _TROUBLES.get(status, _TROUBLES[500] if status >= 500 else _TROUBLES[400])
