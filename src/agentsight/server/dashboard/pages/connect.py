@@ -11,13 +11,14 @@ from sqlalchemy import Connection
 
 from agentsight.server.contract.links import base_url
 from agentsight.server.dashboard.arrived import arrived
+from agentsight.server.dashboard.pages.keys import listed
 from agentsight.server.dashboard.pages.page import html, inside
-from agentsight.server.errors import RequestError
+from agentsight.server.errors import Invalid, RequestError
 from agentsight.server.requests import AnyRequest
-from agentsight.server.security import audit, keys
+from agentsight.server.security import audit, key_ring, key_settings, keys
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
-from agentsight.server.store import agents, conversations
+from agentsight.server.store import conversations
 from agentsight.server.store.conversations import Filters
 
 _PERSON: dict[str, Any] = {"access": Access.PERSON}
@@ -38,13 +39,15 @@ async def new_key(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]
     role = str(form.get("role", "write"))
     if role not in keys.ROLES:
         raise RequestError(400, {"detail": f"a key's role is {', '.join(keys.ROLES)}"})
+    try:
+        label = key_settings.label(str(form.get("label", "")))
+    except Invalid as error:
+        return await _page(request, agent_id, None, f"The label {error.errors['label'][0]}.")
     key = keys.new_key()
 
     def work(connection: Connection, _: int) -> None:
         inside(request, connection, "connect", agent_id)  # a 404 where there is no such agent
-        agents.add_key(
-            connection, agent_id=agent_id, role=role, hint=keys.hint(key), hashed=keys.hash_key(key)
-        )
+        key_ring.keep(connection, key, agent_id, role, label)
 
     event = audit.event_of(request, "key_created", agent_id=agent_id, role=role, key=keys.hint(key))
     await services_of(request).write(work, event=event)
@@ -62,17 +65,20 @@ async def status(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     return await services_of(request).read(answer)
 
 
-async def _page(request: AnyRequest, agent_id: int, key: str | None) -> Response[str]:
+async def _page(
+    request: AnyRequest, agent_id: int, key: str | None, problem: str | None = None
+) -> Response[str]:
     def answer(connection: Connection) -> Response[str]:
         context = inside(request, connection, "connect", agent_id)
         context |= {
             "new_key": key,
-            "keys": [each for each in agents.keys(connection, agent_id) if each.revoked_at is None],
+            "keys": listed(connection, agent_id),
+            "key_problem": problem,
             "snippets": snippets(base_url(request), key or _YOUR_KEY),
             "arrived": arrived(connection, agent_id),
             "today": datetime.now(timezone.utc).date(),
         }
-        return html("pages/connect.html", context | _arrived(connection, agent_id))
+        return html("pages/connect.html", context | _arrived(connection, agent_id), 400 if problem else 200)
 
     return await services_of(request).read(answer)
 
