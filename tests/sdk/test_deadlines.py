@@ -51,10 +51,16 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.parametrize("manner", MANNERS)
 def test_nobody_is_held_up_and_everything_arrives(
-    server: CaptureServer, unruly: Unruly, caplog: pytest.LogCaptureFixture, manner: str
+    server: CaptureServer,
+    unruly: Unruly,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    manner: str,
 ):
+    if manner != "silent":  # which shows the real one; the others need not take as long
+        monkeypatch.setattr("agentsight.sender.QUICK_SECONDS", 0.2)
     unruly.behave(manner)
-    tracker = ConversationTracker(api_key=KEY, endpoint=unruly.endpoint, timeout=0.6)
+    tracker = ConversationTracker(api_key=KEY, endpoint=unruly.endpoint, timeout=0.3)
     tracker.get_or_create_conversation("c", name="Patient")
     tracker.track_human_message("one " + ("x" * 1_000_000 if manner == "deaf" else ""))
     results: list[dict[str, Any]] = []
@@ -86,7 +92,7 @@ def test_nobody_is_held_up_and_everything_arrives(
     tracker.close()
 
 
-@pytest.mark.parametrize("manner", ["silent", "head", "body", "deaf"])
+@pytest.mark.parametrize("manner", ["silent", "body"])
 def test_manager_and_reader_keep_their_time(unruly: Unruly, manner: str):
     unruly.behave(manner)
     manager = ConversationManager(api_key=KEY, endpoint=unruly.endpoint, timeout=0.3)
