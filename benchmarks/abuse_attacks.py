@@ -170,12 +170,16 @@ async def _sleepy(attack: Attack, path: str, headers: dict[str, str]) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 33000000\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
+    # To the brim of what all bodies together may take, but for what an honest one needs.
+    sizes = [2_617_000, *[32_900_000] * 4]
+
     async def one() -> None:
+        size = sizes.pop() if sizes else 32_900_000
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(max(0.1, attack.end - time.monotonic())):
                 _, writer = await asyncio.open_connection("127.0.0.1", attack.target.port)
                 try:
-                    await attack.send(writer, head.encode() + b"\r\n" + b" " * 32_900_000)
+                    await attack.send(writer, head.encode() + b"\r\n" + b" " * size)
                     while not attack.over:
                         await attack.send(writer, b" ")
                         await asyncio.sleep(1)
@@ -204,7 +208,7 @@ async def addresses(attack: Attack) -> None:
     text = "http://" + ")" * 100_000
     await attack.batch([_said("addresses", [text])])
     number = await _number(attack, "addresses")
-    await attack.several(4, lambda: attack.look(f"/agents/1/conversations/{number}/"))
+    await attack.several(8, lambda: attack.look(f"/agents/1/conversations/{number}/"))
 
 
 async def references(attack: Attack) -> None:
