@@ -16,6 +16,7 @@ from agentsight._version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentsight.async_clients import AsyncAgentSightAPI, AsyncConversationManager
+    from agentsight.binding import bind
     from agentsight.config import Config
     from agentsight.manager import ConversationManager
     from agentsight.reader import AgentSightAPI
@@ -35,6 +36,7 @@ __all__ = [
     "ConversationTracker",
     "__version__",
     "agentsight_api",
+    "bind",
     "conversation_manager",
     "conversation_tracker",
 ]
@@ -47,6 +49,7 @@ _HOMES = {
     "Conversation": "tracker",
     "ConversationManager": "manager",
     "ConversationTracker": "tracker",
+    "bind": "binding",
 }
 _READY_MADE = {
     "agentsight_api": "AgentSightAPI",

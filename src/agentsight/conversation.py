@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentsight.exceptions import InvalidConversationDataException
-from agentsight.tracking import Tracking
+from agentsight.tracking import ANSWER, Tracking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeVar
 
+    from agentsight.current import Place
     from agentsight.dispatch import Dispatch
     from agentsight.lane import Lane
     from agentsight.tracker import ConversationTracker
@@ -70,11 +71,12 @@ class Conversation(Tracking):
         ...     conversation.send_tracked_data()
     """
 
-    __slots__ = ("_its_lane", "_tracker")
+    __slots__ = ("_blocks", "_its_lane", "_tracker")
 
     def __init__(self, tracker: ConversationTracker, lane: Lane) -> None:
         self._tracker = tracker
         self._its_lane = lane
+        self._blocks: list[Place] = []  # those that are open
 
     @property
     def conversation_id(self) -> str:
@@ -92,6 +94,14 @@ class Conversation(Tracking):
     def _is_strict(self, conversation_id: object) -> bool:
         return self._tracker.config.is_strict(self._its_lane.known.get("environment"))
 
+    def _handle(self, conversation_id: str | None) -> Conversation:
+        self._lane(conversation_id)
+        return self
+
+    def _track_answer(self, content: str, metadata: dict[str, Any], ns: int) -> None:
+        """Track an answer of which the last word was seen at this time."""
+        self._message(ANSWER, content, None, "base64", metadata, None, None, ns)
+
     @remembering
     def send_tracked_data(self, conversation_id: str | None = None) -> SendResult:
         """Send what is pending in this conversation, as `ConversationTracker.send_tracked_data`."""
@@ -108,14 +118,15 @@ class Conversation(Tracking):
         return self._its_lane.queued or self._its_lane.flights > 0
 
     def __enter__(self) -> Conversation:
-        self._tracker._current.enter(self._its_lane)
+        self._its_lane.enter()
+        self._blocks.append(self._tracker._current.set(self._its_lane, entered=True))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tracker._current.leave(self._its_lane)
-        self._its_lane.left = True
+        self._tracker._current.leave(self._blocks)
+        self._its_lane.leave()
 
     def __repr__(self) -> str:
         return f"Conversation({self._its_lane.conversation_id!r})"

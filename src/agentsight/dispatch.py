@@ -169,6 +169,7 @@ class Dispatch:
         Returns:
             `sent`, `unsent` and `lost`.
         """
+        self.outbox.end_streams()
         counts, problem = self._empty(time.monotonic() + timeout, patient=True)
         if self.outbox.spool is not None:
             self.outbox.spool.close()
@@ -313,6 +314,7 @@ def _at_exit() -> None:
     unsent, why = 0, "send_tracked_data was not called after them"
     for dispatch in list(_every):
         outbox = dispatch.outbox
+        outbox.end_streams()
         count = outbox.count()
         if count == 0:
             if outbox.spool is not None:

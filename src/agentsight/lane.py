@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
 from collections import deque
 
 TYPE_CHECKING = False
@@ -29,11 +28,14 @@ class Lane:
         "__weakref__",
         "adjusted",
         "announced",
+        "asked_ns",
         "backlog",
+        "blocks",
         "conversation_id",
         "counts",
         "fields",
         "flights",
+        "had",
         "items",
         "known",
         "last_ns",
@@ -41,7 +43,6 @@ class Lane:
         "opened_ns",
         "outbox",
         "papers",
-        "places",
         "queued",
         "sums",
         "swept",
@@ -59,9 +60,11 @@ class Lane:
         self.queued = False  # stands in outbox.waiting
         self.flights = 0  # senders that have items of this lane under way
         self.last_ns = outbox.newest_ns  # of the newest item that has its time for good
-        self.left = False  # its `with` block has ended
+        self.had = False  # this process works on it, or did
+        self.blocks = 0  # `with` blocks on it that are open
+        self.left = False  # its `with` blocks have ended, or the pool's job that chose it
         self.opened_ns = time.time_ns()
-        self.places: weakref.WeakSet[Any] = weakref.WeakSet()  # contexts where it is current
+        self.asked_ns = 0  # when the end user last wrote, unless there was an answer since
         self.swept: dict[str, int] = {}  # what others sent of it since it was last sent by name
         self.counts: deque[tuple[int, int, int, int]] = deque()  # tokens of calls, not added up yet
         self.sums = (0, 0, 0, 0)
@@ -144,6 +147,18 @@ class Lane:
             with self.outbox.lock:
                 self.adjusted = add_up(self.adjusted, counts)
 
+    def enter(self) -> None:
+        """A `with` block on it begins."""
+        with self.outbox.lock:
+            self.blocks += 1
+            self.left = False
+
+    def leave(self) -> None:
+        """A `with` block on it ends."""
+        with self.outbox.lock:
+            self.blocks -= 1
+            self.left = self.blocks <= 0
+
     def announce(self, fields: dict[str, Any]) -> None:
         """Let the conversation itself be sent. Fields given earlier stay, empty ones are filled."""
         outbox = self.outbox
@@ -168,11 +183,6 @@ class Lane:
             number = next(outbox.tick)
             if number >= outbox.mark:
                 outbox.reached(number)
-
-    @property
-    def is_open(self) -> bool:
-        """Current somewhere, or unsent and its `with` block, if there was one, has not ended."""
-        return len(self.places) > 0 or (not self.left and (self.queued or self.flights > 0))
 
 
 class Timed(_Tuple):

@@ -12,10 +12,12 @@ import os
 import threading
 import time
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 from agentsight.config import log
+from agentsight.current import current_places
 from agentsight.lane import Lane, Parcel, add_up, merge
+from agentsight.roster import Roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentsight.spool import Spool
+    from agentsight.stream import Answer
     from agentsight.wire import Prepared
 
 __all__ = ["Outbox"]
@@ -51,6 +54,10 @@ class Outbox:
         self.told: set[tuple[str, str]] = set()  # kinds of changes that the log has told of
         self.adopted: dict[str, Lane] = {}  # with items that another process left; they go with any send
         self.lanes: weakref.WeakValueDictionary[str, Lane] = weakref.WeakValueDictionary()
+        self.roster = Roster()
+        self.streams: weakref.WeakSet[Answer] = weakref.WeakSet()  # that have not ended
+        # Streams that were thrown away. That may happen in the middle of anything, whatever locks are held.
+        self.dropped: deque[Answer] = deque()
         self._complained = float("-inf")
         self._reset()
         _every.add(self)
@@ -59,6 +66,7 @@ class Outbox:
         # Reentrant, because a signal handler that tracks may interrupt its own thread in here.
         self.lock = threading.RLock()
         self.landed = threading.Condition(self.lock)
+        self.picking_up = threading.RLock()
         self.waiting: OrderedDict[str, Lane] = OrderedDict()  # the longest waiting first
         self.tick = itertools.count()  # how many were ever put; next() is atomic
         self.gone = 0  # how many of those were accepted, refused or lost
@@ -93,7 +101,15 @@ class Outbox:
             self.mark = 0
 
     def lane(self, conversation_id: str) -> Lane:
-        """The one lane of a conversation."""
+        """The one lane of a conversation that this process works on."""
+        lane = self.lanes.get(conversation_id)
+        if lane is None or not lane.had:
+            lane = self.find(conversation_id)
+            self.roster.have(lane)
+        return lane
+
+    def find(self, conversation_id: str) -> Lane:
+        """The one lane of a conversation, which may be another process's."""
         lane = self.lanes.get(conversation_id)
         if lane is None:
             if self.first is not None:
@@ -104,17 +120,6 @@ class Outbox:
                 if lane is None:
                     lane = self.lanes[conversation_id] = Lane(self, conversation_id)
         return lane
-
-    def the_open_one(self) -> Lane | None:
-        """The conversation that is open, if exactly one is."""
-        found: Lane | None = None
-        with self.lock:
-            for lane in list(self.lanes.values()):
-                if lane.is_open:
-                    if found is not None:
-                        return None
-                    found = lane
-        return found
 
     def enqueue(self, lane: Lane) -> None:
         """Note that a lane has something to send."""
@@ -215,8 +220,22 @@ class Outbox:
             lost, self.lost = self.lost, {}
         return lost
 
+    def pick_up(self) -> None:
+        """Track what was seen of streams that were thrown away."""
+        while self.dropped:
+            with self.picking_up:
+                if self.dropped:
+                    self.dropped.popleft().end(interrupted=True)
+
+    def end_streams(self) -> None:
+        """Track what was seen of streams that have not ended: nobody will read on."""
+        self.pick_up()
+        for answer in list(self.streams):
+            answer.end(interrupted=True)
+
     def take(self, lanes: Iterable[Lane] | None) -> list[Parcel]:
         """Take what waits in these lanes (None: in all) to send it. Each parcel must be landed."""
+        self.pick_up()
         parcels = []
         with self.lock:
             for lane in list(self.waiting.values()) if lanes is None else lanes:
@@ -290,6 +309,7 @@ class Outbox:
 
     def count(self) -> int:
         """How many items wait or are under way."""
+        self.pick_up()
         with self.lock:
             waiting = sum(len(lane.items) + len(lane.backlog) for lane in self.waiting.values())
             return waiting + self.aloft
@@ -312,7 +332,7 @@ class Outbox:
 
     def adopt_fields(self, conversation_id: str, opened_ns: int, fields: dict[str, Any], paper: str) -> None:
         """Take over what another process was told of a conversation."""
-        lane = self.lane(conversation_id)
+        lane = self.find(conversation_id)
         with self.lock:
             self._adopt(lane, opened_ns)
             lane.known = merge(lane.known, fields)
@@ -323,8 +343,6 @@ class Outbox:
                 next(self.tick)
 
     def _adopt(self, lane: Lane, opened_ns: int) -> None:
-        if not lane.queued and not lane.flights and not lane.places:
-            lane.left = True  # nobody works on it here
         lane.opened_ns = min(lane.opened_ns, opened_ns)
         lane.queued = True
         self.waiting[lane.conversation_id] = lane
@@ -338,7 +356,16 @@ class Outbox:
             lane.backlog, lane.fields, lane.adjusted = [], {}, {}
             lane.forget_tokens()
             lane.announced, lane.queued, lane.flights, lane.papers = False, False, 0, []
+            lane.had = False
         self.adopted = {}
+        self.dropped.clear()
+        for answer in list(self.streams):
+            answer.ended = True  # its reader is the parent's
+        # The child has had no conversation yet, but for what its context has current.
+        self.roster = Roster()
+        for place in current_places().values():
+            if place.lane.outbox is self:
+                self.roster.have(place.lane)
         if self.spool is not None:
             self.spool.forget()
 

@@ -252,7 +252,7 @@ class Spool:
             if "f" in record:
                 outbox.adopt_fields(record["c"], record["o"], record["f"], id)
             else:
-                lane = outbox.lane(record["c"])
+                lane = outbox.find(record["c"])
                 item = Prepared(lane, record["k"], record["n"], record["w"], id, encode_json(record["i"]))
                 outbox.adopt_item(lane, record["o"], item)
 

@@ -10,8 +10,10 @@ from agentsight.conversation import Conversation, remembering
 from agentsight.current import Current, current_places
 from agentsight.dispatch import Dispatch
 from agentsight.fields import FIELDS, check_fields
+from agentsight.frames import marked
 from agentsight.outbox import Outbox
 from agentsight.sender import Transport
+from agentsight.strays import Strays
 from agentsight.tracking import Tracking
 from agentsight.validation import (
     conversation_id as check_conversation_id,
@@ -94,6 +96,7 @@ class ConversationTracker(Tracking):
         self._current = Current()
         self._number = self._current.number
         self._outbox = Outbox(self.config.max_pending_items, self.config.max_pending_bytes)
+        self._strays = Strays(self._number, self._outbox)
         self._transport = Transport(self.config)
         self._dispatch = Dispatch(self.config, self._outbox, self._transport)
         self._outbox.first = self._start
@@ -235,6 +238,7 @@ class ConversationTracker(Tracking):
             chosen, fields = offer_that_fits(self, conversation_id, dict(zip(FIELDS, given, strict=True)))
         from agentsight.wire import iso
 
+        lane = self._outbox.lane(chosen)
         answer = self._transport.call(
             "POST",
             "/api/conversations/",
@@ -247,7 +251,7 @@ class ConversationTracker(Tracking):
             },
         )
         if self._current.place() is None:
-            self._choose(self._outbox.lane(chosen))
+            self._choose(lane)
         record: ConversationRecord = cast_answer(answer)
         return record
 
@@ -353,9 +357,9 @@ class ConversationTracker(Tracking):
             self._token_handler = install(kind, self)
 
     def _lane(self, conversation_id: str | None) -> Lane:
-        if conversation_id is None:
+        if conversation_id is None and not marked:
             place = current_places().get(self._number)  # as Current.place, without the call
-            if place is not None:
+            if place is not None and not place.over:
                 return place.lane
         return self._find(conversation_id)
 
@@ -372,33 +376,24 @@ class ConversationTracker(Tracking):
             wanted = None if lane is None else lane.known.get("environment")
         return self.config.is_strict(wanted)
 
+    def _handle(self, conversation_id: str | None) -> Conversation:
+        return Conversation(self, self._lane(conversation_id))
+
     def _find(self, conversation_id: str | None) -> Lane:
-        """The lane of a call that names its conversation, or whose context has none."""
+        """The lane of a call that names its conversation, or whose context may have none."""
         if conversation_id is not None:
             return self._outbox.lane(check_conversation_id(conversation_id))
-        lane = self._known_lane()
-        if lane is None:
-            from agentsight.helpers import generate_conversation_id
-
-            lane = self._outbox.lane(generate_conversation_id())
-            self._choose(lane)
-            log().warning(
-                "no conversation is current here (%s): tracking into the new conversation %s; "
-                "call get_or_create_conversation first, or pass conversation_id",
-                _here(),
-                lane.conversation_id,
-            )
-        return lane
+        return self._known_lane() or self._strays.make(current_places().get(self._number))
 
     def _known_lane(self) -> Lane | None:
-        """The current conversation, or the configured one, or the only one that is open."""
+        """The current conversation, or the configured one, or the only one ever, or the stray made here before."""
         place = self._current.place()
         if place is not None:
             return place.lane
         default = self.config.get("conversation_id")
         if default is not None:
             return self._outbox.lane(default)
-        return self._outbox.the_open_one()
+        return self._outbox.roster.the_only_one() or self._strays.find()
 
     def _choose(self, lane: Lane) -> None:
         lane.left = False
@@ -420,9 +415,3 @@ class ConversationTracker(Tracking):
 
     def __repr__(self) -> str:
         return f"ConversationTracker({self.config!r})"
-
-
-def _here() -> str:
-    import threading
-
-    return f"thread {threading.current_thread().name}"

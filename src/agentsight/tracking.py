@@ -10,6 +10,7 @@ from agentsight.exceptions import (
     InvalidConversationDataException,
     InvalidQuestionDataException,
 )
+from agentsight.streaming import Streaming
 from agentsight.validation import (
     CONTENT_LENGTH,
     LARGEST_INTEGER,
@@ -38,7 +39,7 @@ __all__ = ["Tracking"]
 QUESTION, ANSWER, ACTION = range(3)  # as in wire, which is loaded when sending
 
 
-class Tracking(Besides):
+class Tracking(Streaming, Besides):
     """Methods that track something. Each checks its arguments, takes the time and remembers; none does I/O.
 
     Where `strict` is on (by default in development), every one raises `InvalidConversationDataException` (or a
@@ -119,11 +120,15 @@ class Tracking(Besides):
             ):  # what most calls give, checked without a call
                 now = time_ns()
                 if metadata is None:
-                    self._lane(conversation_id).put((QUESTION, now, 0, message, None, None))
+                    lane = self._lane(conversation_id)
+                    lane.asked_ns = now
+                    lane.put((QUESTION, now, 0, message, None, None))
                     return
                 extra = small_dict("metadata", metadata)
                 weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
-                self._lane(conversation_id).put((QUESTION, now, weight, message, extra, None))
+                lane = self._lane(conversation_id)
+                lane.asked_ns = now
+                lane.put((QUESTION, now, weight, message, extra, None))
                 return
             if question is not None:
                 message = _either("message", message, "question", question, InvalidQuestionDataException)
@@ -196,11 +201,15 @@ class Tracking(Besides):
             ):  # what most calls give, checked without a call
                 now = time_ns()
                 if metadata is None:
-                    self._lane(conversation_id).put((ANSWER, now, 0, message, None, None))
+                    lane = self._lane(conversation_id)
+                    lane.asked_ns = 0
+                    lane.put((ANSWER, now, 0, message, None, None))
                     return
                 extra = small_dict("metadata", metadata)
                 weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
-                self._lane(conversation_id).put((ANSWER, now, weight, message, extra, None))
+                lane = self._lane(conversation_id)
+                lane.asked_ns = 0
+                lane.put((ANSWER, now, weight, message, extra, None))
                 return
             if answer is not None:
                 message = _either("message", message, "answer", answer, InvalidAnswerDataException)
@@ -221,8 +230,10 @@ class Tracking(Besides):
         metadata: dict[str, Any] | None,
         conversation_id: str | None,
         message_id: str | None,
+        now: int | None = None,
     ) -> None:
-        now = time_ns()
+        if now is None:
+            now = time_ns()
         extra = small_dict("metadata", metadata)
         name = None if message_id is None else message_name("message_id", message_id)
         files, weight = None, len(content) + heavy(extra)
@@ -232,7 +243,9 @@ class Tracking(Besides):
             files, size = check_attachments(attachments, mode)  # last, because it reads files
             weight += size
         item = (kind, now, weight if weight > LIGHT else 0, content, extra, files)
-        self._lane(conversation_id).put(item if name is None else (*item, name))
+        lane = self._lane(conversation_id)
+        lane.asked_ns = now if kind == QUESTION else 0
+        lane.put(item if name is None else (*item, name))
 
     def track_action(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agentsight import ConversationTracker
+from agentsight import Conversation, ConversationTracker
 from tests.processes.running import stored, wait_stored
 from tests.serving import Agent
 
@@ -30,26 +30,26 @@ def test_what_cancelled_tasks_tracked_arrives_and_stays_apart(agent: Agent, tmp_
     async def talk(name: str) -> None:
         said = tracked[name] = []
 
-        def say(turn: int) -> None:
-            tracker.track_human_message(f"{name} {turn}")
+        def say(turn: int, into: ConversationTracker | Conversation = tracker) -> None:
+            into.track_human_message(f"{name} {turn}")
             said.append(f"{name} {turn}")
 
-        async def turns() -> None:
+        async def turns(handle: Conversation) -> None:
             for turn in range(TURNS):
                 await asyncio.sleep(0)
                 if how == "in a thread":
-                    await asyncio.shield(asyncio.to_thread(say, turn))
+                    # It may outlive the block, so it takes the handle.
+                    await asyncio.shield(asyncio.to_thread(say, turn, handle))
                 else:
                     say(turn)
                 await asyncio.sleep(chance.random() / 50)
 
         if how == "in the background":
-            tracker.get_or_create_conversation(name)
-            await turns()
+            await turns(tracker.get_or_create_conversation(name))
             return
         with tracker.get_or_create_conversation(name) as conversation:
             try:
-                await turns()
+                await turns(conversation)
             finally:
                 # Not awaited: a cancelled task may be cancelled again where it waits.
                 asyncio.get_running_loop().run_in_executor(None, conversation.send_tracked_data)

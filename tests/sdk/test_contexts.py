@@ -120,7 +120,7 @@ def test_without_a_conversation_an_id_is_made_once_and_said(
     assert server.contents(name) == ["hello?", "hello"]
 
 
-def test_a_thread_without_context_joins_the_only_open_conversation(
+def test_a_thread_without_context_joins_the_only_conversation_there_ever_was(
     server: CaptureServer, tracker: ConversationTracker
 ):
     tracker.get_or_create_conversation("only")
@@ -129,53 +129,6 @@ def test_a_thread_without_context_joins_the_only_open_conversation(
     in_thread(lambda: tracker.track_human_message("still the only one"))
     tracker.send_tracked_data()
     assert server.contents("only") == ["from the thread", "still the only one"]
-
-
-def test_a_thread_without_context_joins_nobody_when_two_are_open(
-    server: CaptureServer, tracker: ConversationTracker, caplog: pytest.LogCaptureFixture
-):
-    tracker.get_or_create_conversation("a")
-    other = contextvars.copy_context()
-    other.run(tracker.get_or_create_conversation, "b")
-    in_thread(lambda: tracker.track_human_message("whose?"))
-    send_all(tracker)
-    assert server.contents("a") == server.contents("b") == []
-    assert sorted(server.items) != []
-    assert "no conversation is current here" in caplog.text
-
-
-def test_a_conversation_is_open_until_sent_and_no_longer_current(
-    server: CaptureServer, tracker: ConversationTracker
-):
-    tracker.get_or_create_conversation("a")
-    tracker.track_human_message("a")
-    tracker.send_tracked_data()
-    tracker.get_or_create_conversation("b")  # replaces a, of which nothing is pending
-    in_thread(lambda: tracker.track_human_message("to b"))
-    tracker.send_tracked_data()
-    assert server.contents("b") == ["to b"]
-
-
-def test_a_conversation_with_unsent_items_is_open_although_nobody_works_on_it(
-    server: CaptureServer, tracker: ConversationTracker
-):
-    tracker.get_or_create_conversation("a")
-    tracker.track_human_message("a")
-    tracker.get_or_create_conversation("b")
-    in_thread(lambda: tracker.track_human_message("whose?"))
-    send_all(tracker)
-    assert server.contents("a") == ["a"]
-    assert server.contents("b") == []
-
-
-def test_a_finished_with_block_is_closed_even_if_unsent(server: CaptureServer, tracker: ConversationTracker):
-    with tracker.get_or_create_conversation("a"):
-        tracker.track_human_message("a")
-    with tracker.get_or_create_conversation("b"):
-        in_thread(lambda: tracker.track_human_message("to b"))
-    tracker.send_tracked_data()
-    assert server.contents("a") == ["a"]
-    assert server.contents("b") == ["to b"]
 
 
 def test_nested_blocks_restore_the_outer_conversation(server: CaptureServer, tracker: ConversationTracker):
@@ -216,13 +169,16 @@ def test_a_handle_kept_for_later_can_be_entered_again(server: CaptureServer, tra
     assert server.contents("b") == ["b 1", "b 2"]
 
 
-def test_many_conversations_in_one_context_leave_no_chain_behind(tracker: ConversationTracker):
+def test_many_conversations_in_one_context_leave_no_chain_behind(
+    server: CaptureServer, tracker: ConversationTracker
+):
     for number in range(1000):
         tracker.get_or_create_conversation(f"c{number % 7}")
     place = tracker._current.place()
     assert place is not None
     assert place.outer is None
-    assert len([lane for lane in tracker._outbox.lanes.values() if lane.places]) == 1
+    tracker.flush()
+    assert len(tracker._outbox.lanes) <= 2  # the current one, and what was current before it
 
 
 def test_a_handle_tracks_into_its_own_conversation_whatever_is_current(

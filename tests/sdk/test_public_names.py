@@ -23,6 +23,7 @@ def test_exported_names():
         "ConversationTracker",
         "__version__",
         "agentsight_api",
+        "bind",
         "conversation_manager",
         "conversation_tracker",
     ]
