@@ -120,8 +120,14 @@ def fill(site: ServerProcess) -> Sample:
             "metadata": {"model": "gpt-4o", "top_p": 0.9},
         }
 
-    def click(label: str) -> dict[str, Any]:
-        return {"type": "button", "button_event": "after_chat", "label": label, "value": label.lower()}
+    def click(label: str, **more: Any) -> dict[str, Any]:
+        return {
+            "type": "button",
+            "button_event": "after_chat",
+            "label": label,
+            "value": label.lower(),
+            **more,
+        }
 
     def tool(name: str, milliseconds: int, **more: Any) -> dict[str, Any]:
         return {"type": "action", "action_name": name, "duration_ms": milliseconds, **more}
@@ -163,7 +169,7 @@ def fill(site: ServerProcess) -> Sample:
                 ),
             ),
             (1, bot("I cannot see that. Shall I call somebody?")),
-            (9, click("Yes")),
+            (9, click("Yes", metadata={"options": ["Yes", "No", "Later"]})),
             (1, tool("contact_human", 41)),
             (60, {"type": "message", "sender": "system", "content": "Ivana joined."}),
             (5, {"type": "feedback", "sentiment": "positive", "comment": "Ivana was wonderful."}),

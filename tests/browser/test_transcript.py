@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.browser.conftest import sign_in
 from tests.browser.samples import Sample, message, send
 
 
@@ -38,8 +39,8 @@ def test_a_support_case_reads_from_top_to_bottom(page: Page, sample: Sample) -> 
     expect(failed.locator(".tool-body")).to_be_visible()
     expect(handed_over).to_contain_text("handed to a human")
 
-    # What was clicked, among all that was ever clicked there.
-    expect(transcript.locator(".choice")).to_have_text(["Copy it", "No", "Clicked: Yes"])
+    # What was clicked, among what was offered with it; others clicked "Copy it", elsewhere.
+    expect(transcript.locator(".choice")).to_have_text(["Clicked: Yes", "No", "Later"])
     expect(transcript.locator(".choice.is-clicked")).to_contain_text("Yes")
 
     rail = page.locator("#rail")
@@ -108,8 +109,8 @@ def test_two_thousand_messages_scroll_without_lag(page: Page, sample: Sample) ->
     ]
     number = send(sample.agent, uuid.uuid4().hex, items, began, name="Long")
     page.goto(f"{sample.list_path}{number}/")
-    expect(page.locator(".bubble")).to_have_count(2_000)
-    # Frames while somebody drags through it all; half of them under a tenth of a second, on any machine.
+    expect(page.locator(".bubble")).to_have_count(500)
+    # Frames while somebody drags through a page; half of them under a tenth of a second, on any machine.
     frames = page.evaluate(
         """async () => {
           const pane = document.getElementById("transcript"), times = [];
@@ -123,9 +124,74 @@ def test_two_thousand_messages_scroll_without_lag(page: Page, sample: Sample) ->
         }"""
     )
     assert frames[30] < 100, frames
-    last = page.locator(".turn").last.get_attribute("id")
-    page.goto(f"{sample.list_path}{number}/#{last}")
-    expect(page.locator(".turn").last).to_be_in_viewport()
+    pages = page.locator(".turn-pages").first
+    pages.get_by_role("link", name="End").click()
+    expect(page.get_by_text("Line 1999 of")).to_be_in_viewport()
+    expect(page.locator(".bubble")).to_have_count(500)
+    pages.get_by_role("link", name="Earlier").click()
+    expect(page.get_by_text("Line 1499 of")).to_be_in_viewport()
+    pages.get_by_label("Page").fill("2")
+    pages.get_by_label("Page").press("Enter")
+    expect(page.get_by_text("Line 500 of")).to_be_in_viewport()
+    # A link to a message leads to its page, with and without a script.
+    link = page.locator(".turn").nth(250).locator("[data-copy-link]").get_attribute("href")
+    page.goto(f"{sample.list_path}{number}/{link}" if (link or "").startswith("#") else str(link))
+    expect(page.locator("li:target")).to_be_in_viewport()
+    expect(page.locator("li:target")).to_contain_text("Line 750 of")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_long_message_opens_where_it_stands(
+    open_context: Callable[..., BrowserContext], sample: Sample, script: bool
+) -> None:
+    context = open_context(signed_in=script, java_script_enabled=script)
+    page = context.new_page()
+    if not script:
+        sign_in(page)
+    text = "\n\n".join(f"Paragraph {each} of a letter. " + "So it goes on. " * 20 for each in range(120))
+    number = sample.say(uuid.uuid4().hex, text)
+    page.goto(f"{sample.list_path}{number}/")
+    bubble = page.locator(".bubble").last
+    # Cut to its upper part, it does not scroll by itself, and says that there is more.
+    height = bubble.locator(".said").evaluate("each => [each.clientHeight, getComputedStyle(each).overflowY]")
+    assert height == [400, "hidden"]
+    bubble.get_by_text("Show all").last.click()
+    expect(bubble.get_by_text("Paragraph 30 of")).to_be_visible()
+    bubble.locator(".show-rest").click()
+    # In its place, or on a page of its own.
+    expect(page.get_by_text("Paragraph 119 of")).to_be_visible()
+    assert page.locator(".bubble").count() == (1 if script else 0)
+
+
+def test_a_long_message_is_whole_on_paper(page: Page, sample: Sample) -> None:
+    text = "\n\n".join(f"Paragraph {each} of a letter. " + "So it goes on. " * 20 for each in range(100))
+    wide = (
+        "| "
+        + " | ".join(f"column{each}" for each in range(14))
+        + " |\n"
+        + "|--" * 14
+        + "|\n"
+        + "| cell " * 14
+        + "|"
+    )
+    began = time.time()
+    items = [
+        message(text, "end_user", began),
+        message(f"```\n{'x = 1  # a line ' * 30}\n```\n\n{wide}", "agent", began + 1),
+    ]
+    number = send(sample.agent, uuid.uuid4().hex, items, began)
+    page.goto(f"{sample.list_path}{number}/print/")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 720, "height": 1_000})
+    expect(page.get_by_text("Paragraph 99 of")).to_be_visible()
+    clipped = page.evaluate(
+        """() => [...document.querySelectorAll(".sheet *:not(.visually-hidden)")].filter(each =>
+          each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== "visible"
+          || each.scrollHeight > each.clientHeight + 1 && getComputedStyle(each).overflowY === "hidden"
+        ).map(each => each.className || each.tagName)"""
+    )
+    assert clipped == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 def test_the_printable_page_holds_the_whole_conversation(page: Page, sample: Sample) -> None:

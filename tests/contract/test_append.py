@@ -186,19 +186,6 @@ def test_first_question_is_the_customers(database: Database, agent: int) -> None
     assert read(database, agent, "c").first_question == "Where is my order?"
 
 
-def test_choices_of_an_event_are_remembered(database: Database, agent: int) -> None:
-    for label in ("No", "Yes", "No"):
-        store(
-            database,
-            agent,
-            NewConversation(
-                "c", items=[NewItem(BUTTON, 1, None, END_USER, detail=("helpful", label, label))]
-            ),
-        )
-    with database.read() as connection:
-        assert transcripts.choices(connection, agent, ["helpful", "other"]) == {"helpful": ["No", "Yes"]}
-
-
 def test_transcript_is_in_order_of_time_then_arrival(database: Database, agent: int) -> None:
     number = store(
         database, agent, NewConversation("c", items=[said(5, "b"), said(1, "a"), said(5, "c", AGENT)])

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from agentsight.server.store import agents, conversations
 from agentsight.server.store.append import Appended, NewConversation, NewItem, uuid7
 from agentsight.server.store.database import Database
-from agentsight.server.store.schema import BUTTON, END_USER, MESSAGE
+from agentsight.server.store.schema import END_USER, MESSAGE
 from agentsight.server.store.writer import Writer
 
 
@@ -104,22 +104,3 @@ def test_a_foreign_row_number_is_nobodys(database: Database, agent: int) -> None
     assert made.created
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM items")).scalar_one() == 3
-
-
-def test_choices_of_buttons_belong_to_their_agent(database: Database, agent: int) -> None:
-    other = another(database)
-
-    def click(label: str) -> NewItem:
-        return NewItem(BUTTON, 1, None, END_USER, detail=("after_chat", label, "v"))
-
-    together(
-        database,
-        (agent, [NewConversation("c", items=[click("Yes"), click("No"), click("Yes")])]),
-        (agent, [NewConversation("d", items=[click("No")])]),
-        (other, [NewConversation("c", items=[click("Ja")])]),
-    )
-    with database.read() as connection:
-        rows = connection.execute(
-            text("SELECT agent_id, label FROM button_choices ORDER BY agent_id, label")
-        ).all()
-    assert [tuple(row) for row in rows] == [(agent, "No"), (agent, "Yes"), (other, "Ja")]

@@ -98,11 +98,11 @@ def world(sqlite_server: ServerProcess) -> Iterator[World]:
 
 
 def path_of(route: Route, agent_id: int, conversation: int, file: int, key: int) -> str:
-    values = {"agent_id": agent_id, "number": conversation}
+    values = {"agent_id": agent_id, "number": conversation, "item": 1}
     for start, number in (("/files", file), ("/api/keys", key)):
         if route.path.startswith(start):
             values["number"] = number
-    path = re.sub(r"\{(agent_id|number):int\}", lambda match: str(values[match[1]]), route.path)
+    path = re.sub(r"\{(agent_id|number|item):int\}", lambda match: str(values[match[1]]), route.path)
     return re.sub(r"\{\w+:\w+\}", "x", path)
 
 

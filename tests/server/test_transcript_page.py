@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agentsight.server.dashboard import formats
 from agentsight.server.dashboard.markdown import markdown, plain, pretty
+from agentsight.server.dashboard.texts import Texts
 from agentsight.server.dashboard.transcript import Reader, Turn
 from agentsight.server.store.schema import ACTION, AGENT, BUTTON, END_USER, MESSAGE, SYSTEM, TOKEN_USAGE
 from agentsight.server.store.transcripts import ActionRow, ButtonRow, Entry, Transcript, UsageRow
@@ -59,14 +60,17 @@ class Script:
         } | more
         return self._add(ACTION, after, action=ActionRow(name, error_msg=error, **row))  # type: ignore[arg-type]
 
-    def click(self, label: str, after: int = SECOND) -> Script:
-        return self._add(BUTTON, after, button=ButtonRow("after_chat", label, label.lower()))
+    def click(self, label: str, after: int = SECOND, metadata: str | None = None) -> Script:
+        self._add(BUTTON, after, button=ButtonRow("after_chat", label, label.lower()))
+        self.transcript.entries[-1].metadata = metadata
+        return self
 
     def tokens(self, total: int, after: int = 0, model: str = "gpt-4o") -> Script:
         return self._add(TOKEN_USAGE, after, usage=UsageRow(model, total - 1, 1, total, 0))
 
     def turns(self, **options: object) -> list[Turn]:
-        return Reader(**({"tz": timezone.utc} | options)).read(self.transcript).turns  # type: ignore[arg-type]
+        reader = Reader(**({"tz": timezone.utc} | options))  # type: ignore[arg-type]
+        return reader.read(self.transcript.entries, self.transcript.feedbacks).turns
 
 
 def kinds(turns: list[Turn]) -> list[str]:
@@ -103,20 +107,35 @@ def test_tokens_stand_beside_the_answer_that_took_them() -> None:
     assert last.kind == "usage"
     assert last.usage
     assert last.usage.total_tokens == 9
-    shown = Reader(tz=timezone.utc).read(script.tokens(13, model="claude").transcript)
-    assert shown.usage
-    assert shown.usage.total_tokens == 200
-    assert shown.models == [("gpt-4o", 187), ("claude", 13)]
 
 
-def test_a_clicked_button_stands_among_the_choices_ever_clicked() -> None:
-    script = Script().click("Yes")
-    (_, turn) = script.turns(choices={"after_chat": ["No", "Yes", "Copy"]})
+@pytest.mark.parametrize(
+    ("metadata", "choices"),
+    [
+        (None, ["Yes"]),
+        ('{"options": ["No", "Yes", "Copy", "No"]}', ["No", "Yes", "Copy"]),
+        ('{"options": [{"label": "No", "value": "n"}, {"value": "x"}, 7, ""]}', ["No", "Yes"]),
+        ('{"options": "No"}', ["Yes"]),
+        ('{"options": ["No"], "cut": "', ["Yes"]),
+    ],
+)
+def test_a_clicked_button_stands_among_the_choices_that_its_metadata_names(
+    metadata: str | None, choices: list[str]
+) -> None:
+    # Another conversation's clicks on the same event say nothing of what was offered in this one.
+    (_, turn) = Script().click("Yes", metadata=metadata).turns()
     assert turn.click
-    assert turn.click.choices == ["No", "Yes", "Copy"]
-    (_, alone) = script.turns()
-    assert alone.click
-    assert alone.click.choices == ["Yes"]
+    assert turn.click.choices == choices
+
+
+def test_a_page_goes_on_where_the_one_before_ended() -> None:
+    script = Script().user().tokens(5).agent(after=20 * SECOND).tokens(7).user()
+    shown = Reader(tz=timezone.utc).read(script.transcript.entries, lead=1, ends=False)
+    assert kinds(shown.turns) == ["day", "message", "message"]
+    answer = shown.turns[1]
+    assert answer.answered_ms == 20_000
+    assert answer.usage
+    assert answer.usage.total_tokens == 12
 
 
 def test_tools_say_how_long_and_how_it_went() -> None:
@@ -131,7 +150,7 @@ def test_tools_say_how_long_and_how_it_went() -> None:
     assert not first.failed
     assert "Split" in str(first.arguments)
     # Text that holds JSON is opened up.
-    assert re.sub(r"<[^>]+>|\s", "", str(first.response)) == "[1,2]"
+    assert re.sub(r"<[^>]+>|\s", "", str(first.response and first.response.html)) == "[1,2]"
     assert second.duration_ms == 2500
     assert second.arguments is None
     assert third.failed
@@ -148,9 +167,38 @@ def test_a_thousand_lines_come_in_pieces_that_together_are_the_whole() -> None:
     script = Script()
     for _ in range(100):
         script.user().agent()
-    shown = Reader(tz=timezone.utc).read(script.transcript)
+    shown = Reader(tz=timezone.utc).read(script.transcript.entries)
     assert [turn for piece in shown.pieces for turn in piece] == shown.turns
     assert max(map(len, shown.pieces)) <= 40
+
+
+class TestBounds:
+    def test_a_text_shows_its_beginning_and_says_how_far(self) -> None:
+        text = "word " * 5_000
+        shown = Texts(20_000).said(text, written=True)
+        assert 19_700 < shown.upto <= 20_000
+        assert shown.folded
+        assert shown.html.count("word") == shown.upto // 5
+        assert Texts(30_000).said(text, written=True).upto == 0
+        assert Texts(20_000).said("short", written=True).folded is False
+        assert Texts(20_000).said("line\n" * 100, written=False).folded is True
+        details = Texts(100).details('{"key": "' + "v" * 200 + '"}')
+        assert details
+        assert details.upto == 100
+
+    def test_a_page_has_room_for_so_much_and_then_shows_beginnings(self) -> None:
+        texts = Texts(20_000, room=50_000)
+        sizes = [len(texts.said("wörter " * 2_000, written=True).html) for _ in range(20)]
+        assert max(sizes[5:]) < 1_000
+        assert sum(sizes) < 100_000
+
+    def test_hostile_markdown_is_not_parsed_again_and_again(self) -> None:
+        # Half a second each: 500 of them would be minutes.
+        hostile = ("|" + "|" * 100 + "\n|" + "-|" * 100 + "\n" + "|\n" * 6_000)[:12_000]
+        texts = Texts(20_000, room=10**9)
+        for _ in range(500):
+            assert "as-typed" in texts.said(hostile, written=True).html
+        assert "as-typed" in texts.said("Now **all** is as typed", written=True).html
 
 
 JSON = st.recursive(

@@ -96,6 +96,9 @@ class Inbox {
       return;
     }
     this.root.classList.add("is-reading");
+    // To the message that is meant: the browser finds it when the address names it.
+    const { hash } = new URL(href);
+    if (hash) location.replace(hash);
   }
 
   private showBones(reader: HTMLElement | null): void {

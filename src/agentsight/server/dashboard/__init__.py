@@ -20,6 +20,7 @@ from agentsight.server.dashboard.pages import (
     overview,
     security_log,
     session,
+    transcript,
 )
 from agentsight.server.dashboard.pages.page import or_page, trouble
 from agentsight.server.errors import RequestError
@@ -37,6 +38,7 @@ _pages = Router(
         *overview.handlers,
         *analytics.handlers,
         *conversations.handlers,
+        *transcript.handlers,
         *connect.handlers,
         *keys.handlers,
         *agent_settings.handlers,

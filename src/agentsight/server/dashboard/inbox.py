@@ -16,10 +16,11 @@ from agentsight.server.dashboard.names import label as label
 from agentsight.server.store import times
 from agentsight.server.store.conversations import ConversationRow
 from agentsight.server.store.matching import NULLABLE, Filters
-from agentsight.server.store.transcripts import FeedbackRow
 
 PAGE = 50
 UNTITLED = "No messages yet"
+# So many tools of a conversation are named in its line.
+_MANY_TOOLS = 20
 # Counting every match of a broad filter would read the whole table; beyond this "10,000+" will do.
 COUNT_UP_TO = 10_000
 
@@ -252,17 +253,22 @@ def _known_or_not(what: str) -> Callable[[str], str]:
 def rows(
     found: Iterable[ConversationRow],
     tools: Mapping[int, Sequence[tuple[str, bool]]],
-    feedback: Sequence[FeedbackRow],
-    query: str,
+    sentiments: Mapping[int, str],
+    titles: Mapping[int, str],
+    looked_for: Mapping[int, int],
+    chosen: Chosen,
     handing_over: Collection[str],
 ) -> list[Row]:
     """The lines of the list.
 
     Args:
-        query: is kept in their addresses, so that the list stays as it is filtered.
+        tools: the tools of each, with whether a run failed.
+        sentiments: what was last said of each.
+        titles: of those without a name or a question.
+        looked_for: the item of each for which the list was opened.
+        chosen: is kept in their addresses, so that the list stays as it is filtered.
         handing_over: the agent's actions that hand over to a human.
     """
-    sentiments = {row.conversation: row.sentiment for row in feedback}
     made = []
     for row in found:
         used = tools.get(row.id, ())
@@ -271,8 +277,8 @@ def rows(
             Row(
                 id=row.id,
                 cursor=cursor_text((row.started_at, row.id)),
-                href=f"/agents/{row.agent_id}/conversations/{row.id}/{query}",
-                title=row.name or question or UNTITLED,
+                href=_address(row, chosen, looked_for.get(row.id)),
+                title=title_of(row, titles),
                 named=bool(row.name),
                 preview=question if row.name else None,
                 who=row.customer_id or "Anonymous",
@@ -284,13 +290,26 @@ def rows(
                 language=row.language,
                 development=row.environment == "development",
                 marked=row.is_marked,
-                tools=[name for name, _ in used if name not in handing_over],
-                failed=[name for name, failed in used if failed],
+                tools=[name for name, _ in used if name not in handing_over][:_MANY_TOOLS],
+                failed=[name for name, failed in used if failed][:_MANY_TOOLS],
                 handed_over=any(name in handing_over for name, _ in used),
                 sentiment=sentiments.get(row.id),
             )
         )
     return made
+
+
+def _address(row: ConversationRow, chosen: Chosen, item: int | None) -> str:
+    path = f"/agents/{row.agent_id}/conversations/{row.id}/"
+    if item is None:
+        return path + chosen.query()
+    return f"{path}{chosen.query(item=str(item))}#item-{item}"
+
+
+def title_of(row: ConversationRow, titles: Mapping[int, str]) -> str:
+    """The name, else the first question, else what else there is to say."""
+    question = " ".join((row.first_question or "").split())[:300]
+    return row.name or question or titles.get(row.id) or UNTITLED
 
 
 def cursor_text(cursor: Cursor) -> str:

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, tzinfo
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
-from markupsafe import Markup
 
 from agentsight.server import filetypes
 from agentsight.server.dashboard import formats
-from agentsight.server.dashboard.markdown import markdown, plain, pretty
 from agentsight.server.dashboard.names import Icon
+from agentsight.server.dashboard.texts import Text, Texts
 from agentsight.server.store.agents import ESCALATIONS
-from agentsight.server.store.schema import ACTION, AGENT, ATTACHMENTS, BUTTON, END_USER, FEEDBACK, TOKEN_USAGE
-from agentsight.server.store.transcripts import Entry, FeedbackRow, FileRow, Transcript, UsageRow, total_usage
+from agentsight.server.store.passages import LONGEST
+from agentsight.server.store.schema import (
+    ACTION,
+    AGENT,
+    ATTACHMENTS,
+    BUTTON,
+    END_USER,
+    FEEDBACK,
+    MESSAGE,
+    TOKEN_USAGE,
+)
+from agentsight.server.store.transcripts import Entry, FeedbackRow, FileRow, UsageRow, total_usage
 
 # A silence as long as this is shown.
 PAUSE = 5 * formats.MINUTE
-# A message longer than this scrolls inside its bubble.
-HUGE = 6_000
 # Tools whose run means that a human takes over, unless the agent's settings name others.
 HANDOVER = frozenset(ESCALATIONS)
 # So many text files of one transcript show their beginning; each costs a read.
 _SNIPPETS = 20
-_MANY_CHOICES = 12
+_MANY_CHOICES, _LONG_CHOICE = 12, 200
+_MANY_FILES = 50
 _PIECE = 40
 _FILE_ICONS = {
     "image": Icon("photo"),
@@ -61,14 +69,14 @@ class Tool(msgspec.Struct):
     name: str
     duration_ms: int | None
     failed: bool
-    error: str | None
+    error: Text | None
     handover: bool
-    arguments: Markup | None
-    response: Markup | None
+    arguments: Text | None
+    response: Text | None
 
 
 class Click(msgspec.Struct):
-    """A clicked button among the choices known for its event."""
+    """A clicked button among the choices that are known to have been offered with it."""
 
     event: str
     label: str
@@ -85,45 +93,40 @@ class Turn(msgspec.Struct):
     side: Side = "system"
     first: bool = True
     last: bool = True
-    text: Markup | None = None
-    huge: bool = False
+    text: Text | None = None
     answered_ms: int | None = None
     pause_ms: int = 0
     usage: UsageRow | None = None
     model: str | None = None
     files: list[FileCard] = []
+    more_files: int = 0
     tool: Tool | None = None
     click: Click | None = None
     opinion: FeedbackRow | None = None
     opinions: list[FeedbackRow] = []  # of this message
-    metadata: Markup | None = None
+    metadata: Text | None = None
 
 
 class Shown(msgspec.Struct):
-    """A whole transcript, ready for the page."""
+    """A transcript, or a page of it, ready to be shown."""
 
     turns: list[Turn]
     # The same turns in pieces: a browser lays out only the pieces that are near what is being read.
     pieces: list[list[Turn]]
-    messages: int
-    tools: int
-    failed: int
-    usage: UsageRow | None
-    models: list[tuple[str, int]]
 
 
 class Reader:
-    """Makes the turns of one transcript.
+    """Makes the turns of one page.
 
     Args:
         tz: the viewer's time zone; it decides where days begin.
-        choices: for each button event the labels ever clicked.
         link: the address of a file.
         peek: the first bytes of a stored file, for the preview of a text; None shows no previews.
         handover: names of tools that mean "a human takes over".
+        texts: what the page's texts may take.
 
     Example:
-        >>> shown = Reader(tz=timezone.utc).read(transcripts.load(connection, [7])[7])
+        >>> shown = Reader(tz=timezone.utc).read(transcripts.load(connection, [7])[7].entries)
         >>> shown.turns[0].kind
         'day'
     """
@@ -132,34 +135,49 @@ class Reader:
         self,
         *,
         tz: tzinfo,
-        choices: Mapping[str, Sequence[str]] | None = None,
         link: Callable[[FileRow], str] = lambda file: "#",
         peek: Callable[[str], bytes] | None = None,
         handover: frozenset[str] = HANDOVER,
+        texts: Texts | None = None,
     ) -> None:
         self._tz = tz
-        self._choices = choices or {}
         self._link = link
         self._peek = peek
         self._handover = handover
+        self._texts = texts or Texts(LONGEST)
         self._snippets = 0
 
-    def read(self, transcript: Transcript) -> Shown:
-        """The turns of a transcript, with days and pauses between them."""
-        opinions = {row.id: row for row in transcript.feedbacks}
-        here = {entry.id for entry in transcript.entries}
+    def read(
+        self,
+        entries: Iterable[Entry],
+        opinions: Sequence[FeedbackRow] = (),
+        *,
+        shown: Collection[int] = (),
+        lead: int = 0,
+        ends: bool = True,
+    ) -> Shown:
+        """The turns of a transcript, with days and pauses between them.
+
+        Args:
+            opinions: the feedback that stands among the entries, and that of messages among them.
+            shown: the numbers of the lines, at which feedback on them is to stand.
+            lead: so many of the first entries, usage aside, belong to the page before: they say what is answered
+                and when, and are not shown.
+            ends: nothing follows.
+        """
+        by_id = {row.id: row for row in opinions}
         of_messages: dict[int, list[FeedbackRow]] = {}
-        for row in transcript.feedbacks:
-            if row.message in here:
+        for row in opinions:
+            if row.message in shown:
                 of_messages.setdefault(row.message, []).append(row)
-                del opinions[row.id]  # it stands at its message
+                del by_id[row.id]  # it stands at its message
         turns: list[Turn] = []
         spoken: Turn | None = None  # the last message, whoever said it
         answer: Turn | None = None  # the last of the assistant's that no person has followed yet
         waiting: UsageRow | None = None
         previous: int | None = None
         today: date | None = None
-        for entry in transcript.entries:
+        for entry in entries:
             if entry.kind == TOKEN_USAGE:
                 # Usage belongs to an answer: the one before it, else the one that follows.
                 if answer is not None and entry.usage is not None:
@@ -167,12 +185,16 @@ class Reader:
                 elif entry.usage is not None:
                     waiting = _sum(waiting, entry.usage)
                 continue
-            turn = self._turn(entry, opinions)
+            before = lead > 0
+            lead -= before
+            turn = self._bare(entry) if before else self._turn(entry, by_id)
             if turn is None:
                 continue
             turn.opinions = of_messages.get(entry.id, [])
             day = formats.local(entry.timestamp, self._tz).date()
-            if day != today:
+            if before:
+                pass  # a page begins with its day
+            elif day != today:
                 turns.append(Turn("day", entry.timestamp))
                 today = day
             elif previous is not None and entry.timestamp - previous >= PAUSE:
@@ -188,46 +210,45 @@ class Reader:
                 answer = None
             elif turn.kind == "message" and turn.side == "agent":
                 answer = turn
-            turns.append(turn)
-        if waiting is not None:
+            if not before:
+                turns.append(turn)
+        if waiting is not None and ends:
             turns.append(Turn("usage", previous or 0, usage=waiting))
         _join_runs(turns)
-        tools = [turn.tool for turn in turns if turn.tool is not None]
-        return Shown(
-            turns,
-            [turns[start : start + _PIECE] for start in range(0, len(turns), _PIECE)],
-            messages=sum(turn.kind == "message" and turn.side != "system" for turn in turns),
-            tools=len(tools),
-            failed=sum(tool.failed for tool in tools),
-            usage=_total(transcript.entries),
-            models=_models(transcript.entries),
-        )
+        return Shown(turns, [turns[start : start + _PIECE] for start in range(0, len(turns), _PIECE)])
+
+    def _bare(self, entry: Entry) -> Turn | None:
+        """Who said something when, for what follows."""
+        said = entry.kind != ATTACHMENTS and (entry.content or "").strip()
+        kind: Literal["message", "files", "tool"] = "tool"
+        if entry.kind in (MESSAGE, ATTACHMENTS):
+            kind = "message" if said else "files"
+        return Turn(kind, entry.timestamp, entry.id, _SIDES.get(entry.sender, "system"))
 
     def _turn(self, entry: Entry, opinions: Mapping[int, FeedbackRow]) -> Turn | None:
         side = _SIDES.get(entry.sender, "system")
         model = _only_model(entry.metadata) if entry.metadata and len(entry.metadata) <= 300 else None
-        metadata = None if model else _details(entry.metadata)
+        metadata = None if model else self._texts.details(entry.metadata)
         if entry.kind == ACTION and entry.action is not None:
             return Turn("tool", entry.timestamp, entry.id, "agent", tool=self._tool(entry), metadata=metadata)
         if entry.kind == BUTTON and entry.button is not None:
             button = entry.button
-            known = list(self._choices.get(button.button_event, ()))[:_MANY_CHOICES]
-            if button.label not in known:
-                known.append(button.label)
-            click = Click(button.button_event, button.label, button.value, known)
+            click = Click(
+                button.button_event, button.label, button.value, _offered(entry.metadata, button.label)
+            )
             return Turn("click", entry.timestamp, entry.id, "user", click=click, metadata=metadata)
         if entry.kind == FEEDBACK:
             opinion = opinions.get(entry.id)
             return Turn("opinion", entry.timestamp, entry.id, opinion=opinion) if opinion else None
-        files = [self._file(file) for file in entry.files]
+        files = [self._file(file) for file in entry.files[:_MANY_FILES]]
         text = (entry.content or "").strip()
         if not text and not files:
             return None
         kind: Literal["files", "message"] = "files" if entry.kind == ATTACHMENTS and not text else "message"
         turn = Turn(kind, entry.timestamp, entry.id, side, files=files, metadata=metadata, model=model)
+        turn.more_files = len(entry.files) - len(files)
         if text:
-            turn.text = markdown(text) if side == "agent" else plain(text)
-            turn.huge = len(text) > HUGE
+            turn.text = self._texts.said(entry.content or "", written=side == "agent")
         return turn
 
     def _tool(self, entry: Entry) -> Tool:
@@ -240,10 +261,10 @@ class Reader:
             name=action.action_name,
             duration_ms=duration,
             failed=action.error_msg is not None,
-            error=action.error_msg,
+            error=self._texts.raw(action.error_msg),
             handover=action.action_name in self._handover,
-            arguments=_details(action.tools_used),
-            response=_details(action.response),
+            arguments=self._texts.details(action.tools_used),
+            response=self._texts.details(action.response),
         )
 
     def _file(self, file: FileRow) -> FileCard:
@@ -286,43 +307,20 @@ def _sum(one: UsageRow | None, other: UsageRow) -> UsageRow:
     return msgspec.structs.replace(total, model=other.model or one.model)
 
 
-def _total(entries: Sequence[Entry]) -> UsageRow | None:
-    total: UsageRow | None = None
-    for entry in entries:
-        if entry.usage is not None:
-            total = _sum(total, entry.usage)
-    return total
-
-
-def _models(entries: Sequence[Entry]) -> list[tuple[str, int]]:
-    """Models by the tokens they took."""
-    totals: dict[str, int] = {}
-    for entry in entries:
-        if entry.usage is not None and entry.usage.model:
-            totals[entry.usage.model] = totals.get(entry.usage.model, 0) + entry.usage.total_tokens
-    return sorted(totals.items(), key=lambda item: -item[1])
-
-
-def _details(text: str | None) -> Markup | None:
-    """JSON text as it is shown, or None where there is nothing in it."""
-    if not text or text in ("{}", "null", "[]", '""'):
-        return None
-    # Metadata says the same beside every message of a bot; what is short is kept.
-    return _short_details(text) if len(text) <= 300 else _shown(text)
-
-
-@lru_cache(maxsize=2_000)
-def _short_details(text: str) -> Markup | None:
-    return _shown(text)
-
-
-def _shown(text: str) -> Markup | None:
-    value: Any
-    try:
-        value = msgspec.json.decode(text)
-    except (ValueError, RecursionError):
-        value = text
-    return None if value in (None, {}, [], "") else pretty(value)
+def _offered(metadata: str | None, clicked: str) -> list[str]:
+    """The choices that the click's metadata names as its `options`; nobody else knows what was there to be clicked."""
+    options: object = None
+    if metadata and '"options"' in metadata:
+        try:
+            options = msgspec.json.decode(metadata)["options"]
+        except (ValueError, RecursionError, LookupError, TypeError):
+            options = None
+    given = options if isinstance(options, list) else []
+    named = [each.get("label") if isinstance(each, dict) else each for each in given[:_MANY_CHOICES]]
+    known = list(
+        dict.fromkeys(each for each in named if isinstance(each, str) and 0 < len(each) <= _LONG_CHOICE)
+    )
+    return known if clicked in known else [*known, clicked]
 
 
 @lru_cache(maxsize=500)

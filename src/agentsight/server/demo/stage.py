@@ -180,7 +180,8 @@ class Stage:
         # A bot names its menus by language too, or the choices of one would stand beside those of another.
         main = next(iter(self._role.languages))
         event = line.name if self._language == main else f"{line.name}_{self._language}"
-        self._add("button", button_event=event, label=choice.label, value=choice.value)
+        offered = {"options": [each.label for each in line.choices]}
+        self._add("button", button_event=event, label=choice.label, value=choice.value, metadata=offered)
 
     def _file(self, line: Line) -> None:
         attachment = props.make(line.file_kind, self.fill(line.name), self._rng.randrange(6))

@@ -194,8 +194,6 @@ def append_all(connection: Connection, attempt: int, requests: Sequence[Addition
         statements.insert(driver, DETAIL_TABLES[kind].name, detail_rows)
     statements.insert(driver, "attachments", rows.files)
     rows.votes.write_replaced()
-    if rows.choices:
-        driver.executemany(statements.choice, sorted(rows.choices))
     driver.close()
     return answers
 
@@ -208,15 +206,10 @@ class _Rows:
         self.items: list[tuple[Any, ...]] = []
         self.details: dict[int, list[tuple[Any, ...]]] = {}
         self.files: list[tuple[Any, ...]] = []
-        self.choices: set[tuple[int, str, str]] = set()
 
-    def add_detail(
-        self, agent_id: int, conversation: int, item: int, kind: int, detail: tuple[Any, ...]
-    ) -> None:
+    def add_detail(self, conversation: int, item: int, kind: int, detail: tuple[Any, ...]) -> None:
         """The row of an item's own kind."""
         self.details.setdefault(kind, []).append((item, conversation, *detail))
-        if kind == BUTTON and _fits_an_index(detail[0], detail[1]):
-            self.choices.add((agent_id, detail[0], detail[1]))
 
     def add_feedback(self) -> None:
         """The rows of feedback, once it is known which of it stands."""
@@ -271,7 +264,7 @@ def _add(
             (item_id, agent_id, number, uuid, kind, moment, item.sender, item.content, item.metadata)
         )
         if item.detail is not None:
-            rows.add_detail(agent_id, number, item_id, kind, item.detail)
+            rows.add_detail(number, item_id, kind, item.detail)
         for file in item.files:
             rows.files.append((item_id, number, file.sha256, file.filename, file.mime_type, file.size_bytes))
     before = merged.left_out.get(number, 0)
@@ -280,11 +273,6 @@ def _add(
         changed[number] = row
     left_out = merged.left_out.get(number, 0) - before
     return Appended(number, row.conversation_id, created, outcomes, left_out=left_out)
-
-
-def _fits_an_index(event: str, label: str) -> bool:
-    """PostgreSQL keeps at most some 2,700 bytes in a row of an index; a label of that length is no choice."""
-    return len(event.encode()) + len(label.encode()) <= 2_000
 
 
 def next_revision(connection: Connection) -> int:

@@ -73,6 +73,16 @@ def amount_of_it(engine: Dialect, filters: Filters, within: list[ColumnElement[b
     return select(amount).select_from(joined).where(*wanted, *within)
 
 
+def lines_of_it(filters: Filters, conversation: int) -> Any:
+    """The query for the first line of one conversation that is looked for; None where no line is."""
+    kind = looked_for(filters)
+    if kind is None or kind == "tokens":  # token usage stands beside lines
+        return None
+    source, wanted = _found(kind, filters)
+    mine = select(items.c.id).select_from(source).where(items.c.conversation == conversation, *wanted)
+    return mine.order_by(items.c.timestamp, items.c.id).limit(1)
+
+
 def _found(kind: Kind, filters: Filters) -> tuple[FromClause, list[ColumnElement[bool]]]:
     wanted: list[ColumnElement[bool]] = []
     source: FromClause = items

@@ -48,8 +48,6 @@ class Statements:
         self.find = f"SELECT {listed} FROM conversations WHERE agent_id = {mark} AND conversation_id IN "  # noqa: S608
         self.find_row = f"SELECT {listed} FROM conversations WHERE agent_id = {mark} AND id = {mark}"  # noqa: S608
         self.find_items = f"SELECT uuid, id FROM items WHERE agent_id = {mark} AND uuid IN "  # noqa: S608
-        choice = f"INTO button_choices (agent_id, button_event, label) VALUES {self.marks(3)}"
-        self.choice = f"INSERT {choice} ON CONFLICT DO NOTHING"
         self.update = f"UPDATE conversations SET {settings} WHERE id = {mark}"  # noqa: S608
         tables = (conversations, items, attachments, *DETAIL_TABLES.values())
         self._heads: dict[str, tuple[str, str]] = {}

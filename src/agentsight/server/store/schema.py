@@ -199,15 +199,6 @@ buttons = Table(
     Column("value", Text, nullable=False),
 )
 
-# Every label ever clicked for an event: what a transcript shows beside the clicked one.
-button_choices = Table(
-    "button_choices",
-    metadata,
-    Column("agent_id", RowId, ForeignKey("agents.id"), primary_key=True),
-    Column("button_event", Text, primary_key=True),
-    Column("label", Text, primary_key=True),
-)
-
 attachments = Table(
     "attachments",
     metadata,

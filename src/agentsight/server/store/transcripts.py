@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, func, null, select
 
 from agentsight.server.store import dialect
 from agentsight.server.store.schema import (
@@ -17,7 +17,6 @@ from agentsight.server.store.schema import (
     TOKEN_USAGE,
     actions,
     attachments,
-    button_choices,
     buttons,
     feedbacks,
     items,
@@ -26,6 +25,8 @@ from agentsight.server.store.schema import (
 
 # How many conversations one query asks for at once.
 _SLICE = 500
+# How many files are read where texts are cut.
+_MOST_FILES = 1_000
 
 
 class ActionRow(msgspec.Struct, frozen=True):
@@ -122,16 +123,22 @@ class Transcript(msgspec.Struct):
     feedbacks: list[FeedbackRow] = []
 
 
-_entry = select(
-    items.c.id,
-    items.c.conversation,
-    items.c.uuid,
-    items.c.kind,
-    items.c.timestamp,
-    items.c.sender,
-    items.c.content,
-    items.c.metadata,
-)
+def _entry(longest: int | None = None) -> Select[Any]:
+    """What is selected of items; texts cut, where that is asked for."""
+    return select(
+        items.c.id,
+        items.c.conversation,
+        items.c.uuid,
+        items.c.kind,
+        items.c.timestamp,
+        items.c.sender,
+        _cut(items.c.content, longest),
+        _cut(items.c.metadata, longest),
+    )
+
+
+def _cut(column: ColumnElement[Any], longest: int | None) -> ColumnElement[Any]:
+    return column if longest is None else func.substr(column, 1, longest + 1)
 
 
 def load(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, Transcript]:
@@ -139,8 +146,10 @@ def load(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, T
     found = {number: Transcript([], []) for number in conversation_ids}
     for start in range(0, len(conversation_ids), _SLICE):
         numbers = conversation_ids[start : start + _SLICE]
-        query = _entry.where(items.c.conversation.in_(numbers)).order_by(
-            items.c.conversation, items.c.timestamp, items.c.id
+        query = (
+            _entry()
+            .where(items.c.conversation.in_(numbers))
+            .order_by(items.c.conversation, items.c.timestamp, items.c.id)
         )
         entries = [Entry(*row) for row in connection.execute(query)]
         for entry in _with_details(connection, entries, "conversation", numbers):
@@ -150,16 +159,22 @@ def load(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, T
     return found
 
 
-def entries_by_id(connection: Connection, item_ids: Sequence[int]) -> list[Entry]:
-    """Single entries, in the order of their numbers."""
-    query = _entry.where(items.c.id.in_(item_ids)).order_by(items.c.id)
+def entries_by_id(
+    connection: Connection, item_ids: Sequence[int], *, longest: int | None = None
+) -> list[Entry]:
+    """Single entries, in the order of their numbers.
+
+    Args:
+        longest: longer texts come as their first `longest` + 1 characters, and so many files as make a page.
+    """
+    query = _entry(longest).where(items.c.id.in_(item_ids)).order_by(items.c.id)
     entries = [Entry(*row) for row in connection.execute(query)]
-    return list(_with_details(connection, entries, "item", item_ids))
+    return list(_with_details(connection, entries, "item", item_ids, longest))
 
 
 def message_of(connection: Connection, agent_id: int, number: int) -> Entry | None:
     """The agent's message of that number, whoever sent it; None where there is none, or it is another kind of item."""
-    query = _entry.where(
+    query = _entry().where(
         items.c.id == number, items.c.agent_id == agent_id, items.c.kind.in_([MESSAGE, ATTACHMENTS])
     )
     entries = [Entry(*row) for row in connection.execute(query)] if 0 < number < 2**63 else []
@@ -167,7 +182,11 @@ def message_of(connection: Connection, agent_id: int, number: int) -> Entry | No
 
 
 def _with_details(
-    connection: Connection, entries: list[Entry], column: str, values: Sequence[int]
+    connection: Connection,
+    entries: list[Entry],
+    column: str,
+    values: Sequence[int],
+    longest: int | None = None,
 ) -> Iterator[Entry]:
     by_id = {entry.id: entry for entry in entries}
     kinds = {entry.kind for entry in entries}
@@ -176,7 +195,9 @@ def _with_details(
         return iter(connection.execute(query.where(table.c[column].in_(values))))
 
     if ACTION in kinds:
-        for item, _, *rest in rows(select(actions), actions):
+        large = {"tools_used", "response", "error_msg"}
+        found = select(*(_cut(each, longest) if each.name in large else each for each in actions.c))
+        for item, _, *rest in rows(found, actions):
             by_id[item].action = ActionRow(*rest)
     if BUTTON in kinds:
         for item, _, *rest in rows(select(buttons), buttons):
@@ -193,6 +214,8 @@ def _with_details(
             attachments.c.mime_type,
             attachments.c.size_bytes,
         ).order_by(attachments.c.id)
+        if longest is not None:
+            query = query.limit(_MOST_FILES)
         for item, *rest in rows(query, attachments):
             entry = by_id[item]
             entry.files = [*entry.files, FileRow(*rest)]
@@ -200,35 +223,43 @@ def _with_details(
 
 
 _message = items.alias("message")
-_feedback: Select[Any] = (
-    select(
-        feedbacks.c.item,
-        feedbacks.c.conversation,
-        feedbacks.c.sentiment,
-        feedbacks.c.source,
-        feedbacks.c.comment,
-        feedbacks.c.person_id,
-        items.c.metadata,
-        items.c.timestamp,
-        _message.c.id,
-        feedbacks.c.message,
+
+
+def feedback_where(
+    connection: Connection, *wanted: ColumnElement[bool], metadata: bool = True, limit: int | None = None
+) -> list[FeedbackRow]:
+    """Feedback for which the conditions hold, oldest first; `metadata` may be left out where nobody reads it."""
+    query = (
+        select(
+            feedbacks.c.item,
+            feedbacks.c.conversation,
+            feedbacks.c.sentiment,
+            feedbacks.c.source,
+            feedbacks.c.comment,
+            feedbacks.c.person_id,
+            items.c.metadata if metadata else null(),
+            items.c.timestamp,
+            _message.c.id,
+            feedbacks.c.message,
+        )
+        .join(items, items.c.id == feedbacks.c.item)
+        .outerjoin(
+            _message,
+            (_message.c.agent_id == items.c.agent_id)
+            & (_message.c.uuid == feedbacks.c.message)
+            & (_message.c.conversation == feedbacks.c.conversation)
+            & _message.c.kind.in_([MESSAGE, ATTACHMENTS]),
+        )
+        .where(*wanted)
+        .order_by(items.c.timestamp, items.c.id)
+        .limit(limit)
     )
-    .join(items, items.c.id == feedbacks.c.item)
-    .outerjoin(
-        _message,
-        (_message.c.agent_id == items.c.agent_id)
-        & (_message.c.uuid == feedbacks.c.message)
-        & (_message.c.conversation == feedbacks.c.conversation)
-        & _message.c.kind.in_([MESSAGE, ATTACHMENTS]),
-    )
-    .order_by(items.c.timestamp, items.c.id)
-)
+    return [FeedbackRow(*row) for row in connection.execute(query)]
 
 
 def feedback_of(connection: Connection, conversation_ids: Sequence[int]) -> list[FeedbackRow]:
     """Feedback on conversations that the caller may see, oldest first."""
-    query = _feedback.where(feedbacks.c.conversation.in_(conversation_ids))
-    return [FeedbackRow(*row) for row in connection.execute(query)]
+    return feedback_where(connection, feedbacks.c.conversation.in_(conversation_ids))
 
 
 def usage_of(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, list[UsageRow]]:
@@ -256,29 +287,6 @@ def total_usage(rows: Iterable[UsageRow]) -> UsageRow:
     counts = [msgspec.structs.astuple(row)[1:] for row in rows]
     sums = (dialect.whole(sum(column)) for column in zip(*counts, strict=True))
     return UsageRow(None, *sums) if counts else NO_USAGE
-
-
-def tools_of(connection: Connection, conversation_ids: Sequence[int]) -> dict[int, list[tuple[str, bool]]]:
-    """For each conversation the tools that it used, each once, with whether one of its runs failed."""
-    query = select(actions.c.conversation, actions.c.action_name, actions.c.error_msg).where(
-        actions.c.conversation.in_(conversation_ids)
-    )
-    found: dict[int, dict[str, bool]] = {}
-    for number, name, error in connection.execute(query.order_by(actions.c.item)):
-        tools = found.setdefault(number, {})
-        tools[name] = tools.get(name, False) or error is not None
-    return {number: list(tools.items()) for number, tools in found.items()}
-
-
-def choices(connection: Connection, agent_id: int, events: Sequence[str]) -> dict[str, list[str]]:
-    """For each button event the labels that were ever clicked."""
-    query = select(button_choices.c.button_event, button_choices.c.label).where(
-        button_choices.c.agent_id == agent_id, button_choices.c.button_event.in_(events)
-    )
-    found: dict[str, list[str]] = {}
-    for event, label in connection.execute(query.order_by(button_choices.c.label)):
-        found.setdefault(event, []).append(label)
-    return found
 
 
 def file_of(connection: Connection, attachment_id: int) -> tuple[int, FileRow] | None:

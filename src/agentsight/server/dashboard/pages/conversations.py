@@ -4,47 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
 from litestar import Response, get, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from agentsight.server import geo
-from agentsight.server.dashboard import behind, detail, inbox
+from agentsight.server.dashboard import behind, inbox
 from agentsight.server.dashboard.inbox import Chosen, Cursor
-from agentsight.server.dashboard.names import Icon
 from agentsight.server.dashboard.pages.choices import choices
-from agentsight.server.dashboard.pages.page import go_to, html, inside
-from agentsight.server.dashboard.transcript import Reader
+from agentsight.server.dashboard.pages.page import go_to, html
+from agentsight.server.dashboard.pages.transcript import (
+    context_of,
+    detail_of,
+    row_of,
+    titles_of,
+    whole_number,
+)
 from agentsight.server.errors import RequestError, not_found
-from agentsight.server.files import FileMissing
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access
-from agentsight.server.services import Services, services_of, viewer_of
-from agentsight.server.store import agents, conversations, transcripts
+from agentsight.server.services import services_of, viewer_of
+from agentsight.server.store import conversations, glances
 from agentsight.server.store.conversations import ConversationRow
-from agentsight.server.store.schema import BUTTON
-from agentsight.server.store.transcripts import FileRow
 
 _PERSON: dict[str, Any] = {"access": Access.PERSON}
-_SNIPPET_BYTES = 1_500
 # One answer of the live list; more than this in a few seconds means: load the list again.
 _LIVE_ROWS = 50
-
-# Drawings that a transcript repeats.
-SYMBOLS = (
-    Icon("settings"),
-    Icon("headset"),
-    Icon("download"),
-    Icon("photo"),
-    Icon("movie"),
-    Icon("volume"),
-    Icon("file"),
-    Icon("file-text"),
-    Icon("file-type-pdf"),
-    Icon("file-description"),
-)
 
 
 @get("/agents/{agent_id:int}/conversations", opt=_PERSON)
@@ -53,7 +38,7 @@ async def conversation_list(request: AnyRequest, agent_id: FromPath[int]) -> Res
     target = request.headers.get("hx-target", "")
 
     def answer(connection: Connection) -> Response[str]:
-        context = _context(request, connection, agent_id)
+        context = context_of(request, connection, agent_id)
         if target == "section#reader":
             return html("pages/reader_none.html", context)
         cursor = inbox.read_cursor(request.query_params.get("before"))
@@ -70,7 +55,7 @@ async def conversation_count(request: AnyRequest, agent_id: FromPath[int]) -> Re
     """How many match a list that is too long to be counted while its page is made."""
 
     def answer(connection: Connection) -> Response[str]:
-        context = _context(request, connection, agent_id)
+        context = context_of(request, connection, agent_id)
         behind = _behind(connection, agent_id, context["chosen"], whole=True)
         return html("pages/list_count.html", context | {"behind": behind})
 
@@ -83,13 +68,13 @@ async def live(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     query = request.query_params
 
     def answer(connection: Connection) -> Response[str]:
-        context = _context(request, connection, agent_id)
+        context = context_of(request, connection, agent_id)
         chosen: Chosen = context["chosen"]
         since = conversations.latest_revision(connection)
         found = conversations.after_revision(
-            connection, {agent_id}, chosen.filters, _number(query.get("since"), since), limit=_LIVE_ROWS
+            connection, {agent_id}, chosen.filters, whole_number(query.get("since"), since), limit=_LIVE_ROWS
         )
-        reading = _number(query.get("reading"), 0)
+        reading = whole_number(query.get("reading"), 0)
         open_row = conversations.get(connection, {agent_id}, reading) if reading else None
         return html(
             "pages/live.html",
@@ -111,9 +96,9 @@ async def conversation(request: AnyRequest, agent_id: FromPath[int], number: Fro
     target = request.headers.get("hx-target", "")
 
     def answer(connection: Connection) -> Response[str]:
-        context = _context(request, connection, agent_id)
+        context = context_of(request, connection, agent_id)
         row = row_of(request, connection, agent_id, number)
-        context["it"] = _detail(services_of(request), connection, row, context)
+        context["it"] = detail_of(request, connection, row, context)
         if target == "section#reader":
             return html("pages/reader.html", context)
         context |= _list(connection, context, None)
@@ -126,19 +111,6 @@ async def conversation(request: AnyRequest, agent_id: FromPath[int], number: Fro
     if target == "section#reader":
         return await services_of(request).read(answer)
     return await _answered(request, answer)
-
-
-@get("/agents/{agent_id:int}/conversations/{number:int}/print", opt=_PERSON)
-async def printable(request: AnyRequest, agent_id: FromPath[int], number: FromPath[int]) -> Response[str]:
-    """One conversation as a sheet of paper."""
-
-    def answer(connection: Connection) -> Response[str]:
-        context = _context(request, connection, agent_id)
-        row = row_of(request, connection, agent_id, number)
-        context["it"] = _detail(services_of(request), connection, row, context)
-        return html("pages/print.html", context)
-
-    return await services_of(request).read(answer)
 
 
 @post("/agents/{agent_id:int}/conversations/{number:int}/mark", opt={"access": Access.PERSON})
@@ -186,9 +158,9 @@ async def _changed(
         return go_to(f"/agents/{agent_id}/conversations/{number}/" + (f"?{query}" if query else ""), request)
 
     def answer(connection: Connection) -> Response[str]:
-        context = _context(request, connection, agent_id)
+        context = context_of(request, connection, agent_id)
         row = row_of(request, connection, agent_id, number)
-        context["it"] = _detail(services, connection, row, context)
+        context["it"] = detail_of(request, connection, row, context)
         return html("pages/reader.html", context)
 
     return await services.read(answer)
@@ -200,22 +172,6 @@ async def _answered(request: AnyRequest, answer: Callable[[Connection], Response
     services = services_of(request)
     heavy = query.get("search") or query.get("message_contains")
     return await (services.search(answer) if heavy else services.read(answer))
-
-
-def _context(request: AnyRequest, connection: Connection, agent_id: int) -> dict[str, Any]:
-    context = inside(request, connection, "conversations", agent_id)
-    handing_over = agents.escalations(connection, [agent_id]).get(agent_id, ())
-    chosen = inbox.read_filters(request.query_params, context["tz"], handing_over)
-    return context | {
-        "chosen": chosen,
-        "handing_over": handing_over,
-        "it": None,
-        "symbols": SYMBOLS,
-        "list_path": f"/agents/{agent_id}/conversations/",
-        "can_change": viewer_of(request).role != "viewer",
-        "credit": geo.ATTRIBUTION,
-        "credit_url": geo.ATTRIBUTION_URL,
-    }
 
 
 def _list(connection: Connection, context: dict[str, Any], cursor: Cursor | None) -> dict[str, Any]:
@@ -240,9 +196,16 @@ def _rows(connection: Connection, found: list[ConversationRow], context: dict[st
     numbers = conversations.ids(found)
     if not numbers:
         return []
-    tools = transcripts.tools_of(connection, numbers)
-    feedback = transcripts.feedback_of(connection, numbers)
-    return inbox.rows(found, tools, feedback, context["chosen"].query(), context["handing_over"])
+    chosen: Chosen = context["chosen"]
+    return inbox.rows(
+        found,
+        glances.tools_of(connection, numbers, context["handing_over"]),
+        glances.sentiments_of(connection, numbers),
+        titles_of(connection, found),
+        glances.first_of_it(connection, chosen.filters, numbers),
+        chosen,
+        context["handing_over"],
+    )
 
 
 def _frame_of_list(request: AnyRequest, connection: Connection, context: dict[str, Any]) -> dict[str, Any]:
@@ -284,58 +247,4 @@ def _behind(connection: Connection, agent_id: int, chosen: Chosen, *, whole: boo
     return found
 
 
-def row_of(request: AnyRequest, connection: Connection, agent_id: int, number: int) -> ConversationRow:
-    """The conversation of that number; a deleted one only for owners.
-
-    Raises:
-        RequestError: 404, there is none.
-    """
-    row = conversations.get(connection, {agent_id}, number, include_deleted=viewer_of(request).manages)
-    if row is None:
-        raise not_found("There is no such conversation.")
-    return row
-
-
-def _detail(
-    services: Services, connection: Connection, row: ConversationRow, context: dict[str, Any]
-) -> detail.Detail:
-    transcript = transcripts.load(connection, [row.id])[row.id]
-    events = {
-        entry.button.button_event
-        for entry in transcript.entries
-        if entry.kind == BUTTON and entry.button is not None
-    }
-    reader = Reader(
-        tz=context["tz"],
-        choices=transcripts.choices(connection, row.agent_id, sorted(events)) if events else {},
-        link=_file_address,
-        peek=lambda sha: _beginning(services, sha),
-        handover=frozenset(context["handing_over"]),
-    )
-    return detail.detail(
-        row,
-        reader.read(transcript),
-        transcript.feedbacks,
-        conversations.of_customer(connection, {row.agent_id}, row, limit=detail.OTHERS + 1),
-        context["chosen"],
-        context["tz"],
-    )
-
-
-def _file_address(file: FileRow) -> str:
-    # Signed in, no signature is needed, and the address stays the same: browsers keep what they fetched.
-    return f"/files/{file.id}/{quote(file.filename, safe='')}"
-
-
-def _beginning(services: Services, sha: str) -> bytes:
-    try:
-        return b"".join(services.files.stream(sha, 0, _SNIPPET_BYTES))
-    except (FileMissing, OSError):
-        return b""
-
-
-def _number(text: str | None, otherwise: int) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else otherwise
-
-
-handlers = [conversation_list, conversation_count, live, conversation, printable, mark, delete, restore]
+handlers = [conversation_list, conversation_count, live, conversation, mark, delete, restore]
