@@ -13,8 +13,6 @@ import pytest
 
 from tests.serving import Agent, ServerProcess
 
-NOON = "2026-08-01T12:{:02}:{:02}Z"
-
 
 def item(kind: str, place: int, **fields: Any) -> dict[str, Any]:
     at = f"2026-08-01T{place // 3600:02}:{place // 60 % 60:02}:{place % 60:02}Z"
@@ -115,6 +113,23 @@ def test_a_page_says_what_its_first_answer_follows(reader: httpx.Client, long: t
     first = page[page.index(f'id="item-{numbers[501]}"') :]
     assert "in 1 s" in first[:2_500]
     assert page.index('class="turn-day"') < page.index(f'id="item-{numbers[500]}"')
+
+
+def test_a_vote_stands_at_its_message_on_whichever_page_it_was_given(
+    reader: httpx.Client, agent: Agent
+) -> None:
+    items = [said(place, f"line {place}.", "agent") for place in range(600)]
+    items.append(item("feedback", 700, sentiment="negative", comment="Wrong!", message=items[3]["id"]))
+    number, numbers = send(agent, "votes", items)
+    path = f"/agents/{agent.id}/conversations/{number}/"
+    first = reader.get(path).text
+    at = first[first.index(f'id="item-{numbers[3]}"') : first.index(f'id="item-{numbers[4]}"')]
+    assert "Wrong!" in at
+    assert f'id="item-{numbers[600]}"' in at
+    # Where it was given it says what it is about, and leads there.
+    last = reader.get(path + "?page=2").text
+    assert "Wrong!" in last
+    assert f'href="{path}?item={numbers[3]}#item-{numbers[3]}"' in last
 
 
 def test_a_list_that_was_opened_for_what_happened_leads_to_it(

@@ -168,7 +168,7 @@ class Reader:
         by_id = {row.id: row for row in opinions}
         of_messages: dict[int, list[FeedbackRow]] = {}
         for row in opinions:
-            if row.message in shown:
+            if row.message is not None and row.message in shown:
                 of_messages.setdefault(row.message, []).append(row)
                 del by_id[row.id]  # it stands at its message
         turns: list[Turn] = []

@@ -229,7 +229,7 @@ def feedback_where(
     connection: Connection, *wanted: ColumnElement[bool], metadata: bool = True, limit: int | None = None
 ) -> list[FeedbackRow]:
     """Feedback for which the conditions hold, oldest first; `metadata` may be left out where nobody reads it."""
-    query = (
+    query: Select[Any] = (
         select(
             feedbacks.c.item,
             feedbacks.c.conversation,
