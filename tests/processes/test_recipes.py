@@ -111,6 +111,33 @@ def test_fastapi(agent: Agent, tmp_path: Path):
         assert_visits(agent, expected)
 
 
+def test_fastapi_answers_whatever_strangers_send(agent: Agent, tmp_path: Path):
+    recipe = Recipe("fastapi", tmp_path)
+    sent: list[tuple[str, dict[str, str]]] = [
+        ("a\0b", {}),
+        ("x" * 1_100_000, {}),
+        ("a long cookie", {"Cookie": "visit=" + "c" * 300}),
+        ("a long language", {"Accept-Language": "l" * 300}),
+        ("as usual", {}),
+    ]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        fd = listener.fileno()
+        [command] = recipe.commands
+        live = {"AGENTSIGHT_ENVIRONMENT": "prod"}
+        with recipe.run(agent, command, "--fd", str(fd), pass_fds=(fd,), **live) as uvicorn:
+            for text, headers in sent:
+                answer = httpx.post(f"{address}/chat", json={"text": text}, headers=headers, timeout=30)
+                assert answer.status_code == 200, text[:50]
+            uvicorn.end(signal.SIGTERM)
+        assert "track_human_message: message had characters that cannot be stored" in uvicorn.output
+    found = conversations(agent, len(sent))
+    first_words = {one["messages"][0]["content"][:20] for one in found}
+    assert first_words == {"ab", "x" * 20, "a long cookie", "a long language", "as usual"}
+    assert {one["environment"] for one in found} == {"production"}
+    assert max(len(one["conversation_id"]) for one in found) == 255
+
+
 def test_fastapi_after_the_response(agent: Agent, tmp_path: Path):
     recipe = Recipe("fastapi", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import hashlib
 import json
 import os
 import random
@@ -19,6 +21,7 @@ import pytest
 
 from agentsight import ConversationTracker
 from agentsight.exceptions import NoDataToSendException
+from agentsight.helpers import generate_message_id
 from tests.sdk.capture import KEY, CaptureServer, Scripted
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs file locks")
@@ -74,6 +77,60 @@ def test_an_item_is_on_disk_when_the_call_returns_and_gone_when_it_was_accepted(
     assert server.contents("c") == ["written down"]
     assert tracker.close()["unsent"] == 0
     assert journals(folder) == []
+
+
+def test_votes_and_named_messages_survive_the_process(server: CaptureServer, tmp_path: Path):
+    name = generate_message_id()
+    first = made(server, tmp_path)
+    conversation = first.get_or_create_conversation("c")
+    conversation.track_agent_message("On its way.", message_id=name)
+    conversation.feedback("positive", comment="Quick!", message=name)
+    conversation.track_token_usage(9, cached_tokens=5)
+    first._outbox.spool.forget()  # type: ignore[union-attr] # as if the process had been killed
+    del first, conversation
+    contextvars.Context().run(lambda: made(server, tmp_path).flush())
+    message, vote, tokens = server.items["c"]
+    assert (message["id"], vote["message"], vote["comment"]) == (name, name, "Quick!")
+    assert tokens["cached_tokens"] == 5
+
+
+def test_journals_of_the_version_before_are_read(server: CaptureServer, tmp_path: Path):
+    written = [
+        {"type": "message", "sender": "end_user", "content": "Hello"},
+        {"type": "message", "sender": "agent", "content": "Hi"},
+        {"type": "action", "action_name": "look_up", "duration_ms": 5},
+        {"type": "button", "button_event": "e", "label": "l", "value": "v"},
+        {
+            "type": "attachments",
+            "sender": "end_user",
+            "attachments": [{"filename": "a.txt", "mime_type": "text/plain", "data": "aGk="}],
+        },
+        {
+            "type": "token_usage",
+            "prompt_tokens": 1,
+            "completion_tokens": 2,
+            "total_tokens": 3,
+            "embedding_tokens": 0,
+        },
+    ]
+    ns = 1_786_351_000_000_000_000
+    lines = ['{"c":"c","o":%d,"f":{"name":"Old"},"i":{"id":"00aa"}}' % ns]
+    for kind, item in enumerate(written):
+        head = {
+            "id": f"019fe0a0-0000-7000-8000-00000000000{kind}",
+            "timestamp": "2026-08-10T08:36:40.000000Z",
+        }
+        record = {"c": "c", "o": ns, "k": kind, "n": ns + kind, "w": 0, "i": {**head, **item}}
+        lines.append(json.dumps(record))
+    owner = hashlib.sha256(KEY.encode()).hexdigest()[:16]
+    (tmp_path / f"agentsight-{owner}-0123456789ab.spool").write_text("".join("\n" + line for line in lines))
+    assert made(server, tmp_path).flush()["sent"] == 6
+    assert [
+        {key: value for key, value in item.items() if key not in ("id", "timestamp")}
+        for item in server.items["c"]
+    ] == written
+    assert server.fields["c"]["name"] == "Old"
+    assert journals(tmp_path) == []
 
 
 def test_the_next_process_sends_what_a_killed_one_left(server: CaptureServer, tmp_path: Path):

@@ -23,6 +23,7 @@ from agentsight.exceptions import (
     NotFoundException,
     UnauthorizedException,
 )
+from agentsight.helpers import generate_message_id
 from agentsight.wire import prepare
 from tests.sdk.test_validation import anything, nested
 from tests.serving import Agent, ServerProcess
@@ -173,6 +174,42 @@ def test_keys_of_other_kinds(sqlite_server: ServerProcess, agent: Agent):
     unknown.get_or_create_conversation("c")
     with pytest.raises(UnauthorizedException):
         unknown.send_tracked_data()
+
+
+def test_a_vote_for_a_message_and_a_change_of_mind(bot: ConversationTracker, api: AgentSightAPI):
+    name = generate_message_id()
+    conversation = bot.get_or_create_conversation("voted")
+    conversation.track_human_message("Where is it?")
+    conversation.track_agent_message("On its way.", message_id=name)
+    conversation.feedback("positive", message=name)
+    conversation.feedback("neutral")
+    assert conversation.send_tracked_data()["summary"]["errors"] == 0
+    answer = api.fetch_conversation("voted")["messages"][1]
+    conversation.feedback("negative", comment="It never came", message=answer["id"])
+    assert conversation.send_tracked_data()["summary"]["errors"] == 0
+    votes = api.fetch_conversation("voted")["feedbacks"]
+    assert {(each["message"], each["sentiment"], each["comment"]) for each in votes} == {
+        (answer["id"], "negative", "It never came"),
+        (None, "neutral", None),
+    }
+    assert len(votes) == 2
+
+
+def test_kinds_of_tokens_there_and_back(bot: ConversationTracker, api: AgentSightAPI):
+    conversation = bot.get_or_create_conversation("counted")
+    conversation.track_token_usage(
+        1200, 300, model="gpt-4o", cached_tokens=1000, cache_write_tokens=50, reasoning_tokens=200
+    )
+    assert conversation.send_tracked_data()["summary"]["errors"] == 0
+    usage = api.fetch_conversation("counted")["token_usage"]
+    assert {name: count for name, count in usage.items() if count} == {
+        "prompt_tokens": 1200,
+        "completion_tokens": 300,
+        "total_tokens": 1500,
+        "cached_tokens": 1000,
+        "cache_write_tokens": 50,
+        "reasoning_tokens": 200,
+    }
 
 
 def test_the_limits_are_the_same(bot: ConversationTracker, api: AgentSightAPI):
