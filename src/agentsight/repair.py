@@ -14,12 +14,12 @@ from agentsight.exceptions import AgentSightError
 from agentsight.validation import (
     JSON_DEPTH,
     JSON_LENGTH,
-    LARGEST_INTEGER,
+    MOST_MILLISECONDS,
     NAME_LENGTH,
+    happened,
     metadata_text,
     small_text,
 )
-from agentsight.validation import timestamp as check_timestamp
 from agentsight.wire import plain, quote
 
 TYPE_CHECKING = False
@@ -105,7 +105,7 @@ def identity(notes: Notes, field: str, value: object) -> str | None:
     return f"{tidy[: NAME_LENGTH - 17]}-{sha256(said.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
-def number(notes: Notes, field: str, value: object, largest: int = LARGEST_INTEGER) -> int | None:
+def number(notes: Notes, field: str, value: object, largest: int = MOST_MILLISECONDS) -> int | None:
     """A whole number from 0 to `largest`: rounded, and the nearest that is in there."""
     if type(value) is int and 0 <= value <= largest:
         return value
@@ -133,14 +133,14 @@ def _whole(value: Any) -> int | None:
 def moment(notes: Notes, field: str, value: Any) -> datetime | None:
     """A time: naive datetimes are the clock of this machine, numbers seconds or milliseconds since 1970."""
     try:
-        return check_timestamp(field, value)
+        return happened(field, value)
     except AgentSightError:
         pass
     if isinstance(value, datetime):
-        found = check_timestamp(field, value.astimezone())
+        found = happened(field, value.astimezone())
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         seconds = value / 1000 if value > 1e11 else value
-        found = check_timestamp(field, datetime.fromtimestamp(seconds, timezone.utc))
+        found = happened(field, datetime.fromtimestamp(seconds, timezone.utc))
     else:
         notes.add(field, LEFT_OUT)
         return None

@@ -13,14 +13,14 @@ from agentsight.exceptions import (
 from agentsight.streaming import Streaming
 from agentsight.validation import (
     CONTENT_LENGTH,
-    LARGEST_INTEGER,
+    MOST_MILLISECONDS,
     NAME_LENGTH,
+    happened,
     message_name,
     optional_text,
     small_dict,
     small_text,
     text,
-    timestamp,
     utc_text,
     whole,
 )
@@ -264,7 +264,7 @@ class Tracking(Streaming, Besides):
         Args:
             action_name: text, not blank, at most 255 characters.
             started_at, ended_at: ISO 8601 text (UTC where it has no offset) or aware datetimes.
-            duration_ms: whole milliseconds, 0 or more.
+            duration_ms: whole milliseconds, 0 or more, at most 366 days.
             tools_used: the arguments, or whatever tells what was used; anything that fits JSON.
             response: what came back; text or anything that fits JSON.
             error_msg: what went wrong, as text or as the exception.
@@ -292,9 +292,9 @@ class Tracking(Streaming, Besides):
             if started_at is not None or ended_at is not None:
                 started, ended = _span(started_at, ended_at)
             if duration_ms is not None and not (
-                type(duration_ms) is int and 0 <= duration_ms <= LARGEST_INTEGER
+                type(duration_ms) is int and 0 <= duration_ms <= MOST_MILLISECONDS
             ):
-                duration_ms = whole("duration_ms", duration_ms)
+                duration_ms = whole("duration_ms", duration_ms, MOST_MILLISECONDS)
             weight = 0
             if tools_used is not None:
                 if type(tools_used) is dict and tools_used:
@@ -349,8 +349,8 @@ def _either(name: str, value: str | None, older_name: str, older: str, error: ty
 
 
 def _span(started_at: object, ended_at: object) -> tuple[str | None, str | None]:
-    started = None if started_at is None else timestamp("started_at", started_at)
-    ended = None if ended_at is None else timestamp("ended_at", ended_at)
+    started = None if started_at is None else happened("started_at", started_at)
+    ended = None if ended_at is None else happened("ended_at", ended_at)
     if started is not None and ended is not None and ended < started:
         raise InvalidConversationDataException("ended_at must not be before started_at")
     return (

@@ -24,11 +24,13 @@ __all__ = [
     "JSON_LENGTH",
     "LABEL_LENGTH",
     "LARGEST_INTEGER",
+    "MOST_MILLISECONDS",
     "MOST_TOKENS",
     "NAME_LENGTH",
     "choice",
     "conversation_id",
     "environment",
+    "happened",
     "json_text",
     "message_name",
     "message_reference",
@@ -51,6 +53,7 @@ COMMENT_LENGTH = 5_000  # characters
 JSON_LENGTH = 1_048_576  # bytes
 JSON_DEPTH = 64  # levels
 LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exact
+MOST_MILLISECONDS = 366 * 86_400_000  # that an action may take
 MOST_TOKENS = 1_000_000_000  # of a kind, in one model call
 
 # How people spell them, in any case.
@@ -221,6 +224,20 @@ def timestamp(name: str, value: object) -> datetime:
         raise Wrong(f"{name} takes a time from 1970 to 2199") from None
     if not 1970 <= moment.year < 2200:
         raise Wrong(f"{name} takes a time from 1970 to 2199, not {_short(value)}")
+    return moment
+
+
+def happened(name: str, value: object) -> datetime:
+    """`timestamp` of something that has happened: a day ahead at most, for clocks that are wrong.
+
+    Raises:
+        InvalidConversationDataException: no such time.
+    """
+    from datetime import datetime, timedelta, timezone
+
+    moment = timestamp(name, value)
+    if moment > datetime.now(timezone.utc) + timedelta(days=1):
+        raise Wrong(f"{name} takes a time from 1970 on, at most a day ahead, not {_short(value)}")
     return moment
 
 

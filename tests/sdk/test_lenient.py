@@ -258,7 +258,7 @@ def test_an_answer_without_text_is_left_out_quietly(
         "image/gif",
     )
     assert adjusted(server) == {}
-    assert caplog.records == []
+    assert "track_" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -267,8 +267,8 @@ def test_an_answer_without_text_is_left_out_quietly(
         (12.7, 13),
         ("12.4", 12),
         (-5, 0),
-        (10**400, 2**53 - 1),
-        (1e300, 2**53 - 1),
+        (10**400, 366 * 86_400_000),
+        (1e300, 366 * 86_400_000),
         (decimal.Decimal("3.0"), 3),
         (dt.timedelta(seconds=1.5), 1500),
         (math.nan, None),
@@ -294,6 +294,7 @@ def test_durations(server: CaptureServer, bot: ConversationTracker, given_: Any,
         ("yesterday", None),
         ("0001-01-01T00:00:00+14:00", None),
         (dt.datetime(1, 1, 1), None),
+        ("2150-01-01T00:00:00Z", None),
         (math.nan, None),
         (b"2026", None),
     ],
@@ -532,7 +533,8 @@ def test_each_kind_of_change_is_logged_once_and_never_what_was_said(
     for _ in range(50):
         bot.track_human_message("secret \0", metadata={"secret": math.nan})
         bot.track_action("secret", duration_ms=1.5)  # type: ignore[arg-type]
-    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    told = [record for record in caplog.records if "track_" in record.getMessage()]
+    assert [record.levelname for record in told] == ["WARNING"] * 3
     assert "track_human_message: message had characters that cannot be stored" in caplog.text
     assert "secret" not in caplog.text
     bot.send_tracked_data()

@@ -185,8 +185,7 @@ def test_a_wrong_variable_takes_no_request_down_in_production(
         tracker.get_or_create_conversation(name)
         tracker.track_human_message(name)
         assert tracker.send_tracked_data()["summary"]["questions"] == 1
-    [record] = caplog.records
-    assert record.levelname == "ERROR"
+    [record] = [each for each in caplog.records if each.levelname == "ERROR"]
     assert re.search(says, record.getMessage())
     expected = "development" if variable == "ENVIRONMENT" else "production"
     assert server.fields["one"]["environment"] == expected
@@ -218,8 +217,8 @@ def test_a_framework_that_is_missing_takes_no_request_down(
     tracker.track_human_message("kept")
     tracker.send_tracked_data()
     assert server.contents("c") == ["kept"]
-    [record] = caplog.records
-    assert (record.levelname, "pip install langchain-core" in record.getMessage()) == ("ERROR", True)
+    [record] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert "pip install langchain-core" in record.getMessage()
 
 
 @pytest.mark.parametrize("spelled", ["prod", "PROD", " Production ", Environment.PRODUCTION])

@@ -114,7 +114,7 @@ def test_journals_of_the_version_before_are_read(server: CaptureServer, tmp_path
         },
     ]
     ns = 1_786_351_000_000_000_000
-    lines = ['{"c":"c","o":%d,"f":{"name":"Old"},"i":{"id":"00aa"}}' % ns]
+    lines = [json.dumps({"c": "c", "o": ns, "f": {"name": "Old"}, "i": {"id": "00aa"}})]
     for kind, item in enumerate(written):
         head = {
             "id": f"019fe0a0-0000-7000-8000-00000000000{kind}",

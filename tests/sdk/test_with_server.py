@@ -226,12 +226,12 @@ def test_the_limits_are_the_same(bot: ConversationTracker, api: AgentSightAPI):
     bot.track_agent_message("x", metadata=deepest)
     bot.track_action(
         longest,
-        duration_ms=2**53 - 1,
+        duration_ms=366 * 86_400_000,
         tools_used=deepest,
         response="r" * 1_000_000,
         error_msg="e" * 1_048_576,
         started_at="1970-01-01T00:00:00Z",
-        ended_at="2199-12-31T23:59:59.999999Z",
+        ended_at=datetime.now(timezone.utc) + timedelta(hours=23),
     )
     bot.track_button(longest, "l" * 2000, "v" * 2000)
     bot.track_token_usage(10**9, 0, 10**9, 10**9, model=longest)
