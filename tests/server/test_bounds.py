@@ -62,6 +62,31 @@ def test_a_head_that_never_ends_is_refused_early(sqlite_server: ServerProcess) -
     assert httpx.get(sqlite_server.address + "/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("endless", [b"0\r\na: ", b"1;a="])
+def test_what_stands_around_a_body_is_bounded_too(sqlite_server: ServerProcess, endless: bytes) -> None:
+    """A header after the body, or words beside the length of a chunk, that never end."""
+    before = memory(sqlite_server)
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    host, _, port = sqlite_server.address.removeprefix("http://").partition(":")
+    caller = socket.create_connection((host, int(port)), timeout=20)
+    with closing(caller), pytest.raises(OSError, match=r"reset|[Bb]roken"):
+        caller.sendall(head + endless + b"b" * 64_000_000)
+    assert memory(sqlite_server) - before < 30_000_000
+
+
+def test_headers_after_a_body_are_none_of_the_request(sqlite_server: ServerProcess) -> None:
+    agent = sqlite_server.agent()
+    body = b'{"conversation_id": "c", "content": "a", "sender": "agent"}'
+    head = (
+        b"POST /api/track/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\nConnection: close\r\n"
+    )
+    key = f"Authorization: Api-Key {agent.keys['ingest']}\r\n".encode()
+    chunk = b"%x\r\n%b\r\n0\r\n" % (len(body), body)
+    assert ask(sqlite_server, head + b"\r\n" + chunk + key + b"\r\n") == b"HTTP/1.1 401 Unauthorized"
+    assert ask(sqlite_server, head + key + b"\r\n" + chunk + b"a: b\r\n\r\n") == b"HTTP/1.1 201 Created"
+
+
 def test_heads_of_requests_in_a_row_are_counted_one_by_one(sqlite_server: ServerProcess) -> None:
     one = b"GET /healthz HTTP/1.1\r\nHost: x\r\nx: " + b"y" * 20_000 + b"\r\n\r\n"
     host, _, port = sqlite_server.address.removeprefix("http://").partition(":")

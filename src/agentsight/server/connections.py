@@ -33,6 +33,7 @@ class Patient(HttpToolsProtocol):
     # The head that is being read: its bytes as far as they are known, its headers, its cookies' bytes.
     _in_head = False
     _head = _headers = _cookies = 0
+    _silent = 0  # bytes since the parser last told of anything
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -83,13 +84,12 @@ class Patient(HttpToolsProtocol):
         """Parse what came, unless a head grows beyond its bounds."""
         if self._refused:
             return
-        continued = self._in_head
+        self._silent += len(data)
         super().data_received(data)
-        # The parser keeps an unfinished name or value to itself: what came of a head counts whether or not it told.
-        if continued and self._in_head and not self._refused:
-            self._head += len(data)
-            if self._head > HEAD_BYTES:
-                self._too_much()
+        # The parser keeps to itself what is unfinished: a name or value, also after a body, or what stands beside the
+        # length of a chunk.
+        if self._silent > HEAD_BYTES and not self._refused:
+            self._too_much()
 
     def on_url(self, url: bytes) -> None:
         """Count a piece of the address."""
@@ -97,14 +97,26 @@ class Patient(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header."""
+        """Count a header. What comes after a body is nobody's business."""
         self._headers += 1
         if len(name) == 6 and name.lower() == b"cookie":
             self._cookies += len(value)
         self._count(len(name) + len(value))
-        super().on_header(name, value)
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body has come."""
+        self._silent = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is there."""
+        self._silent = 0
+        super().on_message_complete()
 
     def _count(self, more: int) -> None:
+        self._silent = 0
         self._head += more
         if self._head > HEAD_BYTES or self._headers > HEADERS or self._cookies > COOKIE_BYTES:
             self._refused = True
@@ -125,16 +137,17 @@ class Patient(HttpToolsProtocol):
             f"{COOKIE_BYTES // 1024} KiB of cookies"
         )
         body = msgspec.json.encode({"detail": detail})
-        self.transport.write(
-            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
-            b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
-        )
+        if self.cycle is None or self.cycle.response_complete:  # not into another answer
+            self.transport.write(
+                b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
+                b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+            )
         self.transport.close()
 
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of a head."""
         self._in_head = True
-        self._head = self._headers = self._cookies = 0
+        self._head = self._headers = self._cookies = self._silent = 0
         if self._timer is None:
             self._wait()
         super().on_message_begin()
@@ -142,6 +155,7 @@ class Patient(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop waiting: the head is there."""
         self._in_head = False
+        self._silent = 0
         self._stop_waiting()
         super().on_headers_complete()
 

@@ -238,7 +238,7 @@ class Executors:
     come in. What takes a processor for long (checking a password) has one thread.
     """
 
-    lookups: Executor = field(default_factory=lambda: Executor("look-ups", threads=2, waiting=500))
+    lookups: Executor = field(default_factory=lambda: Executor("look-ups", threads=2, waiting=500, each=250))
     incoming: Executor = field(default_factory=lambda: Executor("uploads", threads=2, waiting=64, seconds=60))
     passwords: Executor = field(
         default_factory=lambda: Executor("sign-ins", threads=1, waiting=16, each=8, status=429)

@@ -253,6 +253,8 @@ class Gate:
             return agents.key_by_hash(connection, hashed)
 
     async def _by_cookie(self, token: str) -> Viewer | None:
+        if not sessions.is_well_formed(token):
+            return None
         hashed = sessions.hash_token(token)
         row = await self._lookups.run(lambda: self._read_session(hashed))
         if row is None:

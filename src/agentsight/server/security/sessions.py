@@ -18,7 +18,13 @@ from agentsight.server.store import people, times
 COOKIE = "agentsight_session"
 FIRST_ACCOUNT = "first-account"
 FIRST_ACCOUNT_DAYS = 7
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def is_well_formed(token: str) -> bool:
+    """Whether it can be a session's token at all; what cannot is not looked for."""
+    return _TOKEN.fullmatch(token) is not None
 
 
 def hash_token(token: str) -> bytes:
