@@ -88,6 +88,8 @@ class Detail(msgspec.Struct):
     lasted_ms: int | None
     marked: bool
     deleted_at: int | None
+    unattached: bool
+    unattached_at: str
     # The filters of the list, and this page's address with them.
     values: Mapping[str, str]
     here: str
@@ -127,6 +129,8 @@ def detail(
         titles: of conversations without a name or a question.
     """
     mine = f"/agents/{row.agent_id}/conversations/"
+    told = _decoded(row.metadata)
+    place = told.get("unattached_at")
     customer = Chosen(chosen.filters, {"customer_id": row.customer_id or ""}, []).query()
     pairs = _metadata(row.metadata)
     return Detail(
@@ -148,6 +152,8 @@ def detail(
         lasted_ms=(row.ended_at - row.started_at) // 1000 if row.ended_at > row.started_at else None,
         marked=row.is_marked,
         deleted_at=(row.deleted_at or row.ended_at) if row.is_deleted else None,
+        unattached=told.get("unattached") is True,
+        unattached_at=place[:200] if isinstance(place, str) else "",
         values=chosen.values,
         here=chosen.query(page=str(page) if page > 1 else None),
         path=f"{mine}{row.id}/",
@@ -183,6 +189,14 @@ def _local_time(row: ConversationRow, tz: tzinfo) -> str:
     if there.utcoffset() == formats.local(row.started_at, tz).utcoffset():
         return ""
     return f"{there:%H:%M} there when it began"
+
+
+def _decoded(text: str) -> dict[str, Any]:
+    try:
+        value: Any = msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _pages(path: str, whole: Totals, page: int, chosen: Chosen) -> Pages:

@@ -147,6 +147,8 @@ def label(code: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+# Where the pages of docs/ can be read.
+DOCS_URL = "https://github.com/agentsight/agentsight/blob/main/docs"
 # What is counted within prompt and completion, as it stands after "of it".
 TOKEN_PARTS = {
     "prompt": {

@@ -131,6 +131,7 @@ def environment() -> Environment:
     )
     jinja.globals.update(
         static=static,
+        docs_url=names.DOCS_URL,
         icon=icon,
         # The same by another name, where the icon is not written out: the build looks for icon("sun").
         icon_of=icon,

@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from agentsight.server.contract.links import base_url
+from agentsight.server.dashboard import strays
 from agentsight.server.dashboard.arrived import arrived
 from agentsight.server.dashboard.pages.keys import listed
 from agentsight.server.dashboard.pages.page import html, inside
@@ -76,6 +77,7 @@ async def _page(
             "key_problem": problem,
             "snippets": snippets(base_url(request), key or _YOUR_KEY),
             "arrived": arrived(connection, agent_id),
+            "strays": strays.found(connection, agent_id),
             "today": datetime.now(timezone.utc).date(),
         }
         return html("pages/connect.html", context | _arrived(connection, agent_id), 400 if problem else 200)
