@@ -138,6 +138,44 @@ def test_a_page_goes_on_where_the_one_before_ended() -> None:
     assert answer.usage.total_tokens == 12
 
 
+@pytest.mark.parametrize(
+    ("metadata", "times", "cut", "model", "details"),
+    [
+        (
+            '{"first_token_ms":412,"duration_ms":2130}',
+            "first words after 412 ms, done in 2.1 s",
+            False,
+            None,
+            False,
+        ),
+        ('{"first_token_ms":412}', "first words after 412 ms", False, None, False),
+        (
+            '{"first_token_ms":0,"duration_ms":950,"interrupted":true,"model":"gpt-4o"}',
+            "first words after 0 ms, over in 950 ms",
+            True,
+            "gpt-4o",
+            False,
+        ),
+        ('{"interrupted":true,"tier":"pro"}', "", True, None, True),
+        # Somebody's own metadata.
+        ('{"duration_ms":2130}', None, False, None, True),
+        ('{"first_token_ms":-1,"interrupted":"yes"}', None, False, None, True),
+        ('{"first_token_ms":true}', None, False, None, True),
+        ('["first_token_ms"]', None, False, None, True),
+        ('{"first_token_ms":41', None, False, None, True),
+    ],
+)
+def test_a_streamed_answer_tells_when_its_words_came(
+    metadata: str, times: str | None, cut: bool, model: str | None, details: bool
+) -> None:
+    script = Script().user().agent("Dogs are")
+    script.transcript.entries[-1].metadata = metadata
+    turn = script.turns()[-1]
+    told = turn.streamed
+    assert (told.times if told else None, bool(told and told.interrupted)) == (times, cut)
+    assert (turn.model, turn.metadata is not None) == (model, details)
+
+
 def test_tools_say_how_long_and_how_it_went() -> None:
     script = (
         Script()

@@ -13,6 +13,7 @@ import msgspec
 from agentsight.server import filetypes
 from agentsight.server.dashboard import formats
 from agentsight.server.dashboard.names import Icon
+from agentsight.server.dashboard.streamed import Streamed, of_metadata
 from agentsight.server.dashboard.texts import Text, Texts
 from agentsight.server.store.agents import ESCALATIONS
 from agentsight.server.store.passages import LONGEST
@@ -98,6 +99,7 @@ class Turn(msgspec.Struct):
     pause_ms: int = 0
     usage: UsageRow | None = None
     model: str | None = None
+    streamed: Streamed | None = None
     files: list[FileCard] = []
     more_files: int = 0
     tool: Tool | None = None
@@ -227,8 +229,10 @@ class Reader:
 
     def _turn(self, entry: Entry, opinions: Mapping[int, FeedbackRow]) -> Turn | None:
         side = _SIDES.get(entry.sender, "system")
-        model = _only_model(entry.metadata) if entry.metadata and len(entry.metadata) <= 300 else None
-        metadata = None if model else self._texts.details(entry.metadata)
+        told, rest = of_metadata(entry.metadata) if entry.kind == MESSAGE else (None, entry.metadata)
+        model = _only_model(rest) if rest and len(rest) <= 300 else None
+        # What is told beside the message, in words, is no detail; where there are details they are whole.
+        metadata = None if model or rest is None else self._texts.details(entry.metadata)
         if entry.kind == ACTION and entry.action is not None:
             return Turn("tool", entry.timestamp, entry.id, "agent", tool=self._tool(entry), metadata=metadata)
         if entry.kind == BUTTON and entry.button is not None:
@@ -246,6 +250,7 @@ class Reader:
             return None
         kind: Literal["files", "message"] = "files" if entry.kind == ATTACHMENTS and not text else "message"
         turn = Turn(kind, entry.timestamp, entry.id, side, files=files, metadata=metadata, model=model)
+        turn.streamed = told
         turn.more_files = len(entry.files) - len(files)
         if text:
             turn.text = self._texts.said(entry.content or "", written=side == "agent")
