@@ -24,46 +24,14 @@ __all__ = ["Mark", "find_mark", "mark", "marked", "marks", "origin", "surroundin
 GENERATOR = 0x20 | 0x200  # CO_GENERATOR, CO_ASYNC_GENERATOR
 # Where other code than the one that called comes to run: event loops, pools, servers and frameworks. What lies
 # beyond them on the stack has nothing to do with what lies before.
-_RUNNERS = frozenset(
-    (
-        *("asyncio", "concurrent", "threading", "multiprocessing", "socketserver", "http", "wsgiref"),
-        *(
-            "uvloop",
-            "trio",
-            "anyio",
-            "gevent",
-            "greenlet",
-            "eventlet",
-            "asgiref",
-            "billiard",
-            "celery",
-            "kombu",
-        ),
-        *(
-            "flask",
-            "werkzeug",
-            "django",
-            "starlette",
-            "fastapi",
-            "uvicorn",
-            "gunicorn",
-            "hypercorn",
-            "waitress",
-        ),
-        *(
-            "cheroot",
-            "aiohttp",
-            "tornado",
-            "twisted",
-            "sanic",
-            "litestar",
-            "quart",
-            "bottle",
-            "falcon",
-            "pyramid",
-        ),
-    )
-)
+# fmt: off
+_RUNNERS = frozenset((
+    "asyncio", "concurrent", "threading", "multiprocessing", "socketserver", "http", "wsgiref", "uvloop", "trio",
+    "anyio", "gevent", "greenlet", "eventlet", "asgiref", "billiard", "celery", "kombu", "flask", "werkzeug",
+    "django", "starlette", "fastapi", "uvicorn", "gunicorn", "hypercorn", "waitress", "cheroot", "aiohttp",
+    "tornado", "twisted", "sanic", "litestar", "quart", "bottle", "falcon", "pyramid",
+))
+# fmt: on
 # These of ours run the code of others, in a conversation of theirs.
 _OWN = ("agentsight.binding", "agentsight.stream")
 # They resume a generator once to begin something and once to end it: what it chooses is meant for those in between.
@@ -112,8 +80,8 @@ class Mark:
 
 def mark(frame: FrameType) -> Mark | None:
     """The mark on a frame, put there if need be."""
-    held = frame.f_trace
-    if type(held) is Mark:
+    held: object = frame.f_trace
+    if isinstance(held, Mark):
         return held
     if held is not None:
         return None
@@ -129,8 +97,8 @@ def find_mark(tracker: int) -> Place | None:
     """What the innermost generator that the caller runs in has chosen for this tracker."""
     frame = _caller()
     while frame is not None:
-        held = frame.f_trace
-        if type(held) is Mark:
+        held: object = frame.f_trace
+        if isinstance(held, Mark):
             place = held.places.get(tracker)
             if place is not None:
                 return place
@@ -145,8 +113,8 @@ def marks() -> dict[int, Mark]:
     found = {}
     frame = _caller()
     while frame is not None:
-        held = frame.f_trace
-        if type(held) is Mark:
+        held: object = frame.f_trace
+        if isinstance(held, Mark):
             found[held.number] = held
         frame = frame.f_back
     return found

@@ -277,7 +277,8 @@ def open_anyhow(handle: Callable[[], Conversation], error: Exception, pieces: An
     if not isinstance(pieces, (bytes, bytearray)):  # which would give numbers
         with contextlib.suppress(Exception):
             is_async = not hasattr(pieces, "__iter__")
-            answer = Answer(handle(), text if callable(text) else None, {})
+            said: Any = text if callable(text) else None
+            answer = Answer(handle(), said, {})
             return (AsyncStream if is_async else Stream)(answer, pieces)
     return pieces
 
