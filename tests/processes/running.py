@@ -42,7 +42,8 @@ def environ_of(agent: Agent | None, **settings: str) -> dict[str, str]:
             "AGENTSIGHT_API_KEY": agent.keys["ingest"],
             "AGENTSIGHT_API_ENDPOINT": agent.server.address,
         }
-    return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | settings
+    path = os.pathsep.join((str(ROOT), str(ROOT / "src")))  # of this checkout, whatever is installed
+    return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | settings
 
 
 class Program:

@@ -20,6 +20,6 @@ def test_examples(server: CaptureServer, monkeypatch: pytest.MonkeyPatch):
     for example in examples:
         exec(compile(example, str(DOCUMENT), "exec"), {"__name__": "example"})
     assert server.contents("conv_1") == ["Where is my order?", "It is on its way."]
-    assert server.contents("conv_3") == ["Hello", "Done."]
-    assert server.contents("conv_4") == ["Good evening", "Done."]
+    assert server.contents("conv_3") == ["Hello", "Done.", "See you."]
+    assert server.contents("conv_4") == ["Good evening", "Done.", "See you."]
     assert [request.path for request in server.requests if request.method == "DELETE"]
