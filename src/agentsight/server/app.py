@@ -52,7 +52,7 @@ def open_services(settings: Settings) -> Services:
     with database.write() as connection:
         signer = Signer.of_installation(connection)
         figures = open_analytics(settings, database, connection)
-    executors = Executors()
+    executors = Executors(settings.query_seconds)
     writer = Writer(database, max_waiting=settings.queue_items)
     writer.committed.append(figures.projector.notice)
     figures.projector.make_way = lambda: writer.is_pressed

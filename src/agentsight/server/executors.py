@@ -11,7 +11,6 @@ import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from agentsight.server.errors import RequestError
@@ -230,29 +229,26 @@ def _too_long(seconds: float) -> RequestError:
     )
 
 
-@dataclass
 class Executors:
     """The threads of a running server, by what they do.
 
-    A session's pages and lists, searches, and exports are apart from what bots need: key look-ups and files that
-    come in. What takes a processor for long (checking a password) has one thread.
+    Pages, lists, searches and exports are apart from what bots need: key look-ups and files that come in. What takes
+    a processor for long (checking a password) has one thread.
+
+    Args:
+        seconds: how long a query for a page, a search, a piece of an export may take.
     """
 
-    lookups: Executor = field(default_factory=lambda: Executor("look-ups", threads=2, waiting=500, each=250))
-    incoming: Executor = field(default_factory=lambda: Executor("uploads", threads=2, waiting=64, seconds=60))
-    passwords: Executor = field(
-        default_factory=lambda: Executor("sign-ins", threads=1, waiting=16, each=8, status=429)
-    )
-    pages: Executor = field(default_factory=lambda: Executor("pages", threads=3, waiting=64))
-    searches: Executor = field(default_factory=lambda: Executor("searches", threads=2, waiting=16, each=2))
-    exports: Executor = field(default_factory=lambda: Executor("exports", threads=2, waiting=14, each=2))
-    files: Executor = field(default_factory=lambda: Executor("downloads", threads=2, waiting=64))
-
-    def all(self) -> list[Executor]:
-        """Every one of them."""
-        return list(vars(self).values())
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self.lookups = Executor("look-ups", threads=2, waiting=500, each=250)
+        self.incoming = Executor("uploads", threads=2, waiting=64, seconds=60)
+        self.passwords = Executor("sign-ins", threads=1, waiting=16, each=8, status=429)
+        self.pages = Executor("pages", threads=3, waiting=64, seconds=seconds)
+        self.searches = Executor("searches", threads=2, waiting=16, each=2, seconds=seconds)
+        self.exports = Executor("exports", threads=2, waiting=14, each=2, seconds=seconds)
+        self.files = Executor("downloads", threads=2, waiting=64)
 
     def shutdown(self) -> None:
         """End all threads."""
-        for each in self.all():
+        for each in vars(self).values():
             each.shutdown()

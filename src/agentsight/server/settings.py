@@ -80,6 +80,11 @@ class Settings:
         400, "Requests to the API served at once before new ones are answered with 429."
     )
 
+    query_seconds: int = _setting(
+        10,
+        "Seconds that a page, a search, a piece of an export or a question for figures may take before it is cut off.",
+    )
+
     def __post_init__(self) -> None:
         for entry in self.trusted_proxies.split(","):
             try:

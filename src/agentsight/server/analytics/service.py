@@ -15,7 +15,7 @@ from agentsight.server.analytics.duckdb_engine import DuckEngine
 from agentsight.server.analytics.engine import AnalyticsError, Broken, Engine
 from agentsight.server.analytics.projector import Projector
 from agentsight.server.analytics.scope import Comparison, Scope
-from agentsight.server.executors import Executor
+from agentsight.server.executors import SECONDS, Executor
 from agentsight.server.settings import Settings, SettingsError
 from agentsight.server.store import people
 from agentsight.server.store.append import uuid7
@@ -39,12 +39,14 @@ class Analytics:
         >>> await analytics.answer(scope, ["conversations"])
     """
 
-    def __init__(self, database: Database, engine: Engine, store: str) -> None:
+    def __init__(self, database: Database, engine: Engine, store: str, *, seconds: float = SECONDS) -> None:
         self.database = database
         self.engine = engine
         self.store = store
         self.projector = Projector(database, engine)
-        self.executor = Executor("questions for figures", threads=_THREADS, waiting=60, each=16)
+        self.executor = Executor(
+            "questions for figures", threads=_THREADS, waiting=60, each=16, seconds=seconds
+        )
         self._opening: threading.Thread | None = None
         self._stopped = threading.Event()
 
@@ -123,7 +125,9 @@ def open_analytics(settings: Settings, database: Database, connection: Connectio
     Raises:
         SettingsError: analytics_url names no engine that there is.
     """
-    return Analytics(database, DuckEngine(file_of(settings)), identity(connection))
+    return Analytics(
+        database, DuckEngine(file_of(settings)), identity(connection), seconds=settings.query_seconds
+    )
 
 
 def file_of(settings: Settings) -> Path:
