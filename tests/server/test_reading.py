@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -227,16 +228,28 @@ def test_the_openapi_document_names_every_contract_path(server: ServerProcess) -
     contract = {
         ("post", "/api/conversations/"), ("post", "/api/track/"), ("post", "/api/action_logs/"),
         ("post", "/api/buttons/"), ("post", "/api/attachments/"), ("post", "/api/conversation-feedbacks/"),
-        ("post", "/api/ingest/batch/"), ("get", "/api/conversations/"), ("get", "/api/conversations/{number}/"),
-        ("get", "/api/conversations/lookup/"), ("get", "/api/conversations/{number}/attachments/"),
-        ("post", "/api/conversations/{number}/mark/"), ("patch", "/api/conversations/{number}/rename/"),
-        ("patch", "/api/conversations/{number}/update/"), ("delete", "/api/conversations/{number}/delete/"),
+        ("post", "/api/ingest/batch/"), ("get", "/api/conversations/"), ("get", "/api/conversations/{id}/"),
+        ("get", "/api/conversations/lookup/"), ("get", "/api/conversations/{id}/attachments/"),
+        ("post", "/api/conversations/{id}/mark/"), ("patch", "/api/conversations/{id}/rename/"),
+        ("patch", "/api/conversations/{id}/update/"), ("delete", "/api/conversations/{id}/delete/"),
         ("get", "/api/me/"),
     }  # fmt: skip
     found = {(method, path) for path, item in document["paths"].items() for method in item}
     assert contract <= found
     filters = {each["name"] for each in document["paths"]["/api/conversations/"]["get"]["parameters"]}
     assert {"message_contains", "metadata", "page", "full", "customer_id__icontains"} <= filters
+
+
+def test_the_openapi_document_reads_well_in_generated_clients(sqlite_server: ServerProcess) -> None:
+    document = httpx.get(f"{sqlite_server.address}/api/openapi.json").json()
+    names = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert len(set(names)) == len(names)
+    verbs = r"(get|list|find|create|write|update|rename|mark|delete|restore|revoke|export|erase|count|set)_[a-z_]+"
+    assert [name for name in names if not re.fullmatch(verbs, name)] == []
+    schemas = document["components"]["schemas"]
+    assert [name for name in schemas if not re.fullmatch(r"[A-Z][A-Za-z]+", name)] == []
+    titles = [schema["title"] for schema in schemas.values() if "title" in schema]
+    assert len(set(titles)) == len(titles)
 
 
 def test_a_widget_on_another_site_may_write(agent: Agent) -> None:

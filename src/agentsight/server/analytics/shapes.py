@@ -76,7 +76,7 @@ class Duration(_Shape):
     change: float | None = None
 
 
-class Feedback(_Shape):
+class FeedbackFigures(_Shape):
     """What customers said; `previous` and `change` are of the satisfaction."""
 
     positive: int
@@ -245,7 +245,7 @@ class Tools(_Shape):
     rows: list[Tool]
 
 
-class Button(_Shape):
+class ButtonClicks(_Shape):
     """Clicks on a button, and its share of the event's clicks."""
 
     button_event: str
@@ -257,7 +257,7 @@ class Button(_Shape):
 class Buttons(_Shape):
     """The most used event first, within an event the most clicked label."""
 
-    rows: list[Button]
+    rows: list[ButtonClicks]
 
 
 class Metrics(_Shape):
@@ -278,7 +278,7 @@ class Metrics(_Shape):
     tools: Tools | None = None
     buttons: Buttons | None = None
     escalation_rate: Rate | None = None
-    feedback: Feedback | None = None
+    feedback: FeedbackFigures | None = None
     interactions: Interactions | None = None
     returning_users: Rate | None = None
     unanswered: Unanswered | None = None

@@ -65,6 +65,30 @@ class Doc:
     public: Any = None
 
 
+# How generated clients call an operation, where the handler's own name does not say it.
+OPERATIONS = {
+    "analytics": "get_analytics",
+    "change": "update_conversation",
+    "change_key": "update_key",
+    "drop_token_secret": "delete_token_secret",
+    "export": "export_conversations",
+    "files_of_conversation": "list_conversation_attachments",
+    "healthz": "get_health",
+    "lookup": "find_conversation",
+    "make_key": "create_key",
+    "make_token_secret": "create_token_secret",
+    "mark": "mark_conversation",
+    "me": "get_me",
+    "one_conversation": "get_conversation",
+    "read_ledger": "get_ledger",
+    "readyz": "get_readiness",
+    "remove": "delete_conversation",
+    "rename": "rename_conversation",
+    "restore": "restore_conversation",
+    "track": "write_message",
+}
+
+
 def document(handlers: Iterable[HTTPRouteHandler], server_url: str) -> dict[str, Any]:
     """The OpenAPI document of the handlers that carry a Doc."""
     documented = [(each, each.opt["doc"]) for each in handlers if isinstance(each.opt.get("doc"), Doc)]
@@ -76,7 +100,7 @@ def document(handlers: Iterable[HTTPRouteHandler], server_url: str) -> dict[str,
     paths: dict[str, dict[str, Any]] = {}
     for handler, doc in documented:
         for path in sorted(handler.paths):
-            shown = re.sub(r"\{(\w+):\w+\}", r"{\1}", path).rstrip("/") + "/"
+            shown = re.sub(r"\{(\w+):\w+\}", lambda found: f"{{{_shown(found[1])}}}", path).rstrip("/") + "/"
             if path.endswith(".json"):
                 shown = path
             for method in sorted(handler.http_methods):
@@ -111,9 +135,8 @@ def document(handlers: Iterable[HTTPRouteHandler], server_url: str) -> dict[str,
 
 def _operation(handler: HTTPRouteHandler, doc: Doc, path: str, schemas: dict[str, Any]) -> dict[str, Any]:
     function = inspect.unwrap(handler.fn)
-    method = "_".join(sorted(str(each).lower() for each in handler.http_methods))
     operation: dict[str, Any] = {
-        "operationId": f"{handler.handler_name}_{method}",
+        "operationId": OPERATIONS.get(handler.handler_name, handler.handler_name),
         "summary": doc.summary,
         "description": inspect.cleandoc(function.__doc__ or ""),
         "tags": [doc.tag],
@@ -181,9 +204,14 @@ def _answer(meaning: str, schema: Any) -> dict[str, Any]:
     return answer
 
 
+def _shown(name: str) -> str:
+    """How a path's parameter is called in the document."""
+    return "id" if name == "number" else name
+
+
 def _parameters(path: str, doc: Doc) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
+        {"name": _shown(name), "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
         for name in re.findall(r"\{(\w+):int\}", path)
     ]
     for each in doc.query:
