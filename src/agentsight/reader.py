@@ -145,9 +145,22 @@ class AgentSightAPI(Client):
         return answer
 
     def fetch_conversation(self, conversation_id: str | int) -> ConversationRecord:
-        """Read one conversation whole, by its text id or its integer database id."""
-        answer: ConversationRecord = self._get_one(conversation_id, "")
-        return answer
+        """Read one conversation whole, by its text id or its integer database id.
+
+        A very long one comes in several answers; each has the time of a call of its own.
+        """
+        answer: Any = self._get_one(conversation_id, "")
+        following = answer.pop("messages_next", None)
+        if following:
+            from urllib.parse import parse_qsl, urlsplit  # seldom needed, and imported for nothing else
+        while following:
+            asked = dict(parse_qsl(urlsplit(following).query))
+            part = self._get(f"/api/conversations/{answer['id']}/", asked, self._transport.deadline())
+            answer["messages"] += part["messages"]
+            answer["feedbacks"] += part["feedbacks"]
+            following = part.get("messages_next")
+        found: ConversationRecord = answer
+        return found
 
     def fetch_conversation_attachments(self, conversation_id: str | int) -> ConversationFiles:
         """Read which files a conversation has, by message; each `file_url` works for a limited time."""

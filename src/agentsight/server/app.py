@@ -16,7 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from agentsight.server import dashboard, health, outages
 from agentsight.server.analytics.service import open_analytics
-from agentsight.server.api import analytics, conversations, export, files, keys, ledger, me
+from agentsight.server.api import analytics, conversations, export, files, keys, ledger, managing, me
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.contract.published import Shelf
 from agentsight.server.errors import RequestError
@@ -95,6 +95,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
     rooms: list[Any] = [
         *routes.handlers,
         *conversations.handlers,
+        *managing.handlers,
         *me.handlers,
         *files.handlers,
         *analytics.handlers,

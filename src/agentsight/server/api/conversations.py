@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Response, delete, get, patch, post
+from litestar import Response, get
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import Connection
 
+from agentsight.server.api import bounded
 from agentsight.server.api.filters import (
     FILTER_NAMES,
     FILTER_QUERIES,
@@ -21,13 +22,12 @@ from agentsight.server.api.filters import (
     ordering,
     parse_filters,
 )
-from agentsight.server.contract import fields, shapes
+from agentsight.server.contract import shapes
 from agentsight.server.contract.documentation import Doc, Query
-from agentsight.server.contract.fields import clean, json_text
+from agentsight.server.contract.fields import clean
 from agentsight.server.contract.links import base_url, file_links
-from agentsight.server.errors import Invalid, RequestError, decode, not_found
-from agentsight.server.requests import AnyRequest, json_body
-from agentsight.server.security import audit
+from agentsight.server.errors import Invalid, RequestError, not_found
+from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
 from agentsight.server.store import conversations, times, transcripts
@@ -40,12 +40,16 @@ LARGEST_PAGE = 100
 
 
 class Page(msgspec.Struct):
-    """A page of conversations; `next` and `previous` are addresses, or null at the ends."""
+    """A page of conversations; `next` and `previous` are addresses, or null at the ends.
+
+    `left_out` is there when the page's results are too large for one answer: so many of them come with `next`.
+    """
 
     count: int
     next: str | None
     previous: str | None
     results: list[shapes.Conversation]
+    left_out: int | msgspec.UnsetType = msgspec.UNSET
 
 
 _DELETED_TOO = Query(
@@ -55,6 +59,11 @@ _DELETED_TOO = Query(
 )
 _FULL = Query("full", "false leaves messages and feedbacks out", {"type": "boolean", "default": True})
 _DELETED_TOO_NAMES = frozenset({_DELETED_TOO.name})
+_AFTER = Query(
+    "messages_after",
+    "The number of a message or feedback: what comes after it. `messages_next` of an answer names it",
+    {"type": "integer", "minimum": 1},
+)
 _PAGING = (
     Query("page", "From 1", {"type": "integer", "minimum": 1, "default": 1}),
     Query("page_size", "At most 100", {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}),
@@ -65,6 +74,8 @@ _PAGING = (
          "default": "-started_at"},
     ),
     _FULL,
+    Query("skip", "So many results of the page are left out: those that an answer before it held. `next` sets it",
+          {"type": "integer", "minimum": 0, "maximum": 99, "default": 0}),
 )  # fmt: skip
 
 
@@ -73,7 +84,12 @@ _PAGING = (
     opt=_READ | {"doc": Doc("List conversations", "Reading", None, {200: Page}, (*_PAGING, *FILTER_QUERIES))},
 )
 async def list_conversations(request: AnyRequest) -> Response[bytes]:
-    """Newest first. Filters are combined; a parameter that is not known is refused."""
+    """Newest first. Filters are combined; a parameter that is not known is refused.
+
+    An answer holds up to 8 MB of conversations: where a page has more, `left_out` says how many of its results come
+    with `next`. Who follows `next` gets every conversation once. One conversation that is larger alone comes with its
+    first messages, and `messages_next` is where the next ones are.
+    """
     given = parameters(request)
     only(given, FILTER_NAMES | {each.name for each in _PAGING})
     filters = parse_filters(given)
@@ -81,55 +97,37 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
     order = ordering(given)
     number = integer(given, "page", 1, least=1, most=10_000_000)
     size = integer(given, "page_size", 10, least=1, most=LARGEST_PAGE)
+    skip = integer(given, "skip", 0, least=0, most=LARGEST_PAGE - 1)
+    here = f"{base_url(request)}/api/conversations/"
     full = _full(given)
     agents = viewer_of(request).agent_ids
     links = file_links(request)
 
-    def query(connection: Connection) -> tuple[int, list[shapes.Conversation]]:
+    def query(connection: Connection) -> tuple[int, int, list[msgspec.Raw]]:
         count = conversations.count(connection, agents, filters)
         rows = conversations.page(
             connection, agents, filters, ordering=order, offset=(number - 1) * size, limit=size
         )
-        return count, whole(connection, rows, links, full=full)
+        rows = rows[skip:]
+        return count, len(rows), bounded.whole(connection, rows, links, here, full=full)
 
     services = services_of(request)
     ask = services.search if filters.looks_into_messages else services.read
-    count, results = await ask(query)
+    count, found, results = await ask(query)
     if not results and number > 1:
         raise not_found("there is no such page")
 
-    def address(page: int) -> str:
-        return f"{base_url(request)}/api/conversations/?{urlencode(given | {'page': str(page)})}"
+    def address(page: int, skipped: int = 0) -> str:
+        wanted = {name: value for name, value in given.items() if name != "skip"} | {"page": str(page)}
+        return f"{here}?{urlencode(wanted | ({'skip': str(skipped)} if skipped else {}))}"
 
-    answer = Page(
-        count,
-        address(number + 1) if number * size < count else None,
-        address(number - 1) if number > 1 else None,
-        results,
-    )
+    answer = Page(count, None, address(number - 1) if number > 1 else None, cast("Any", results))
+    if len(results) < found:
+        answer.next = address(number, skip + len(results))
+        answer.left_out = found - len(results)
+    elif number * size < count:
+        answer.next = address(number + 1)
     return answer_json(answer)
-
-
-def whole(
-    connection: Connection,
-    rows: list[ConversationRow],
-    links: shapes.FileLinks,
-    *,
-    full: bool = True,
-) -> list[shapes.Conversation]:
-    """The API's form of rows that the caller may see."""
-    numbers = conversations.ids(rows)
-    usage = transcripts.usage_of(connection, numbers)
-    said = transcripts.load(connection, numbers) if full else {}
-    return [
-        shapes.conversation(
-            row,
-            transcripts.total_usage(usage.get(row.id, [])),
-            said.get(row.id),
-            links.of_deleted() if row.is_deleted else links,
-        )
-        for row in rows
-    ]
 
 
 @get(
@@ -137,23 +135,39 @@ def whole(
     opt=_READ
     | {
         "doc": Doc(
-            "One conversation, whole", "Reading", None, {200: shapes.Conversation}, (_FULL, _DELETED_TOO)
+            "One conversation, whole",
+            "Reading",
+            None,
+            {200: shapes.Conversation},
+            (_FULL, _DELETED_TOO, _AFTER),
         )
     },
 )
 async def one_conversation(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
-    """With messages and feedbacks. A deleted one is 404 unless `include_deleted` asks for it."""
+    """With messages and feedbacks. A deleted one is 404 unless `include_deleted` asks for it.
+
+    One of more than 8 MB comes with its first messages and the feedback among them; `messages_next` is the address of
+    the next ones, and is not there when nothing is left.
+    """
     agents = viewer_of(request).agent_ids
     links = file_links(request)
     given = parameters(request)
-    only(given, _DELETED_TOO_NAMES | {_FULL.name})
+    only(given, _DELETED_TOO_NAMES | {_FULL.name, _AFTER.name})
     deleted, full = include_deleted(request, given), _full(given)
+    after = integer(given, _AFTER.name, 0, least=0, most=2**63 - 1)
+    here = f"{base_url(request)}/api/conversations/"
 
-    def query(connection: Connection) -> list[shapes.Conversation]:
-        row = _found(conversations.get(connection, agents, number, include_deleted=deleted))
-        return whole(connection, [row], links, full=full)
+    def query(connection: Connection) -> msgspec.Raw:
+        row = only_found(conversations.get(connection, agents, number, include_deleted=deleted))
+        if not after:
+            return bounded.whole(connection, [row], links, here, full=full)[0]
+        mine = links.of_deleted() if row.is_deleted else links
+        try:
+            return bounded.further(connection, row, after, mine, here)
+        except LookupError:
+            raise Invalid({_AFTER.name: ["is no message of this conversation"]}) from None
 
-    return answer_json((await services_of(request).read(query))[0])
+    return answer_json(await services_of(request).read(query))
 
 
 class Found(msgspec.Struct):
@@ -188,7 +202,7 @@ async def lookup(request: AnyRequest) -> Response[bytes]:
     if not name:
         raise Invalid({"conversation_id": ["is required"]})
     agents = viewer_of(request).agent_ids
-    row = _found(
+    row = only_found(
         await services_of(request).read(
             lambda c: conversations.lookup(c, agents, name, include_deleted=deleted)
         )
@@ -227,7 +241,7 @@ async def files_of_conversation(request: AnyRequest, number: FromPath[int]) -> R
     deleted = include_deleted(request, given)
 
     def query(connection: Connection) -> ConversationFiles:
-        row = _found(conversations.get(connection, agents, number, include_deleted=deleted))
+        row = only_found(conversations.get(connection, agents, number, include_deleted=deleted))
         links = file_links(request).of_deleted() if row.is_deleted else file_links(request)
         messages = [
             MessageFiles(
@@ -245,141 +259,7 @@ async def files_of_conversation(request: AnyRequest, number: FromPath[int]) -> R
     return answer_json(await services_of(request).read(query))
 
 
-class MarkIn(msgspec.Struct, forbid_unknown_fields=True):
-    """Marked or not."""
-
-    is_marked: bool
-
-
-class RenameIn(msgspec.Struct, forbid_unknown_fields=True):
-    """The new name."""
-
-    name: fields.Name
-
-
-class UpdateIn(msgspec.Struct, forbid_unknown_fields=True):
-    """The fields to set; those left out stay. `metadata` is set as a whole."""
-
-    name: fields.OptionalName | msgspec.UnsetType | None = msgspec.UNSET
-    is_marked: bool | msgspec.UnsetType = msgspec.UNSET
-    customer_id: fields.OptionalName | msgspec.UnsetType | None = msgspec.UNSET
-    device: fields.Device | msgspec.UnsetType | None = msgspec.UNSET
-    language: fields.OptionalName | msgspec.UnsetType | None = msgspec.UNSET
-    metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
-
-
-_mark = msgspec.json.Decoder(MarkIn)
-_rename = msgspec.json.Decoder(RenameIn)
-_update = msgspec.json.Decoder(UpdateIn)
-
-
-@post(
-    "/api/conversations/{number:int}/mark",
-    status_code=HTTP_200_OK,
-    opt=_WRITE | {"doc": Doc("Mark", "Managing", MarkIn, {200: shapes.Conversation})},
-)
-async def mark(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
-    """Mark a conversation, or take the mark away."""
-    given = decode(await _body(request), _mark, fields.CHOICES)
-    return await _change(request, number, {"is_marked": given.is_marked})
-
-
-@patch(
-    "/api/conversations/{number:int}/rename",
-    opt=_WRITE | {"doc": Doc("Rename", "Managing", RenameIn, {200: shapes.Conversation})},
-)
-async def rename(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
-    """Give a conversation another name, of at most 255 characters."""
-    given = decode(await _body(request), _rename, fields.CHOICES)
-    return await _change(request, number, {"name": clean("name", given.name)})
-
-
-@patch(
-    "/api/conversations/{number:int}/update",
-    opt=_WRITE | {"doc": Doc("Update", "Managing", UpdateIn, {200: shapes.Conversation})},
-)
-async def change(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
-    """Set the fields given and leave the others."""
-    given = decode(await _body(request), _update, fields.CHOICES)
-    values: dict[str, Any] = {}
-    for name in UpdateIn.__struct_fields__:
-        value = getattr(given, name)
-        if value is msgspec.UNSET:
-            continue
-        if name == "metadata":
-            value = json_text("metadata", value or {})
-        elif isinstance(value, str):
-            value = clean(name, value) if value.strip() else None
-        values[name] = value
-    if not values:
-        raise Invalid({"detail": [f"give at least one of {', '.join(UpdateIn.__struct_fields__)}"]})
-    return await _change(request, number, values)
-
-
-class Deleted(msgspec.Struct):
-    """The row stays, out of every list and figure."""
-
-    id: int
-    conversation_id: str
-    is_deleted: bool
-    deleted_at: str
-
-
-@delete(
-    "/api/conversations/{number:int}/delete",
-    status_code=HTTP_200_OK,
-    opt=_WRITE | {"doc": Doc("Delete", "Managing", None, {200: Deleted})},
-)
-async def remove(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
-    """Out of every list and figure, with its files, for everybody; `include_deleted=true` still finds it, and it
-    can be restored until it is erased."""
-    agents = viewer_of(request).agent_ids
-    row = _found(
-        await services_of(request).write(
-            lambda c, _: conversations.delete(c, agents, number),
-            event=lambda row: (
-                audit.event_of(request, "conversation_deleted", conversation=number) if row else None
-            ),
-        )
-    )
-    return answer_json(Deleted(row.id, row.conversation_id, True, times.to_text(row.deleted_at or 0)))
-
-
-@post(
-    "/api/conversations/{number:int}/restore",
-    status_code=HTTP_200_OK,
-    opt=_WRITE | {"doc": Doc("Restore", "Managing", None, {200: shapes.Conversation})},
-)
-async def restore(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
-    """Take a deletion back. 404 when it is not deleted, or was erased for good."""
-    agents = viewer_of(request).agent_ids
-    links = file_links(request)
-
-    def work(connection: Connection, _: int) -> list[shapes.Conversation]:
-        row = conversations.restore(connection, agents, number)
-        if row is None:
-            raise not_found("no such deleted conversation")
-        return whole(connection, [row], links, full=False)
-
-    return answer_json((await services_of(request).write(work))[0])
-
-
-async def _body(request: AnyRequest) -> bytes:
-    return await json_body(request, services_of(request).settings.max_body_bytes)
-
-
-async def _change(request: AnyRequest, number: int, values: dict[str, Any]) -> Response[bytes]:
-    agents = viewer_of(request).agent_ids
-    links = file_links(request)
-
-    def work(connection: Connection, _: int) -> list[shapes.Conversation]:
-        row = _found(conversations.change(connection, agents, number, values))
-        return whole(connection, [row], links, full=False)
-
-    return answer_json((await services_of(request).write(work))[0])
-
-
-def _found(row: ConversationRow | None) -> ConversationRow:
+def only_found(row: ConversationRow | None) -> ConversationRow:
     if row is None:
         raise not_found("no such conversation")
     return row
@@ -446,9 +326,4 @@ handlers = [
     one_conversation,
     lookup,
     files_of_conversation,
-    mark,
-    rename,
-    change,
-    remove,
-    restore,
 ]

@@ -132,6 +132,8 @@ class Conversation(msgspec.Struct):
     token_usage: TokenUsage
     messages: list[Message] | msgspec.UnsetType = msgspec.UNSET
     feedbacks: list[Feedback] | msgspec.UnsetType = msgspec.UNSET
+    # Only where the messages are too many for one answer: the address of the next ones.
+    messages_next: str | msgspec.UnsetType = msgspec.UNSET
 
 
 # What a link is signed for: a file of a conversation that is there, or also of one that is deleted.
