@@ -44,14 +44,20 @@ class BackgroundSender:
         if batch:
             self._batch.set()
         if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    thread = threading.Thread(target=self._run, name="agentsight-sender", daemon=True)
-                    try:
-                        thread.start()
-                    except RuntimeError:
-                        return  # the interpreter is ending; what waits is sent or counted there
-                    self._thread = thread
+            self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="agentsight-sender", daemon=True)
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._thread = thread
+        # Without the lock: gevent runs others meanwhile, and where it patched the process only after the lock was
+        # made, they would wait for it in the very thread that has to let it go.
+        try:
+            thread.start()
+        except RuntimeError:
+            self._thread = None  # the interpreter is ending; what waits is sent or counted there
 
     def _run(self) -> None:
         failures = 0

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -25,36 +26,18 @@ if TYPE_CHECKING:
 __all__ = ["new_pool", "until"]
 
 
-class _Limit(threading.local):
-    """`time.monotonic()` at which the exchange of this thread has to be over."""
-
-    at: float | None = None
-
-    def left(self) -> float | None:
-        """Seconds that are left, or None outside of an exchange.
-
-        Raises:
-            TimeoutError: there is nothing left.
-        """
-        if self.at is None:
-            return None
-        seconds = self.at - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError("the time was up")
-        return seconds
-
-
-_limit = _Limit()
+# A context variable, because each thread, task and greenlet has its own, also where gevent patches the process late.
+_limit: ContextVar[float | None] = ContextVar("agentsight_deadline", default=None)
 
 
 @contextmanager
 def until(deadline: float) -> Iterator[None]:
-    """In this block, nothing on a connection of `new_pool` lasts longer than until `deadline`."""
-    _limit.at = deadline
+    """In this block, nothing on a connection of `new_pool` lasts longer than until `time.monotonic()` is that."""
+    token = _limit.set(deadline)
     try:
         yield
     finally:
-        _limit.at = None
+        _limit.reset(token)
 
 
 class _Reader(io.RawIOBase):
@@ -99,9 +82,18 @@ class _Timed:
 
 
 def _cut(sock: Any) -> None:
-    seconds = _limit.left()
-    if seconds is not None:
-        sock.settimeout(seconds)
+    """Let the next wait of a socket last as long as is left.
+
+    Raises:
+        TimeoutError: there is nothing left.
+    """
+    deadline = _limit.get()
+    if deadline is None:
+        return
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("the time was up")
+    sock.settimeout(seconds)
 
 
 class _Deadlined(HTTPConnection):
