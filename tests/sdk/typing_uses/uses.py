@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timezone
 
 import agentsight
@@ -99,6 +100,19 @@ def tracking() -> None:
     conversation_tracker.track_token_usage(1, cached=1)  # wrong
     conversation_tracker.feedback("great")  # wrong
     conversation_tracker.feedback("positive", comments="Quick!")  # wrong
+
+
+async def streaming(words: Iterator[str], chunks: AsyncIterator[dict[str, str]]) -> None:
+    conversation = conversation_tracker.get_or_create_conversation("c")
+    for word in conversation.stream(words):
+        print(word.upper())
+    async for chunk in conversation.stream(chunks, text=lambda chunk: chunk.get("text")):
+        print(chunk["text"].upper())
+    print(agentsight.bind(len)("four") + 1)
+    conversation.stream(5)  # wrong
+    conversation.stream(words, txt=str)  # wrong
+    conversation.stream(words, text=len)  # wrong
+    agentsight.bind(len)()  # wrong
 
 
 def results() -> None:
