@@ -148,6 +148,7 @@ class Tokens(_Shape):
     output_audio: int | None
     by_model: list[ModelTokens]
     by_day: list[DayTokens]
+    others: Others | msgspec.UnsetType = msgspec.UNSET
     previous: int | None = None
     change: float | None = None
 
@@ -167,6 +168,7 @@ class Cost(_Shape):
     currency: str
     unpriced_tokens: int
     by_model: list[ModelCost]
+    others: Others | msgspec.UnsetType = msgspec.UNSET
     previous: float | None = None
     change: float | None = None
 
@@ -202,6 +204,28 @@ class Cells(_Shape):
     rows: list[Cell]
 
 
+class Others(_Shape, omit_defaults=True):
+    """Values that are not listed, because a breakdown lists at most 1,000: how many, and their sum."""
+
+    values: int
+    conversations: int | msgspec.UnsetType = msgspec.UNSET
+    runs: int | msgspec.UnsetType = msgspec.UNSET
+    errors: int | msgspec.UnsetType = msgspec.UNSET
+    clicks: int | msgspec.UnsetType = msgspec.UNSET
+    events: list[EventOthers] | msgspec.UnsetType = msgspec.UNSET
+    total: int | msgspec.UnsetType = msgspec.UNSET
+    value: float | msgspec.UnsetType = msgspec.UNSET
+    unpriced_tokens: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class EventOthers(_Shape):
+    """Labels of an event that are not listed: at most 100 are."""
+
+    button_event: str
+    values: int
+    clicks: int
+
+
 class Value(_Shape):
     """Conversations with a value; null: unknown."""
 
@@ -213,6 +237,7 @@ class Values(_Shape):
     """The most frequent first, unknown last."""
 
     rows: list[Value]
+    others: Others | msgspec.UnsetType = msgspec.UNSET
 
 
 class Language(Value):
@@ -225,6 +250,7 @@ class Languages(_Shape):
     """The most frequent first, unknown last."""
 
     rows: list[Language]
+    others: Others | msgspec.UnsetType = msgspec.UNSET
 
 
 class Tool(_Shape):
@@ -243,6 +269,7 @@ class Tools(_Shape):
     """The most used first."""
 
     rows: list[Tool]
+    others: Others | msgspec.UnsetType = msgspec.UNSET
 
 
 class ButtonClicks(_Shape):
@@ -258,6 +285,7 @@ class Buttons(_Shape):
     """The most used event first, within an event the most clicked label."""
 
     rows: list[ButtonClicks]
+    others: Others | msgspec.UnsetType = msgspec.UNSET
 
 
 class Metrics(_Shape):

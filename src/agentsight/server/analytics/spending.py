@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from agentsight.server import pricing, zones
+from agentsight.server.analytics.breakdowns import MOST, others
 from agentsight.server.analytics.query import Inquiry
 from agentsight.server.analytics.series import within
 
@@ -31,16 +32,26 @@ _PRICED = {
 def tokens(inquiry: Inquiry) -> dict[str, Any]:
     """Absent where no usage was reported: that is not the same as none used."""
     q = inquiry.query()
-    sums = ", ".join(f"sum({kind})" for kind in _KINDS)
+    named = ", ".join(f"sum({kind}) AS {kind}" for kind in _KINDS)
+    sums = ", ".join(f"sum({kind}) OVER ()" for kind in _KINDS)
+    by_models = f"SELECT model, {named} FROM usage WHERE {q.happened} GROUP BY model"  # noqa: S608
+    rows = q.rows(
+        f"SELECT *, {sums}, count(*) OVER () FROM ({by_models}) "  # noqa: S608
+        f"ORDER BY model IS NULL DESC, total DESC, model LIMIT {MOST}"
+    )
+    kinds = len(_KINDS)
     by_model = [
-        {"model": model, **dict(zip(_KINDS, map(int, counts), strict=True))}
-        for model, *counts in q.rows(f"SELECT model, {sums} FROM usage WHERE {q.happened} GROUP BY model")  # noqa: S608
+        {"model": model, **dict(zip(_KINDS, map(int, counts[:kinds]), strict=True))}
+        for model, *counts in rows
     ]
     by_model.sort(key=lambda row: (row["model"] is None, -row["total"], row["model"] or ""))
     totals: dict[str, int | None] = dict.fromkeys(_KINDS)
-    if by_model:
-        totals = {kind: sum(row[kind] for row in by_model) for kind in _KINDS}
-    return {**totals, "by_model": by_model, "by_day": _by_day(inquiry) if by_model else []}
+    left: dict[str, Any] = {}
+    if rows:
+        totals = dict(zip(_KINDS, map(int, rows[0][1 + kinds : 1 + 2 * kinds]), strict=True))
+        rest = (totals["total"] or 0) - sum(row["total"] for row in by_model)
+        left = others(int(rows[0][-1]) - len(rows), total=rest)
+    return {**totals, "by_model": by_model, "by_day": _by_day(inquiry) if rows else [], **left}
 
 
 def _by_day(inquiry: Inquiry) -> list[dict[str, Any]]:
@@ -99,9 +110,16 @@ def cost(inquiry: Inquiry) -> dict[str, Any]:
         for model, left in unpriced.items()
     ]
     by_model.sort(key=lambda row: (row["value"] is None, -(row["value"] or 0.0), row["model"] or ""))
+    listed, further = by_model[:MOST], by_model[MOST:]
+    left = others(
+        len(further),
+        value=float(sum(row["value"] or 0.0 for row in further)),
+        unpriced_tokens=sum(row["unpriced_tokens"] for row in further),
+    )
     return {
         "value": float(sum(spent.values(), Decimal())) if spent else None,
         "currency": pricing.CURRENCY,
         "unpriced_tokens": sum(unpriced.values()),
-        "by_model": by_model,
+        "by_model": listed,
+        **left,
     }

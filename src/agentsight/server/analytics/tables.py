@@ -29,6 +29,9 @@ def table(name: str, found: dict[str, Any]) -> tuple[list[str], list[list[Any]]]
         detail = row.get("detail")
         plain = {key: value for key, value in row.items() if key != "detail"}
         lines.append(plain if detail is None else plain | {"variants": _variants(detail)})
+    if "others" in found:
+        left = found["others"]
+        lines.append({next(iter(lines[0])): f"{left['values']} others"} | _flat(left | {"values": None}))
     columns = list(dict.fromkeys(key for line in lines for key in line)) or _columns(name)
     return columns, [[line.get(column) for column in columns] for line in lines]
 

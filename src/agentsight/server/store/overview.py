@@ -36,7 +36,9 @@ def activity(connection: Connection, agent_id: int, since: int) -> Activity:
     return Activity(int(recent), max((row.ended_at for row in rows), default=None), question)
 
 
-def recent_values(connection: Connection, agent_id: int, *, sample: int = 5_000) -> dict[str, list[str]]:
+def recent_values(
+    connection: Connection, agent_id: int, *, sample: int = 5_000, most: int = 100
+) -> dict[str, list[str]]:
     """The values in COLUMNS, and the names of tools ("action_name"), of an agent's newest conversations.
 
     The most frequent come first. Only a sample is read: the whole table would be too slow for a menu.
@@ -54,14 +56,14 @@ def recent_values(connection: Connection, agent_id: int, *, sample: int = 5_000)
             value = getattr(row, name)
             if value is not None:
                 counts[name][value] = counts[name].get(value, 0) + 1
-    found = {name: sorted(seen, key=lambda value: -seen[value]) for name, seen in counts.items()}
+    found = {name: sorted(seen, key=lambda value: -seen[value])[:most] for name, seen in counts.items()}
     within = newest.with_only_columns(table.id).subquery()
     tools = (
         select(actions.c.action_name)
         .join(within, within.c.id == actions.c.conversation)
         .group_by(actions.c.action_name)
         .order_by(func.count().desc(), actions.c.action_name)
-        .limit(100)
+        .limit(most)
     )
     found["action_name"] = list(connection.execute(tools).scalars())
     return found

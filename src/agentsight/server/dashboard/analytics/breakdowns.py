@@ -15,6 +15,9 @@ from agentsight.server.dashboard.formats import duration, plural
 from agentsight.server.dashboard.inbox import label
 from agentsight.server.dashboard.names import Icon
 
+# So many values of a breakdown are shown, and so many labels of a button's event.
+SHOWN = 100
+_LABELS_SHOWN = 20
 # A language without a region.
 PLAIN = "no region"
 
@@ -33,6 +36,30 @@ class Bar(msgspec.Struct):
     detail: list[tuple[str, int, str]] = []
 
 
+class Others(msgspec.Struct):
+    """The values that have no bar: how many, and their sum."""
+
+    values: int
+    count: int
+
+
+def cut(found: dict[str, Any], count: str) -> tuple[list[dict[str, Any]], Others | None]:
+    """The rows that are shown, what is unknown among them, and the others together.
+
+    Args:
+        found: a breakdown's answer.
+        count: the name of what is counted in a row.
+    """
+    rows = found["rows"]
+    shown = rows[:SHOWN]
+    if len(rows) > SHOWN and rows[-1].get("value", "") is None:
+        shown = [*rows[: SHOWN - 1], rows[-1]]
+    left = found.get("others", {"values": 0, count: 0})
+    values = left["values"] + len(rows) - len(shown)
+    together = left[count] + sum(row[count] for row in rows) - sum(row[count] for row in shown)
+    return shown, Others(values, together) if values else None
+
+
 class Breakdown(msgspec.Struct):
     """A card of bars."""
 
@@ -41,12 +68,14 @@ class Breakdown(msgspec.Struct):
     column: str
     bars: list[Bar]
     empty: str
+    others: Others | None = None
 
 
-def _bars(rows: list[dict[str, Any]], make: Any) -> list[Bar]:
-    total = sum(row["conversations"] for row in rows)
+def _bars(found: dict[str, Any], make: Any) -> tuple[list[Bar], Others | None]:
+    rows, others = cut(found, "conversations")
+    total = sum(row["conversations"] for row in rows) + (others.count if others else 0)
     most = max((row["conversations"] for row in rows), default=1) or 1
-    found = []
+    bars = []
     for row in rows:
         count = row["conversations"]
         bar: Bar = make(row)
@@ -54,15 +83,15 @@ def _bars(rows: list[dict[str, Any]], make: Any) -> list[Bar]:
         bar.share = words.share(count / total)
         bar.width = round(count / most * 100, 2)
         bar.unknown = row["value"] is None
-        found.append(bar)
-    return found
+        bars.append(bar)
+    return bars, others
 
 
 def _bar(text: str, href: str, icon: Icon | None = None) -> Bar:
     return Bar(text, 0, "", 0.0, href, icon)
 
 
-def channels(view: View, rows: list[dict[str, Any]]) -> Breakdown:
+def channels(view: View, found: dict[str, Any]) -> Breakdown:
     """Conversations by channel."""
 
     def make(row: dict[str, Any]) -> Bar:
@@ -70,10 +99,11 @@ def channels(view: View, rows: list[dict[str, Any]]) -> Breakdown:
         return _bar(names.channel_name(value), view.having("source", value), names.channel_icon(value))
 
     empty = "Where people talk to your agent. Send a source, such as whatsapp, with a conversation."
-    return Breakdown("sources", "Channels", "Channel", _bars(rows, make), empty)
+    bars, others = _bars(found, make)
+    return Breakdown("sources", "Channels", "Channel", bars, empty, others)
 
 
-def devices(view: View, rows: list[dict[str, Any]]) -> Breakdown:
+def devices(view: View, found: dict[str, Any]) -> Breakdown:
     """Conversations by kind of device."""
 
     def make(row: dict[str, Any]) -> Bar:
@@ -81,10 +111,11 @@ def devices(view: View, rows: list[dict[str, Any]]) -> Breakdown:
         return _bar(names.device_name(value), view.having("device", value), names.device_icon(value))
 
     empty = "Desktop, mobile or tablet. Send a device with a conversation."
-    return Breakdown("devices", "Devices", "Device", _bars(rows, make), empty)
+    bars, others = _bars(found, make)
+    return Breakdown("devices", "Devices", "Device", bars, empty, others)
 
 
-def languages(view: View, rows: list[dict[str, Any]]) -> Breakdown:
+def languages(view: View, found: dict[str, Any]) -> Breakdown:
     """Conversations by language, with its variants one level down."""
 
     def make(row: dict[str, Any]) -> Bar:
@@ -98,7 +129,8 @@ def languages(view: View, rows: list[dict[str, Any]]) -> Breakdown:
         return bar
 
     empty = "What people speak. Send a language, such as en-US, with a conversation."
-    return Breakdown("languages", "Languages", "Language", _bars(rows, make), empty)
+    bars, others = _bars(found, make)
+    return Breakdown("languages", "Languages", "Language", bars, empty, others)
 
 
 def _variants(detail: list[dict[str, Any]]) -> dict[str, int]:
@@ -127,8 +159,9 @@ class Map(msgspec.Struct):
     placed: int
 
 
-def countries(view: View, rows: list[dict[str, Any]]) -> Map:
+def countries(view: View, found: dict[str, Any]) -> Map:
     """Conversations by country."""
+    rows, _ = cut(found, "conversations")
     known = [row for row in rows if row["value"] is not None]
     counts = [row["conversations"] for row in known]
     begins = thresholds(counts, 5)
@@ -137,7 +170,7 @@ def countries(view: View, rows: list[dict[str, Any]]) -> Map:
         return _bar(names.country_name(row["value"]), view.having("country", row["value"]))
 
     empty = "Where people are. Send customer_ip_address with a conversation."
-    bars = _bars(rows, make)
+    bars, others = _bars(found, make)
     lands = [
         Land(
             row["value"],
@@ -149,7 +182,7 @@ def countries(view: View, rows: list[dict[str, Any]]) -> Map:
         if row["value"] is not None
     ]
     return Map(
-        Breakdown("countries", "Countries", "Country", bars, empty),
+        Breakdown("countries", "Countries", "Country", bars, empty, others),
         lands,
         legend(begins, max(counts, default=0)),
         len(known),
@@ -172,7 +205,7 @@ class Tool(msgspec.Struct):
 
 
 def tools(view: View, rows: list[dict[str, Any]]) -> list[Tool]:
-    """Runs, errors and durations."""
+    """Runs, errors and durations, of the rows that are shown."""
     most = max((row["runs"] for row in rows), default=1)
     return [
         Tool(
@@ -198,15 +231,23 @@ class Button(msgspec.Struct):
     clicks: int
     href: str
     bars: list[Bar]
+    others: Others | None = None
 
 
-def buttons(view: View, rows: list[dict[str, Any]]) -> list[Button]:
-    """Clicks by event and label."""
+def buttons(view: View, found: dict[str, Any]) -> tuple[list[Button], Others | None]:
+    """Clicks by event and label; beside them the events that are not shown, by their clicks."""
     events: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
+    for row in found["rows"]:
         events[row["button_event"]].append(row)
-    found = []
-    for event, given in events.items():
+    left = found.get("others", {"values": 0, "clicks": 0, "events": []})
+    beside = {each["button_event"]: each for each in left["events"]}
+    groups = []
+    for event, given in list(events.items())[:SHOWN]:
+        rest = beside.get(event, {"values": 0, "clicks": 0})
+        clicks = sum(row["clicks"] for row in given) + rest["clicks"]
+        shown = given[:_LABELS_SHOWN]
+        labels = len(given) - len(shown) + rest["values"]
+        others = Others(labels, clicks - sum(row["clicks"] for row in shown)) if labels else None
         most = max(row["clicks"] for row in given)
         bars = [
             Bar(
@@ -216,11 +257,13 @@ def buttons(view: View, rows: list[dict[str, Any]]) -> list[Button]:
                 width=round(row["clicks"] / most * 100, 2),
                 href=view.happened("button", event, happened_label=row["label"]),
             )
-            for row in given
+            for row in shown
         ]
-        clicks = sum(row["clicks"] for row in given)
-        found.append(Button(label(event), clicks, view.happened("button", event), bars))
-    return found
+        groups.append(Button(label(event), clicks, view.happened("button", event), bars, others))
+    in_all = left["clicks"] + sum(row["clicks"] for row in found["rows"])
+    named = sum(len(group.bars) + (group.others.values if group.others else 0) for group in groups)
+    hidden = left["values"] + len(found["rows"]) - named
+    return groups, Others(hidden, in_all - sum(group.clicks for group in groups)) if hidden else None
 
 
 def groups_shown(groups: list[Button], rows: int = 12) -> int:

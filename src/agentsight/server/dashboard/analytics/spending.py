@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from agentsight.server.dashboard.analytics import words
+from agentsight.server.dashboard.analytics.breakdowns import Others, cut
 from agentsight.server.dashboard.analytics.drawing import Spark, spark
 from agentsight.server.dashboard.analytics.view import View
 from agentsight.server.dashboard.analytics.words import Change
@@ -37,6 +38,7 @@ class Spending(msgspec.Struct):
     cost_change: Change | None
     unpriced: str
     models: list[Model]
+    others: Others | None
     days: Spark | None
 
 
@@ -61,7 +63,8 @@ def spending(view: View, tokens: dict[str, Any], cost: dict[str, Any]) -> Spendi
     costs = {row["model"]: row for row in cost["by_model"]}
     most = max((row["total"] for row in tokens["by_model"]), default=1) or 1
     models = []
-    for row in tokens["by_model"]:
+    shown, others = cut({**tokens, "rows": tokens["by_model"]}, "total")
+    for row in shown:
         spent = costs.get(row["model"], {"value": None})["value"]
         models.append(
             Model(
@@ -89,6 +92,7 @@ def spending(view: View, tokens: dict[str, Any], cost: dict[str, Any]) -> Spendi
         cost_change=_change(cost["value"], cost.get("previous"), money),
         unpriced=f"{compact(left)} tokens have no known price and are not in it" if left else "",
         models=models,
+        others=others,
         days=spark([row["total"] for row in tokens["by_day"]]),
     )
 

@@ -149,7 +149,9 @@ def _cards(
     )
     handing_over = scope.escalations[0][1] if scope.escalations else ()
     weeks = peak_hours.weeks(wanted, metrics["peak_hours"]["rows"])
-    places = breakdowns.countries(wanted, metrics["countries"]["rows"])
+    tools, other_tools = breakdowns.cut(metrics["tools"], "runs")
+    buttons, other_buttons = breakdowns.buttons(wanted, metrics["buttons"])
+    places = breakdowns.countries(wanted, metrics["countries"])
     return {
         "found": found,
         "sentence": words.sentence(metrics, words.when(scope, wanted.preset)),
@@ -164,13 +166,15 @@ def _cards(
         "places": places,
         "places_data": _json(places.lands),
         "breakdowns": [
-            breakdowns.channels(wanted, metrics["sources"]["rows"]),
-            breakdowns.devices(wanted, metrics["devices"]["rows"]),
-            breakdowns.languages(wanted, metrics["languages"]["rows"]),
+            breakdowns.channels(wanted, metrics["sources"]),
+            breakdowns.devices(wanted, metrics["devices"]),
+            breakdowns.languages(wanted, metrics["languages"]),
         ],
         "funnel": breakdowns.funnel(wanted, found.funnel),
-        "tools": breakdowns.tools(wanted, metrics["tools"]["rows"]),
-        "buttons": (buttons := breakdowns.buttons(wanted, metrics["buttons"]["rows"])),
+        "tools": breakdowns.tools(wanted, tools),
+        "other_tools": other_tools,
+        "buttons": buttons,
+        "other_buttons": other_buttons,
         "many_buttons": breakdowns.groups_shown(buttons),
         "feedback": outcomes.feedback(wanted, metrics["feedback"], said),
         "escalation": outcomes.escalation(
