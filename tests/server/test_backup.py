@@ -83,6 +83,9 @@ def content(url: str) -> dict[str, list[Any]]:
     found["installation"] = [row for row in found["installation"] if row[0] != "store-identity"]
     found["counters"] = [row for row in found["counters"] if row[0] == "revision"]
     del found["one_time_links"]
+    # That a copy was made, and restored, is noted after it was made.
+    events = found["security_events"]
+    found["security_events"] = [row for row in events if row[2] not in {"backed_up", "restored"}]
     return found
 
 
