@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from contextvars import ContextVar
 
 from agentsight.config import log
@@ -15,6 +16,7 @@ from agentsight.exceptions import ConfigurationException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from agentsight.tracker import ConversationTracker
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 _PACKAGES = {"langchain": "langchain-core", "llamaindex": "llama-index-core"}
+_MOST_NESTED = 16  # answers that are remembered, to count each once
 _MOST_STARTED = 1000  # calls that began and were not seen to end
 
 
@@ -53,7 +56,15 @@ class _Usage:
     def __init__(self, tracker: ConversationTracker) -> None:
         self._tracker = weakref.ref(tracker)
 
-    def __call__(self, prompt: Any, completion: Any, total: Any, embedding: Any, model: Any) -> None:
+    def __call__(
+        self,
+        prompt: Any,
+        completion: Any,
+        total: Any,
+        embedding: Any,
+        model: Any,
+        parts: Mapping[str, Any] | None = None,
+    ) -> None:
         tracker = self._tracker()
         if tracker is None or not (prompt or completion or total or embedding):
             return
@@ -64,6 +75,7 @@ class _Usage:
                 total,
                 embedding,
                 model=model if isinstance(model, str) and model != "unknown" else None,
+                **(parts or {}),
             )
         except Exception as problem:
             log().warning("a model call's tokens were not tracked: %s", problem)
@@ -79,13 +91,8 @@ def _langchain(track: _Usage) -> object:
         def on_llm_end(self, response: Any, **kwargs: Any) -> None:
             try:
                 for usage, model in _langchain_usage(response):
-                    track(
-                        usage.get("input_tokens", usage.get("prompt_tokens")),
-                        usage.get("output_tokens", usage.get("completion_tokens")),
-                        usage.get("total_tokens"),
-                        0,
-                        model,
-                    )
+                    prompt, completion, parts = reported(usage)
+                    track(prompt, completion, usage.get("total_tokens"), 0, model, parts)
             except Exception as problem:
                 log().warning("LangChain's token counts are not understood: %s", problem)
 
@@ -93,6 +100,57 @@ def _langchain(track: _Usage) -> object:
     # The default makes it part of every run in every context, which is what such hooks are for.
     register_configure_hook(ContextVar("agentsight_tokens", default=handler), inheritable=True)
     return handler
+
+
+def reported(usage: Mapping[str, Any]) -> tuple[Any, Any, dict[str, int]]:
+    """Prompt, completion and their parts, as LangChain, OpenAI and Anthropic report them.
+
+    Example:
+        >>> reported({"input_tokens": 9, "output_tokens": 2, "input_token_details": {"cache_read": 7}})
+        (9, 2, {'cached_tokens': 7})
+    """
+    prompt = usage.get("input_tokens", usage.get("prompt_tokens"))
+    completion = usage.get("output_tokens", usage.get("completion_tokens"))
+    within = _details(usage, "input_token_details", "input_tokens_details", "prompt_tokens_details")
+    without = _details(usage, "output_token_details", "output_tokens_details", "completion_tokens_details")
+    cached = _first(within, "cache_read", "cached_tokens")
+    written = _first(within, "cache_creation") + sum(
+        count for name, count in within.items() if name.startswith("ephemeral_") and _is_count(count)
+    )
+    if not within:  # Anthropic's own form counts the cache apart
+        cached = _first(usage, "cache_read_input_tokens")
+        written = _first(usage, "cache_creation_input_tokens")
+        if _is_count(prompt):
+            prompt += cached + written
+    parts = {
+        "cached_tokens": cached,
+        "cache_write_tokens": written,
+        "input_audio_tokens": _first(within, "audio", "audio_tokens"),
+        "reasoning_tokens": _first(without, "reasoning", "reasoning_tokens"),
+        "output_audio_tokens": _first(without, "audio", "audio_tokens"),
+    }
+    most = {
+        name: completion if name in ("reasoning_tokens", "output_audio_tokens") else prompt for name in parts
+    }
+    return (
+        prompt,
+        completion,
+        {name: min(count, most[name]) for name, count in parts.items() if count and _is_count(most[name])},
+    )
+
+
+def _details(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    found = next((usage[name] for name in names if usage.get(name)), None)
+    return {} if found is None else _mapping(found)
+
+
+def _first(counts: Mapping[str, Any], *names: str) -> int:
+    """The first of some counts that is one, or 0."""
+    return next((counts[name] for name in names if _is_count(counts.get(name)) and counts[name]), 0)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _langchain_usage(response: Any) -> list[tuple[dict[str, Any], Any]]:
@@ -114,7 +172,6 @@ def _langchain_usage(response: Any) -> list[tuple[dict[str, Any], Any]]:
 
 
 def _llamaindex(track: _Usage) -> object:
-    from llama_index.core import Settings  # type: ignore[import-not-found, unused-ignore]
     from llama_index.core.callbacks import TokenCountingHandler  # type: ignore[import-not-found, unused-ignore]
     from llama_index.core.callbacks.schema import EventPayload  # type: ignore[import-not-found, unused-ignore]
 
@@ -138,7 +195,12 @@ def _llamaindex(track: _Usage) -> object:
             return event_id
 
         def on_event_end(
-            self, event_type: Any, payload: Any = None, event_id: str = "", **kwargs: Any
+            self,
+            event_type: Any,
+            payload: Any = None,
+            event_id: str = "",
+            usage: Mapping[str, Any] | None = None,
+            **kwargs: Any,
         ) -> None:
             try:
                 with self._lock:
@@ -146,18 +208,73 @@ def _llamaindex(track: _Usage) -> object:
                     super().on_event_end(event_type, payload, event_id, **kwargs)
                     answers, embeddings = list(self.llm_token_counts), list(self.embedding_token_counts)
                     self.reset_counts()
+                said, _, parts = reported(usage or {})
                 for answer in answers:
-                    track(
-                        answer.prompt_token_count,
-                        answer.completion_token_count,
-                        answer.total_token_count,
-                        0,
-                        model,
-                    )
+                    # LlamaIndex does not count what some providers report apart from the prompt.
+                    prompt = said if parts else answer.prompt_token_count
+                    completion = answer.completion_token_count
+                    track(prompt, completion, prompt + completion, 0, model, parts)
                 track(0, 0, 0, sum(each.total_token_count for each in embeddings), model)
             except Exception as problem:
                 log().warning("LlamaIndex's token counts are not understood: %s", problem)
 
     handler = AgentSightTokens()
-    Settings.callback_manager.add_handler(handler)
+    try:
+        _listen(handler, EventPayload)
+    except (
+        ImportError
+    ):  # an older LlamaIndex; its models know the handlers that were there when they were made
+        from llama_index.core import Settings  # type: ignore[import-not-found, unused-ignore]
+
+        Settings.callback_manager.add_handler(handler)
     return handler
+
+
+def _listen(handler: Any, payloads: Any) -> None:
+    """Hear of the calls of all models, also of those that were made before.
+
+    Raises:
+        ImportError: this LlamaIndex has no events.
+    """
+    from llama_index.core.callbacks.schema import CBEventType  # type: ignore[import-not-found, unused-ignore]
+    from llama_index.core.instrumentation import get_dispatcher  # type: ignore[import-not-found, unused-ignore]
+    from llama_index.core.instrumentation.event_handlers import BaseEventHandler  # type: ignore[import-not-found, unused-ignore]
+
+    seen: deque[object] = deque(maxlen=_MOST_NESTED)
+
+    def told(event: Any) -> None:
+        name, span = event.class_name(), event.span_id or ""
+        if name in ("LLMChatStartEvent", "LLMCompletionStartEvent", "EmbeddingStartEvent"):
+            handler.on_event_start(name, {payloads.SERIALIZED: event.model_dict}, event_id=span)
+        elif name == "EmbeddingEndEvent":
+            handler.on_event_end(CBEventType.EMBEDDING, {payloads.CHUNKS: event.chunks}, event_id=span)
+        elif name in ("LLMChatEndEvent", "LLMCompletionEndEvent") and event.response is not None:
+            raw = event.response.raw
+            if raw is not None and any(raw is each for each in seen):
+                return  # a chat that is made of a completion, which has been counted
+            seen.append(raw)
+            usage = raw.get("usage") if hasattr(raw, "get") else getattr(raw, "usage", None)
+            usage = _mapping(usage) if usage else None
+            payload = (
+                {payloads.MESSAGES: event.messages, payloads.RESPONSE: event.response}
+                if name == "LLMChatEndEvent"
+                else {payloads.PROMPT: event.prompt, payloads.COMPLETION: event.response}
+            )
+            handler.on_event_end(CBEventType.LLM, payload, event_id=span, usage=usage)
+
+    class Listener(BaseEventHandler):  # type: ignore[misc, unused-ignore]
+        @classmethod
+        def class_name(cls) -> str:
+            return "AgentSightListener"
+
+        def handle(self, event: Any, **kwargs: Any) -> None:
+            try:
+                told(event)
+            except Exception as problem:
+                log().warning("LlamaIndex's token counts are not understood: %s", problem)
+
+    get_dispatcher().add_event_handler(Listener())
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if hasattr(value, "items") else dict(getattr(value, "__dict__", {}))

@@ -40,7 +40,7 @@ def langchain(monkeypatch: pytest.MonkeyPatch) -> list[ContextVar[Any]]:
     return hooks
 
 
-def answer(usage: dict[str, int] | None, model: str = "gpt-4o") -> SimpleNamespace:
+def answer(usage: dict[str, Any] | None, model: str = "gpt-4o") -> SimpleNamespace:
     return SimpleNamespace(
         message=SimpleNamespace(usage_metadata=usage, response_metadata={"model_name": model})
     )
@@ -101,6 +101,71 @@ def test_langchain(server: CaptureServer, langchain: list[ContextVar[Any]]):
     ]
 
 
+@pytest.mark.parametrize(
+    ("usage", "tracked"),
+    [
+        (  # LangChain's own form
+            {
+                "input_tokens": 350,
+                "output_tokens": 240,
+                "total_tokens": 590,
+                "input_token_details": {"audio": 10, "cache_creation": 200, "cache_read": 100},
+                "output_token_details": {"audio": 15, "reasoning": 200},
+            },
+            (350, 240, 590, 100, 200, 10, 200, 15),
+        ),
+        (
+            {
+                "input_tokens": 350,
+                "output_tokens": 1,
+                "input_token_details": {
+                    "cache_creation": 0,
+                    "ephemeral_5m_input_tokens": 40,
+                    "cache_read": None,
+                },
+            },
+            (350, 1, 351, None, 40, None, None, None),
+        ),
+        (  # more than the whole cannot be part of it
+            {"input_tokens": 5, "output_tokens": 1, "input_token_details": {"cache_read": 9}},
+            (5, 1, 6, 5, None, None, None, None),
+        ),
+    ],
+)
+def test_langchain_parts(
+    server: CaptureServer, langchain: list[ContextVar[Any]], usage: dict[str, Any], tracked: tuple[Any, ...]
+):
+    tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint, token_handler="langchain")
+    tracker.get_or_create_conversation("c")
+    langchain[0].get().on_llm_end(result([answer(usage)]))
+    older = {  # what integrations without usage_metadata report: OpenAI's form, and Anthropic's
+        "token_usage": {
+            "prompt_tokens": 9,
+            "completion_tokens": 8,
+            "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1},
+            "completion_tokens_details": SimpleNamespace(reasoning_tokens=7, audio_tokens=None),
+        }
+    }
+    langchain[0].get().on_llm_end(result([SimpleNamespace(text="old")], llm_output=older))
+    apart = {"usage": {"input_tokens": 9, "output_tokens": 8, "cache_read_input_tokens": 90}}
+    langchain[0].get().on_llm_end(result([SimpleNamespace(text="old")], llm_output=apart))
+    tracker.send_tracked_data()
+    names = (
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "cached_tokens",
+        "cache_write_tokens",
+        "input_audio_tokens",
+        "reasoning_tokens",
+        "output_audio_tokens",
+    )
+    first, second, third = (tuple(item.get(name) for name in names) for item in server.items["c"])
+    assert first == tracked
+    assert second == (9, 8, 17, 4, None, 1, 7, None)
+    assert third == (99, 8, 107, 90, None, None, None, None)
+
+
 @pytest.fixture
 def llamaindex(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     handlers: list[Any] = []
@@ -136,6 +201,70 @@ def counted(prompt: int, completion: int) -> SimpleNamespace:
     return SimpleNamespace(
         prompt_token_count=prompt, completion_token_count=completion, total_token_count=prompt + completion
     )
+
+
+def test_llamaindex_models_that_were_made_before(
+    server: CaptureServer, llamaindex: list[Any], monkeypatch: pytest.MonkeyPatch
+):
+    listeners: list[Any] = []
+    module(
+        monkeypatch,
+        "llama_index.core.instrumentation",
+        get_dispatcher=lambda: SimpleNamespace(add_event_handler=listeners.append),
+    )
+    module(monkeypatch, "llama_index.core.instrumentation.event_handlers", BaseEventHandler=object)
+    names = ("SERIALIZED", "CHUNKS", "MESSAGES", "RESPONSE", "PROMPT", "COMPLETION")
+    module(
+        monkeypatch,
+        "llama_index.core.callbacks.schema",
+        EventPayload=SimpleNamespace(**{name: name.lower() for name in names}),
+        CBEventType=SimpleNamespace(LLM="llm", EMBEDDING="embedding"),
+    )
+
+    class TokenCountingHandler:
+        def __init__(self) -> None:
+            self.reset_counts()
+
+        def reset_counts(self) -> None:
+            self.llm_token_counts: list[Any] = []
+            self.embedding_token_counts: list[Any] = []
+
+        def on_event_end(self, kind: str, payload: Any, event_id: str, **kwargs: Any) -> None:
+            if kind == "embedding":
+                self.embedding_token_counts = [counted(len(each), 0) for each in payload["chunks"]]
+            else:
+                usage = (payload.get("response") or payload.get("completion")).raw["usage"]
+                self.llm_token_counts = [counted(usage["prompt_tokens"], usage["completion_tokens"])]
+
+    module(monkeypatch, "llama_index.core.callbacks", TokenCountingHandler=TokenCountingHandler)
+    monkeypatch.setenv("AGENTSIGHT_TOKEN_HANDLER_TYPE", "llamaindex")
+    tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
+    tracker.get_or_create_conversation("c")
+    assert llamaindex == []  # else each call would be counted twice
+    [listener] = listeners
+
+    def tell(name: str, span: str = "1", **contents: Any) -> None:
+        listener.handle(SimpleNamespace(class_name=lambda: name, span_id=span, **contents))
+
+    raw = {
+        "usage": {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 7}}
+    }
+    answer = SimpleNamespace(raw=raw)
+    tell("LLMChatStartEvent", model_dict={"model": "gpt-4o"})
+    tell("LLMCompletionStartEvent", model_dict={"model": "gpt-4o"})
+    tell("LLMCompletionEndEvent", prompt="Hi", response=answer)
+    tell("LLMChatEndEvent", messages=[], response=answer)  # of the same call
+    apart = {"prompt_tokens": 9, "completion_tokens": 2, "cache_read_input_tokens": 100}
+    tell("LLMChatStartEvent", "2", model_dict={"model": "claude"})
+    tell("LLMChatEndEvent", "2", messages=[], response=SimpleNamespace(raw={"usage": apart}))
+    tell("LLMChatEndEvent", "3", messages=[], response=None)
+    tell("EmbeddingStartEvent", "4", model_dict={"model_name": "ada"})
+    tell("EmbeddingEndEvent", "4", chunks=["four", "five!"])
+    tell("SomethingElse", "5")
+    listener.handle("nonsense")
+    tracker.send_tracked_data()
+    assert usages(server, "c") == [("gpt-4o", 9, 2, 11, 0), ("claude", 109, 2, 111, 0), ("ada", 0, 0, 0, 9)]
+    assert [item.get("cached_tokens") for item in server.items["c"]] == [7, 100, None]
 
 
 def test_llamaindex(server: CaptureServer, llamaindex: list[Any], monkeypatch: pytest.MonkeyPatch):
