@@ -38,6 +38,7 @@ GZIP_FREE = 4 * 1024 * 1024
 
 _PIECE = 256 * 1024
 _GZIP_PIECE = 64 * 1024
+_MADE_AT_ONCE = 1024 * 1024  # before it is looked at whether this is still a body
 _RATIO = 8  # of JSON to its gzip, roughly
 
 T = TypeVar("T")
@@ -150,18 +151,16 @@ def inflate(body: bytes, limit: int) -> bytes:
                     if members > GZIP_MEMBERS:
                         raise malformed(f"the gzip body has more than {GZIP_MEMBERS} members")
                     stream = zlib.decompressobj(31)
-                part = stream.decompress(piece, limit + 1 - made)
+                part = stream.decompress(piece, min(limit + 1 - made, _MADE_AT_ONCE))
                 made += len(part)
                 if made > limit:
                     raise too_large(limit)
                 if made > GZIP_FREE and made > GZIP_RATIO * min(len(body), start + _GZIP_PIECE):
                     raise RequestError(413, {"detail": f"the body is more than {GZIP_RATIO} times its gzip"})
                 parts.append(part)
-                piece = b""
+                piece = stream.unconsumed_tail
                 if stream.eof:
                     piece, stream = stream.unused_data, None
-                elif stream.unconsumed_tail:
-                    raise too_large(limit)
     except zlib.error:
         raise malformed("the body is not gzip, as Content-Encoding says") from None
     if stream is not None:
