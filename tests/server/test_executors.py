@@ -81,6 +81,37 @@ def test_every_route_is_a_coroutine(tmp_path: Path) -> None:
     services.database.close()
 
 
+# Small whatever is stored: these may be rendered while everybody waits.
+SMALL_PAGES = {
+    "pages/analytics_trouble.html", "pages/analytics_empty.html", "pages/analytics_now.html", "pages/time_zone.html",
+    "pages/sign_in.html", "pages/welcome.html", "pages/away.html", "pages/api.html",
+}  # fmt: skip
+
+
+def test_large_pages_are_rendered_in_threads() -> None:
+    """On the event loop a page of thousands of rows makes everybody wait, whoever asked for it."""
+
+    def rendered(node: ast.AST) -> set[str]:
+        names: set[str] = set()
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+                continue  # what runs elsewhere
+            if isinstance(child, ast.Call) and isinstance(child.func, ast.Name) and child.func.id == "html":
+                first = child.args[0]
+                names.add(str(first.value) if isinstance(first, ast.Constant) else "?")
+            names |= rendered(child)
+        return names
+
+    found = {
+        f"{path.name}: {name}"
+        for path in sorted((SOURCES / "dashboard" / "pages").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.AsyncFunctionDef)
+        for name in rendered(node) - SMALL_PAGES
+    }
+    assert not found
+
+
 def refusal(outcome: object) -> tuple[int, str | None]:
     assert isinstance(outcome, RequestError), outcome
     return outcome.status, outcome.headers.get("Retry-After")

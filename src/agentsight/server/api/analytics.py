@@ -106,12 +106,13 @@ async def analytics(request: AnyRequest) -> Response[Any]:
         raise RequestError(
             503, {"detail": f"there are no figures now: {error}"}, {"Retry-After": "5"}
         ) from None
+    pages = services_of(request).executors.pages
     if kind == "json":
-        return answer_json(found)
+        return await pages.run(lambda: answer_json(found))
     name = names[0]
     file = f"{name}_{scope.first}_{scope.last}.csv"
     return Response(
-        to_csv(*table(name, found["metrics"][name])).encode(),
+        await pages.run(lambda: to_csv(*table(name, found["metrics"][name])).encode()),
         media_type="text/csv; charset=utf-8",
         headers={
             "Content-Disposition": f'attachment; filename="{file}"',

@@ -133,7 +133,9 @@ async def analytics_page(request: AnyRequest, agent_id: FromPath[int]) -> Respon
     if _nothing(found.metrics):
         latest = await services.read(lambda connection: _elsewhere(connection, wanted))
         return html("pages/analytics_empty.html", context | {"found": found, **latest})
-    return html("pages/analytics.html", context | _cards(wanted, scope, found, said, context))
+    return await services.executors.pages.run(
+        lambda: html("pages/analytics.html", context | _cards(wanted, scope, found, said, context))
+    )
 
 
 def _cards(
@@ -312,18 +314,19 @@ async def figures_file(request: AnyRequest, agent_id: FromPath[int], name: FromP
             one = await services.analytics.run(lambda engine, _: answer(engine, scope, [metric]))
     except AnalyticsError:
         raise RequestError(503, {"detail": _TROUBLE}, {"Retry-After": "5"}) from None
-    if name == "page.json":
-        content, kind = msgspec.json.format(msgspec.json.encode(_whole(found))), "application/json"
-    elif metric == "over_time":
-        columns, rows = headlines.sheet(found.metrics["over_time"], found.trends)
-        content, kind = to_csv(columns, rows).encode(), "text/csv"
-    else:
-        content, kind = to_csv(*table(metric, one["metrics"][metric])).encode(), "text/csv"
+
+    def content() -> bytes:
+        if name == "page.json":
+            return msgspec.json.format(msgspec.json.encode(_whole(found)))
+        if metric == "over_time":
+            return to_csv(*headlines.sheet(found.metrics["over_time"], found.trends)).encode()
+        return to_csv(*table(metric, one["metrics"][metric])).encode()
+
     slug = re.sub(r"[^a-z0-9]+", "-", agent.lower()).strip("-") or "agent"
     file = f"{slug}_{'figures' if name == 'page.json' else metric}_{scope.first}_{scope.last}.{ending}"
     return Response(
-        content,
-        media_type=kind,
+        await services.executors.pages.run(content),
+        media_type="application/json" if name == "page.json" else "text/csv",
         headers={
             "Content-Disposition": f'attachment; filename="{file}"',
             "X-Content-Type-Options": "nosniff",

@@ -105,7 +105,7 @@ async def _page(request: AnyRequest, name: str, problem: str | None, status: int
     except AnalyticsError:
         trouble = True
     shown = {"rows": lines, "agent_name": name, "problem": problem, "trouble": trouble}
-    return html("pages/overview.html", context | shown, status)
+    return await services.executors.pages.run(lambda: html("pages/overview.html", context | shown, status))
 
 
 def _fill(engine: Engine, lines: list[AgentLine], scopes: list[Scope], now: int) -> None:

@@ -200,7 +200,7 @@ def trouble(request: AnyRequest, error: Exception) -> Response[str]:
     }
     viewer: Viewer | None = getattr(request.state, "viewer", None)
     if viewer is None or viewer.person is None:
-        return html("pages/trouble_outside.html", context, status)
+        return _again_after(error, html("pages/trouble_outside.html", context, status))
     # The frame without the agents: their list may be what failed.
     context |= {
         "csrf": viewer.csrf_token,
@@ -209,7 +209,14 @@ def trouble(request: AnyRequest, error: Exception) -> Response[str]:
         "agent": None,
         "section": "",
     }
-    return html("pages/trouble.html", context, status)
+    return _again_after(error, html("pages/trouble.html", context, status))
+
+
+def _again_after(error: Exception, page: Response[str]) -> Response[str]:
+    """Say when to come again, as the error does."""
+    if isinstance(error, RequestError) and "Retry-After" in error.headers:
+        page.headers["Retry-After"] = error.headers["Retry-After"]
+    return page
 
 
 def or_page(
