@@ -157,7 +157,7 @@ class Load:
             return None
 
     def _send(self, batch: Batch) -> bool:
-        body = json.dumps({"conversations": batch}).encode()
+        body = json.dumps({"conversations": [_as_sent(each) for each in batch]}).encode()
         headers = {"Content-Type": "application/json"}
         if len(body) % 2:
             body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
@@ -182,7 +182,10 @@ class Load:
                         ("/api/track/", {"content": mark, "sender": "end_user"}),
                         ("/api/action_logs/", {"action_name": "look_up", "duration_ms": 7}),
                         ("/api/buttons/", {"button_event": "help", "label": "Yes", "value": "y"}),
-                        ("/api/conversation-feedbacks/", {"sentiment": "positive"}),
+                        (
+                            "/api/conversation-feedbacks/",
+                            {"sentiment": "positive", "message": _one_of_its_own()},
+                        ),
                     )
                 )
                 body = json.dumps(given | more).encode()
@@ -232,6 +235,19 @@ class Load:
             connection.close()
 
 
+def _as_sent(conversation: dict[str, Any]) -> dict[str, Any]:
+    """Without what is only noted here."""
+    items = [
+        {name: value for name, value in item.items() if name != "_sha"} for item in conversation["items"]
+    ]
+    return {**conversation, "items": items}
+
+
+def _one_of_its_own() -> str:
+    """A message for a vote, so that it takes the place of no other: each thing sent is to be found again."""
+    return str(uuid.uuid4())
+
+
 class _Talk:
     """A conversation that goes on for several requests."""
 
@@ -266,7 +282,7 @@ class _Talk:
         elif kind == "token_usage":
             item |= {"model": "gpt-4o-mini", "prompt_tokens": 9, "completion_tokens": 6}
         elif kind == "feedback":
-            item |= {"sentiment": "positive", "comment": mark}
+            item |= {"sentiment": "positive", "comment": mark, "message": _one_of_its_own()}
         if kind == "attachments" or (kind == "message" and rng.random() < 0.1):
             data = rng.randbytes(rng.randint(1, 20_000))
             item["attachments"] = [{"filename": "a.bin", "data": base64.b64encode(data).decode()}]
@@ -366,7 +382,7 @@ def _counted(connection: Connection) -> dict[str, Any]:
         "details": {kind: number(f"SELECT count(*) FROM {table}") for kind, table in tables.items()},
         "kinds": {kind: number(f"SELECT count(*) FROM items WHERE kind = {kind}") for kind in tables},
         "figures": {
-            "conversations": number("SELECT count(*) FROM conversations"),
+            "conversations": number("SELECT count(*) FROM conversations WHERE is_used"),  # not: judged alone
             "messages": number("SELECT count(*) FROM items WHERE kind IN (0, 3) AND sender IN (0, 1)"),
             "tools": dict(tools),
         },
