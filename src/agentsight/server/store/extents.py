@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, func, literal, select
 
 from agentsight.server.store import transcripts
 from agentsight.server.store.schema import TOKEN_USAGE, actions, feedbacks, items
@@ -15,7 +15,9 @@ from agentsight.server.store.transcripts import Entry, FeedbackRow
 
 # What a line takes beside its texts, roughly, in characters of JSON.
 _FRAME = 300
-_AT_ONCE = 20
+# Lines that are read at once: few while they may be of megabytes each, more when they turn out to be short.
+_FEWEST, _MOST = 20, 1_000
+_AT_ONCE = 1_000_000  # characters
 
 
 def sizes(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
@@ -52,7 +54,7 @@ def stretches(connection: Connection, conversation: int, after: int | None = Non
         LookupError: the conversation has no item of that number.
     """
     at, number = items.c.timestamp, items.c.id
-    mine = (items.c.conversation == conversation, items.c.kind != TOKEN_USAGE)
+    amount = _FEWEST
     key: tuple[int, int] | None = None
     if after is not None:
         moment = connection.execute(
@@ -62,10 +64,7 @@ def stretches(connection: Connection, conversation: int, after: int | None = Non
             raise LookupError(after)
         key = int(moment), after
     while True:
-        query = select(at, number).where(*mine).order_by(at, number).limit(_AT_ONCE)
-        if key is not None:
-            query = query.where(and_(at >= key[0], or_(at > key[0], number > key[1])))
-        keys = [(row[0], row[1]) for row in connection.execute(query)]
+        keys = _keys(connection, conversation, key, amount)
         if not keys:
             return
         numbers = [each for _, each in keys]
@@ -76,3 +75,30 @@ def stretches(connection: Connection, conversation: int, after: int | None = Non
         )
         yield Stretch(entries, said, numbers[-1])
         key = keys[-1]
+        read = sum(len(each.content or "") + len(each.metadata or "") + _details(each) for each in entries)
+        amount = min(max(_AT_ONCE * len(keys) // (read + 1), _FEWEST), _MOST, 4 * amount)
+
+
+def _details(entry: Entry) -> int:
+    action = entry.action
+    return 0 if action is None else len(action.tools_used or "") + len(action.response or "")
+
+
+def _keys(
+    connection: Connection, conversation: int, after: tuple[int, int] | None, amount: int
+) -> list[tuple[int, int]]:
+    at, number = items.c.timestamp, items.c.id
+    query = (
+        select(at, number)
+        .where(items.c.conversation == conversation, items.c.kind != TOKEN_USAGE)
+        .order_by(at, number)
+    )
+    if after is None:
+        return [(row[0], row[1]) for row in connection.execute(query.limit(amount))]
+    # Two looks at the index: thousands of items may be of the same moment.
+    same = query.where(at == after[0], number > after[1]).limit(amount)
+    keys = [(row[0], row[1]) for row in connection.execute(same)]
+    if len(keys) < amount:
+        later = query.where(at > after[0]).limit(amount - len(keys))
+        keys += [(row[0], row[1]) for row in connection.execute(later)]
+    return keys
