@@ -11,7 +11,7 @@ import threading
 from agentsight.config import log
 from agentsight.exceptions import MissingConversationIdException
 from agentsight.fields import FIELDS, check_fields
-from agentsight.helpers import generate_conversation_id
+from agentsight.frames import origin
 from agentsight.mending import SENSE, TABLE, mend
 from agentsight.repair import CLEANED, LEFT_OUT, REPLACED, SHORTENED, Notes, identity
 
@@ -88,9 +88,8 @@ def conversation_that_fits(
     notes = Notes()
     chosen = _identity(notes, conversation_id)
     fields = _fields(given, notes)
-    if chosen is None:
-        fields["metadata"] = {**fields.get("metadata", {}), "unattached": True}
-    handle = tracker._open(chosen or generate_conversation_id(), fields)
+    lane = tracker._strays.apart() if chosen is None else tracker._outbox.lane(chosen)
+    handle = tracker._open(lane.conversation_id, fields)
     _tell(tracker, handle._its_lane, "get_or_create_conversation", notes)
     return handle
 
@@ -152,8 +151,7 @@ def _target(owner: Besides, given: Any, notes: Notes) -> tuple[Lane | None, str 
             return its_own, None
         return tracker._outbox.lanes.get(named), named
     # Another conversation was meant, and nobody knows which: not the current one, nor anybody's.
-    lane = tracker._outbox.lane(generate_conversation_id())
-    lane.announce({"metadata": {"unattached": True}})
+    lane = tracker._strays.apart()
     return lane, lane.conversation_id
 
 
@@ -171,8 +169,9 @@ def _tell(tracker: ConversationTracker, lane: Lane | None, method: str, notes: N
         _say(
             tracker,
             (field, code),
-            "%s: %s %s; the rest is tracked, and this is said once (strict=True raises instead)",
+            "%s at %s: %s %s; the rest is tracked, and this is said once (strict=True raises instead)",
             method,
+            origin()[1] if (field, code) not in tracker._outbox.told else "",
             field,
             _SAID[code],
         )

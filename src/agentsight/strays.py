@@ -82,9 +82,7 @@ class Strays:
         entry, place = origin()
         if ended is not None and not ended.over:
             ended = None
-        lane = self._outbox.find(generate_conversation_id())
-        self._outbox.roster.have_stray(lane)
-        lane.announce({"metadata": {"unattached": True, "unattached_at": place}})
+        lane = self._new(place)
         if entry is not None:
             own = mark(entry)
             if own is not None and entry.f_code.co_flags & GENERATOR:
@@ -93,6 +91,16 @@ class Strays:
                 stray = _Stray(lane, 0 if own is None else own.number)
                 _remembered.set({**_remembered.get(), self._number: stray})
         self._say(lane, place, ended)
+        return lane
+
+    def apart(self) -> Lane:
+        """A new conversation for one call alone: it named a conversation, and nobody knows which."""
+        return self._new(origin()[1])
+
+    def _new(self, place: str) -> Lane:
+        lane = self._outbox.find(generate_conversation_id())
+        self._outbox.roster.have_stray(lane)
+        lane.announce({"metadata": {"unattached": True, "unattached_at": place}})
         return lane
 
     def _say(self, lane: Lane, place: str, ended: Place | None) -> None:
