@@ -67,6 +67,7 @@ class Outbox:
         self.lock = threading.RLock()
         self.landed = threading.Condition(self.lock)
         self.picking_up = threading.RLock()
+        self.coming = False  # a thread is on its way to pick up what was dropped
         self.waiting: OrderedDict[str, Lane] = OrderedDict()  # the longest waiting first
         self.tick = itertools.count()  # how many were ever put; next() is atomic
         self.gone = 0  # how many of those were accepted, refused or lost
@@ -226,6 +227,11 @@ class Outbox:
             with self.picking_up:
                 if self.dropped:
                     self.dropped.popleft().end(interrupted=True)
+
+    def come(self) -> None:
+        """Pick up, in a thread of its own."""
+        self.coming = False  # first: what is dropped from now on asks for another one
+        self.pick_up()
 
     def end_streams(self) -> None:
         """Track what was seen of streams that have not ended: nobody will read on."""

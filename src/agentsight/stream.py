@@ -109,11 +109,14 @@ class Answer:
         """The stream is thrown away: end it, but not here, where locks may be held."""
         if self.ended:
             return
-        self.outbox.dropped.append(self)
-        with contextlib.suppress(
-            RuntimeError
-        ):  # no thread at the end of the interpreter: whoever sends picks it up
-            _thread.start_new_thread(self.outbox.pick_up, ())
+        outbox = self.outbox
+        outbox.dropped.append(self)
+        if not outbox.coming:
+            outbox.coming = True
+            try:
+                _thread.start_new_thread(outbox.come, ())
+            except RuntimeError:  # no thread at the end of the interpreter: whoever sends picks it up
+                outbox.coming = False
 
 
 class Stream(Generic[T]):
