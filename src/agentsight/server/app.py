@@ -16,9 +16,20 @@ from litestar.handlers import HTTPRouteHandler
 
 from agentsight.server import dashboard, health, outages
 from agentsight.server.analytics.service import open_analytics
-from agentsight.server.api import analytics, conversations, export, files, keys, ledger, managing, me
+from agentsight.server.api import (
+    analytics,
+    conversations,
+    erasures,
+    export,
+    files,
+    keys,
+    ledger,
+    managing,
+    me,
+)
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.contract.published import Shelf
+from agentsight.server.eraser import ErasingThread
 from agentsight.server.errors import RequestError
 from agentsight.server.executors import Executors
 from agentsight.server.files import FileStore
@@ -56,17 +67,19 @@ def open_services(settings: Settings) -> Services:
     writer = Writer(database, max_waiting=settings.queue_items)
     writer.committed.append(figures.projector.notice)
     figures.projector.make_way = lambda: writer.is_pressed
+    store = FileStore(settings.files_url or settings.data_dir / "files")
     return Services(
         settings=settings,
         database=database,
         writer=writer,
-        files=FileStore(settings.files_url or settings.data_dir / "files"),
+        files=store,
         places=Places(settings.geo_database),
         gate=Gate(database, executors.lookups),
         signer=signer,
         brake=Brake(),
         analytics=figures,
         executors=executors,
+        eraser=ErasingThread(database, store, writer, figures),
     )
 
 
@@ -82,11 +95,13 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
     async def running(_: Litestar) -> AsyncIterator[None]:
         services.writer.start()
         services.analytics.start()
+        services.eraser.start()
         settling = asyncio.create_task(services.settle())
         try:
             yield
         finally:
             settling.cancel()
+            services.eraser.stop()
             services.writer.stop()
             services.analytics.stop()
             services.executors.shutdown()
@@ -98,6 +113,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         *managing.handlers,
         *me.handlers,
         *files.handlers,
+        *erasures.handlers,
         *analytics.handlers,
         *export.handlers,
         *ledger.handlers,

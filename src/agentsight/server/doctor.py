@@ -217,7 +217,7 @@ def _summaries(connection: Connection) -> Iterator[Finding]:
     query = (
         select(conversations.c.id)
         .outerjoin(said, said.c.conversation == conversations.c.id)
-        .where(conversations.c.messages != func.coalesce(said.c.said, 0))
+        .where(conversations.c.erasure.is_(None), conversations.c.messages != func.coalesce(said.c.said, 0))
         .order_by(conversations.c.id)
     )
     wrong = list(connection.execute(query.limit(1000)).scalars())

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +22,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 __all__ = ["FileMissing", "FileStore", "FilesError"]
 
 _CHUNK = 256 * 1024
+_ASIDE = 10**12
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -100,6 +101,12 @@ class FileStore:
                 # Another thread may have just renamed it: the entry must be on disk for this caller too.
                 _sync_directory(target.parent)
                 return
+        try:
+            self._write_in_folder(target, data)
+        except FileNotFoundError:  # an empty folder was tidied away under our feet
+            self._write_in_folder(target, data)
+
+    def _write_in_folder(self, target: Path, data: bytes) -> None:
         fresh = _make_directories(target.parent)
         temporary = target.with_name(f"{target.name}#{secrets.randbelow(10**12)}")
         try:
@@ -178,6 +185,51 @@ class FileStore:
         """Remove a file that no row names any more; one that is not there is no error."""
         with suppress(FileNotFoundError):
             self._store.delete(_path(sha))
+
+    def remove_unless(self, sha: str, is_named: Callable[[], bool]) -> bool:
+        """Remove a file unless a row names it, also where one comes to name it at this very moment.
+
+        The file is taken out of sight first and comes back when `is_named` says so then. Whoever stores the same bytes
+        looks after its commit whether they are there (see ensure).
+
+        Args:
+            is_named: asked once, after the bytes are out of sight.
+
+        Returns:
+            Whether bytes were removed.
+        """
+        if self._folder is not None:
+            return self._remove_from_folder(self._folder / _path(sha), is_named)
+        try:
+            data = self.get(sha)
+        except FileMissing:
+            return False
+        self.delete(sha)
+        if is_named():
+            self.put(data)
+            return False
+        return True
+
+    def _remove_from_folder(self, target: Path, is_named: Callable[[], bool]) -> bool:
+        # A name that put() never gives to what it is writing.
+        aside = target.with_name(f"{target.name}#{_ASIDE}")
+        with suppress(FileNotFoundError):
+            target.replace(aside)
+        if not aside.exists():  # also not from a time when this was interrupted
+            return False
+        if is_named():
+            aside.replace(target)
+            return False
+        aside.unlink()
+        for folder in (target.parent, target.parent.parent):
+            with suppress(OSError):  # others are in it
+                folder.rmdir()
+        return True
+
+    def ensure(self, sha: str, data: bytes) -> None:
+        """Store bytes once more that went while rows that name them were written."""
+        if not self.exists(sha):
+            self.put(data)
 
     def list(self) -> Iterator[tuple[str, int]]:
         """Yield hash and size in bytes of every stored file, in no particular order."""

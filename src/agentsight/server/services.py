@@ -12,6 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from agentsight.server.analytics.service import Analytics
+from agentsight.server.eraser import ErasingThread
 from agentsight.server.executors import Executors
 from agentsight.server.files import FileStore
 from agentsight.server.geo import Places
@@ -21,7 +22,7 @@ from agentsight.server.security.access import Gate, Viewer
 from agentsight.server.security.sessions import Brake
 from agentsight.server.security.signing import Signer
 from agentsight.server.settings import Settings
-from agentsight.server.store import agents
+from agentsight.server.store import agents, erasing
 from agentsight.server.store.append import Appended, NewConversation
 from agentsight.server.store.database import Database
 from agentsight.server.store.ledger import Ledger
@@ -45,6 +46,7 @@ class Services:
     brake: Brake
     analytics: Analytics
     executors: Executors
+    eraser: ErasingThread
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query on a reading connection, for a page or a list, in a thread.
@@ -72,6 +74,10 @@ class Services:
     def _read(self, query: Callable[[Connection], T]) -> T:
         with self.database.read() as connection:
             return query(connection)
+
+    def is_named(self, sha: str) -> bool:
+        """Whether a row names the file of that hash; in the thread of the caller."""
+        return self._read(lambda connection: erasing.is_named(connection, sha))
 
     async def write(
         self,

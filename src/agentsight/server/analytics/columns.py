@@ -45,6 +45,7 @@ def collect(
     known: Mapping[int, tuple[Any, ...]],
     since: int,
     upto: int,
+    gone: Sequence[int] = (),
 ) -> Batch:
     """The batch that brings the engine from `since` up to `upto`.
 
@@ -52,6 +53,7 @@ def collect(
         connection: the moment of the store at which `rows` were read.
         rows: the conversations that changed (store.changes.since).
         known: what the engine has of them (engine.known).
+        gone: conversations that were erased for good; the store may have no row of them any more.
 
     A conversation that the engine has and that only grew costs no more than its new items. One that got a message
     earlier than the ones it had is taken anew as a whole: its answer times may be others. So is one of whose items one
@@ -85,10 +87,12 @@ def collect(
         "feedback": _feedback(items, states),
     }
     tables["conversations"] = _conversations(rows, states)
+    lost = [number for number in gone if number in known]
     return Batch(
         revision=upto,
-        replaced=[row.id for row in rows if row.id in known],
-        emptied=emptied,
+        replaced=[row.id for row in rows if row.id in known] + lost,
+        emptied=emptied + lost,
+        erases=bool(gone),
         tables={name: columns for name, columns in tables.items() if next(iter(columns.values()))},
     )
 

@@ -25,6 +25,8 @@ LOCK_PATIENCE = 5.0
 # The order in which rows are read: one agent, one period.
 _ORDER = {name: "agent, started_at" if name == "conversations" else "agent, moment" for name in TABLES}
 _WAL = ".wal"
+# A table that says that something was erased since the file was written.
+_UNCLEAN = "CREATE TABLE IF NOT EXISTS unclean (since BIGINT)"
 
 
 class DuckFunctions:
@@ -141,6 +143,8 @@ class DuckEngine:
         for table in tables:
             connection.execute(f'DROP TABLE "{table}"')
         create(connection, self._store)
+        if tables:
+            connection.execute(_UNCLEAN)
         connection.execute("COMMIT")
 
     def _begin_anew(self, reason: str) -> None:
@@ -281,7 +285,34 @@ class DuckEngine:
                     connection.execute(f"DELETE FROM {table} WHERE conversation IN ({listed})")  # noqa: S608
             for table, columns in batch.tables.items():
                 connection.execute(_INSERTS[table], [msgspec.json.encode(columns).decode()])
+            if batch.erases:
+                connection.execute(_UNCLEAN)
             connection.execute("UPDATE state SET revision = $1", [batch.revision])
+
+    def is_unclean(self) -> bool:
+        """See Engine."""
+        with self.reading() as ask:
+            return bool(ask("SELECT 1 FROM duckdb_tables() WHERE table_name = 'unclean'", ()))
+
+    def scrub(self) -> bool:
+        """See Engine. What is deleted stays in a file's free blocks until they are used again; so another file takes
+        its place. Files that were moved aside go, too: they can hold anything."""
+        fresh = self.path.with_name(f"{self.path.name}.building-{os.getpid()}-scrubbed")
+        with self._writing:
+            self._export(fresh)
+            with self._gate:
+                if not self._gate.wait_for(lambda: self._readers == 0, timeout=30):
+                    remove(fresh)
+                    return False
+                self._writer().close()
+                self._connection = None
+                _remove_log(self._used)
+                fresh.replace(self._used)
+                self._begin()
+        for aside in self.path.parent.glob(self.path.name + ".broken-*"):
+            with contextlib.suppress(OSError):
+                aside.unlink()
+        return True
 
     def reset(self) -> None:
         """See Engine."""
@@ -289,6 +320,7 @@ class DuckEngine:
             for table in (*TABLES, "state"):
                 connection.execute(f"DROP TABLE {table}")
             create(connection, self._store)
+            connection.execute(_UNCLEAN)
 
     def compact(self) -> None:
         """See Engine."""
@@ -303,15 +335,24 @@ class DuckEngine:
 
     def export(self, target: Path) -> None:
         """Write an ordered copy without gaps; the target is complete on disk when this returns."""
-        remove(target)
         with self._writing:
-            connection = self._writer()
-            quoted = str(target).replace("'", "''")
+            self._export(target)
+
+    def _export(self, target: Path) -> None:
+        remove(target)
+        connection = self._writer()
+        quoted = str(target).replace("'", "''")
+        try:
             connection.execute(f"ATTACH '{quoted}' AS target")
             for table, order in {**_ORDER, "state": "revision"}.items():
                 connection.execute(f"CREATE TABLE target.{table} AS SELECT * FROM {table} ORDER BY {order}")  # noqa: S608
             connection.execute("CHECKPOINT target")
             connection.execute("DETACH target")
+        except duckdb.Error as error:
+            with contextlib.suppress(duckdb.Error):
+                connection.execute("DETACH target")
+            remove(target)
+            raise _said(error) from error
 
     def size(self) -> int:
         """See Engine."""

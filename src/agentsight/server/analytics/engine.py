@@ -113,12 +113,14 @@ class Batch(msgspec.Struct):
         replaced: conversations that are there already and whose row makes way (for a new one, or for none).
         emptied: of those, the ones whose facts go, too.
         tables: columns to insert, by table; the tables without rows are left out.
+        erases: some of it was erased for good: the engine is unclean until scrub().
     """
 
     revision: int
     replaced: list[int] = []
     emptied: list[int] = []
     tables: dict[str, Columns] = {}
+    erases: bool = False
 
     @property
     def rows(self) -> int:
@@ -167,6 +169,12 @@ class Engine(Protocol):
 
     def apply(self, batch: Batch) -> None:
         """Take a batch: all of it and its revision, or nothing."""
+
+    def is_unclean(self) -> bool:
+        """Whether bytes may be left of what was erased."""
+
+    def scrub(self) -> bool:
+        """Write everything anew, so that nothing is left of what was taken out; False when readers were in the way."""
 
     def reset(self) -> None:
         """Forget everything; the last revision is 0 again."""

@@ -10,10 +10,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from agentsight.server.analytics import columns
 from agentsight.server.analytics.engine import AnalyticsError, Broken, Engine, known
-from agentsight.server.store import changes, conversations
+from agentsight.server.store import changes, conversations, erasing
 from agentsight.server.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ LONGEST_TROUBLE = 30.0
 BATCH = 2_000
 # Rows that came in any order before they are put in the order of reading.
 COMPACT_ROWS = 1_000_000
+# Whoever erases asks for the bytes to go; where nobody does, they go after so long.
+UNCLEAN_SECONDS = 60.0
 
 
 class Projector:
@@ -58,6 +61,9 @@ class Projector:
         self._waiting = 0
         self._broken: Broken | None = None
         self._uncompacted = 0
+        # Since when something that was erased may have left bytes behind, and whether somebody waits for them to go.
+        self._uncleaned: float | None = None
+        self._cleaning = threading.Event()
         self._thread: threading.Thread | None = None
 
     # Following
@@ -75,19 +81,35 @@ class Projector:
             reached = int(ask("SELECT revision FROM state", ())[0][0])
             with self.database.read() as connection:
                 found = changes.since(connection, reached, limit=self.batch)
-                numbers = [row.id for row in found.rows]
-                batch = columns.collect(connection, found.rows, known(ask, numbers), reached, found.upto)
-        if found.upto < reached:
-            logger.warning("the store is older than the figures: they are built anew")
+                numbers = [*(row.id for row in found.rows), *found.gone]
+                batch = columns.collect(
+                    connection, found.rows, known(ask, numbers), reached, found.upto, found.gone
+                )
+                forgotten = erasing.forgotten(connection)
+        if found.upto < reached or 0 < reached < forgotten:
+            older = "the store is older than" if found.upto < reached else "something was erased that is in"
+            logger.warning("%s the figures: they are built anew", older)
             self.engine.reset()
             self._announce(0)
             return 0, True
-        if found.rows:
+        if found.gone:
+            self._uncleaned = time.monotonic()
+        if found.rows or found.gone:
             self.engine.apply(batch)
             self._uncompacted += batch.rows
         # A transaction that changed no conversation has a revision as well.
         self._announce(found.upto)
         return len(found.rows), found.more
+
+    def scrub(self) -> bool:
+        """Write the engine's file anew, if bytes of what was erased may be in it; False when it could not be done."""
+        if self.engine.is_unclean() and not self.engine.scrub():
+            return False
+        with self._reached:
+            self._uncleaned = None
+            self._cleaning.clear()
+            self._reached.notify_all()
+        return True
 
     def follow(self, progress: Callable[[int], None] | None = None) -> None:
         """Take everything that there is; `progress` is called with the number of conversations of each batch."""
@@ -123,6 +145,19 @@ class Projector:
             finally:
                 self._waiting -= 1
 
+    def clean(self, revision: int, timeout: float) -> bool:
+        """Have everything erased up to that revision gone from the engine, to the last byte.
+
+        Returns:
+            Whether it is; false when the time is over: call again.
+        """
+        if not self.wait_for(revision, timeout):
+            return False
+        with self._reached:
+            self._cleaning.set()
+            self._wake.set()
+            return self._reached.wait_for(lambda: self._uncleaned is None or self._stopped.is_set(), timeout)
+
     def notice(self) -> None:
         """Something was written: look soon. Returns at once."""
         self._wake.set()
@@ -157,6 +192,9 @@ class Projector:
 
     def _loop(self) -> None:
         trouble = 0.0
+        with suppress(AnalyticsError):  # the first step says what is wrong
+            if self.engine.is_unclean():
+                self._uncleaned = time.monotonic()
         while not self._stopped.is_set():
             begun = time.monotonic()
             self._wake.clear()
@@ -182,6 +220,10 @@ class Projector:
                 self._wake.wait(POLL_SECONDS)
 
     def _tidy(self) -> None:
+        if self._uncleaned is not None and (
+            self._cleaning.is_set() or time.monotonic() - self._uncleaned > UNCLEAN_SECONDS
+        ):
+            self.scrub()
         if self._uncompacted >= COMPACT_ROWS:
             self._uncompacted = 0
             self.engine.compact()

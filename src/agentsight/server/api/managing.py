@@ -142,7 +142,8 @@ async def restore(request: AnyRequest, number: FromPath[int]) -> Response[bytes]
             raise not_found("no such deleted conversation")
         return brief(connection, row, links)
 
-    return answer_json(await services_of(request).write(work))
+    event = audit.event_of(request, "conversation_restored", conversation=number)
+    return answer_json(await services_of(request).write(work, event=event))
 
 
 async def _body(request: AnyRequest) -> bytes:

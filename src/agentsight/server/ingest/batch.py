@@ -17,7 +17,11 @@ from agentsight.server.store import times
 from agentsight.server.store.append import Appended, NewConversation, NewItem, Refusal
 
 # What is said of a conversation that the store does not take.
-REFUSALS: dict[Refusal, str] = {"deleted": "was deleted; it takes nothing until it is restored"}
+REFUSALS: dict[Refusal, str] = {
+    "deleted": "was deleted; it takes nothing until it is restored",
+    "erased": "was erased; what is from before that is not taken again",
+}
+FROM_BEFORE = {"timestamp": ["is from before the conversation was erased"]}
 _REFUSED = {"conversation": ["was refused, see its errors"]}
 NO_MESSAGE = "there is no such message in this conversation"
 
@@ -246,18 +250,17 @@ class Batch:
             if waiting.kept is None:
                 outcome.items = [
                     ItemOutcome(index, number, uuid, tag, True, duplicate)
-                    if number
-                    else ItemOutcome(index, None, uuid, tag, False, errors={"message": [NO_MESSAGE]})
                     for index, (uuid, tag, (number, duplicate)) in enumerate(
                         zip(waiting.ids, waiting.tags, stored.items, strict=True)
                     )
                 ]
-                continue
-            for judged, (number, duplicate) in zip(waiting.kept, stored.items, strict=True):
-                if number:
+            else:
+                for judged, (number, duplicate) in zip(waiting.kept, stored.items, strict=True):
                     judged.id, judged.duplicate, judged.success = number, duplicate, True
-                else:
-                    judged.errors = {"message": [NO_MESSAGE]}
+            for judged in outcome.items:
+                if judged.id is not None and judged.id <= 0:
+                    judged.errors = {"message": [NO_MESSAGE]} if judged.id == 0 else dict(FROM_BEFORE)
+                    judged.id, judged.success = None, False
         return BatchOutcome(self.outcomes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec.structs import asdict
 from agentsight.server.contract import fields, shapes
 from agentsight.server.contract.documentation import Doc
 from agentsight.server.contract.links import file_links
-from agentsight.server.errors import Invalid, decode, not_found
+from agentsight.server.errors import Invalid, RequestError, decode, not_found
 from agentsight.server.ingest import single, tally, wire
 from agentsight.server.ingest.batch import Batch, BatchOutcome
 from agentsight.server.ingest.normalise import Normaliser, Pending
@@ -23,7 +24,7 @@ from agentsight.server.security import conversation_tokens
 from agentsight.server.security.access import Access
 from agentsight.server.services import Services, services_of, viewer_of
 from agentsight.server.store import conversations, times, transcripts
-from agentsight.server.store.append import NewConversation
+from agentsight.server.store.append import OLD, NewConversation
 
 T = TypeVar("T")
 _INGEST: dict[str, Any] = {"access": Access.INGEST}
@@ -66,6 +67,8 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
     appended = await services.append(
         _agent(request), batch.accepted, weight=batch.weight, tally=tally.of_batch(_key(request), batch)
     )
+    refused = any(each.refused or any(number == OLD for number, _ in each.items) for each in appended)
+    await _see_to_files(services, batch.files, refused=refused)
     return await aside(len(body), lambda: _json(batch.answer(appended)))
 
 
@@ -274,15 +277,20 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         judge(target.author, new)
     await _keep_files(services, list(normaliser.files.values()))
     agent_id = _agent(request)
-    if message_number is not None:
-        written = await services.write(
-            lambda connection, _: single.join(connection, agent_id, target, message_number, new),
-            tally=tally.of_files(_key(request)),
-        )
-    else:
-        assert target is not None
-        target.items = [new]
-        written = await _store(request, services, agent_id, target)
+    try:
+        if message_number is not None:
+            written = await services.write(
+                lambda connection, _: single.join(connection, agent_id, target, message_number, new),
+                tally=tally.of_files(_key(request)),
+            )
+        else:
+            assert target is not None
+            target.items = [new]
+            written = await _store(request, services, agent_id, target)
+    except RequestError:
+        await _see_to_files(services, list(normaliser.files.values()), refused=True)
+        raise
+    await _see_to_files(services, list(normaliser.files.values()))
     if author is not None:
         return _receipt(written, written.entries[0].id)
     message = shapes.message(written.entries[0], file_links(request))
@@ -368,6 +376,22 @@ async def _store(
         lambda connection, attempt: single.write(connection, attempt, agent_id, target),
         tally=None if key_id is None else tally.of_single(key_id, target, adjusted),
     )
+
+
+async def _see_to_files(services: Services, files: Sequence[Pending], *, refused: bool = False) -> None:
+    """Bytes that somebody else's erasure took away while the rows were on their way are put back; those of rows that
+    the store refused go again, unless others name them."""
+    if not files:
+        return
+
+    def look() -> None:
+        for file in files:
+            if not refused or services.is_named(file.sha256):
+                services.files.ensure(file.sha256, file.data)
+            else:
+                services.files.remove_unless(file.sha256, partial(services.is_named, file.sha256))
+
+    await services.executors.incoming.run(look)
 
 
 async def _keep_files(services: Services, files: Sequence[Pending]) -> None:

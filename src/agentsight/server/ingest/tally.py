@@ -8,13 +8,13 @@ from typing import Any
 
 from agentsight.server.errors import RequestError
 from agentsight.server.ingest import wire
-from agentsight.server.ingest.batch import NO_MESSAGE, REFUSALS, Batch, ConversationOutcome
+from agentsight.server.ingest.batch import FROM_BEFORE, NO_MESSAGE, REFUSALS, Batch, ConversationOutcome
 from agentsight.server.ingest.public import NotAllowed
 from agentsight.server.ingest.single import Written
 from agentsight.server.requests import AnyRequest
 from agentsight.server.security.access import Access, Viewer
 from agentsight.server.services import services_of
-from agentsight.server.store.append import Appended, NewConversation, Refusal
+from agentsight.server.store.append import OLD, Appended, NewConversation, Refusal
 from agentsight.server.store.ledger import Counts
 from agentsight.server.store.writer import Tally
 
@@ -35,8 +35,8 @@ def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
     def count(appended: list[Appended]) -> Counts:
         outcomes = batch.outcomes
         received = batch.received
-        lost = sum(not number for each in appended for number, _ in each.items)
-        kept = sum(len(each.items) for each in appended) - lost
+        lost = sum(number == 0 for each in appended for number, _ in each.items)
+        kept = sum(number > 0 for each in appended for number, _ in each.items)
         duplicate = sum(again for each in appended for _, again in each.items)
         counts = Counts(
             requests=1,
@@ -62,6 +62,8 @@ def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
         for stored, given in zip(appended, batch.accepted, strict=True):
             if stored.refused is not None:
                 _refused_by_store(counts, stored.refused, len(given.items))
+            elif old := sum(number == OLD for number, _ in stored.items):
+                counts.add(Counts(reasons={reason(FROM_BEFORE): old}))
         return counts
 
     return key_id, count

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, or_, select, update
 
-from agentsight.server.store import times
-from agentsight.server.store.schema import agents, api_keys
+from agentsight.server.store import dialect, times
+from agentsight.server.store.schema import agents, api_keys, erasures
 
 # Actions whose run means that a human takes over, unless an agent's settings name others.
 ESCALATIONS = ("fallback_to_human", "open_ticket", "ticket", "contact_human")
@@ -69,12 +69,15 @@ class KeyRow(msgspec.Struct, frozen=True):
 
 
 def create(connection: Connection, name: str) -> int:
-    """Add an agent and return its number."""
-    return int(
-        connection.execute(
-            agents.insert().returning(agents.c.id), {"name": name, "created_at": times.now()}
-        ).scalar_one()
-    )
+    """Add an agent and return its number, which no agent had before: receipts name those that were erased."""
+    values: dict[str, object] = {"name": name, "created_at": times.now()}
+    if dialect.of(connection) is dialect.Dialect.SQLITE:
+        last = [
+            connection.execute(select(func.max(column))).scalar()
+            for column in (agents.c.id, erasures.c.agent_id)
+        ]
+        values["id"] = max(each or 0 for each in last) + 1
+    return int(connection.execute(agents.insert().returning(agents.c.id), values).scalar_one())
 
 
 def find(connection: Connection, name: str) -> int | None:
@@ -84,7 +87,12 @@ def find(connection: Connection, name: str) -> int | None:
 
 def listing(connection: Connection, ids: frozenset[int] | None = None) -> list[AgentRow]:
     """The agents by name; `ids` None: all of them."""
-    query = select(agents.c.id, agents.c.name, agents.c.created_at).order_by(func.lower(agents.c.name))
+    going = select(erasures.c.agent_id).where(erasures.c.kind == "agent")
+    query = (
+        select(agents.c.id, agents.c.name, agents.c.created_at)
+        .where(agents.c.id.not_in(going))
+        .order_by(func.lower(agents.c.name))
+    )
     if ids is not None:
         query = query.where(agents.c.id.in_(ids))
     return [AgentRow(*row) for row in connection.execute(query)]

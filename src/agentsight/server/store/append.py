@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection
 
-from agentsight.server.store import dialect
+from agentsight.server.store import dialect, tombstones
 from agentsight.server.store.inserts import (
     COLUMNS,
     DETAIL_TABLES,
@@ -42,7 +42,9 @@ _SAID = frozenset({MESSAGE, ATTACHMENTS})
 
 
 # Why a conversation takes nothing.
-Refusal = Literal["deleted"]
+OLD = -1
+"""The number of an item that is from before its conversation was erased."""
+Refusal = Literal["deleted", "erased"]
 
 
 class NewFile(msgspec.Struct, frozen=True, gc=False):
@@ -123,7 +125,8 @@ class Appended(msgspec.Struct):
     id: int | None
     conversation_id: str | None = None
     created: bool = False
-    # (row number, was there already), in order; number 0: feedback on a message that is not there.
+    # (row number, was there already), in order; number 0: feedback on a message that is not there, and OLD: it is
+    # from before the conversation was erased.
     items: list[tuple[int, bool]] = []
     left_out: int = 0  # keys of its metadata for which there was no room
     refused: Refusal | None = None
@@ -161,7 +164,12 @@ def append_all(connection: Connection, attempt: int, requests: Sequence[Addition
     agents: dict[int, _Agent] = {}
     for agent_id, batch in requests:
         agents.setdefault(agent_id, _Agent(agent_id)).batch.extend(batch)
+    parts: dict[int, NewConversation | None] = {}
     for agent in agents.values():
+        old = tombstones.parts(statements, driver, agent.id, agent.batch)
+        if old:
+            parts |= old
+            agent.batch = [part for each in agent.batch if (part := old.get(id(each), each)) is not None]
         agent.find(statements, driver)
         if attempt:
             agent.find_items(statements, driver)
@@ -177,7 +185,7 @@ def append_all(connection: Connection, attempt: int, requests: Sequence[Addition
     changed: dict[int, ConversationRow] = {}
     rows, merged = _Rows(Votes(driver, dialect.of(connection))), Merged()
     answers = [
-        [_add(agents[agent_id], given, item_ids, rows, changed, merged, revision) for given in batch]
+        [_part(agents[agent_id], given, parts, item_ids, rows, changed, merged, revision) for given in batch]
         for agent_id, batch in requests
     ]
 
@@ -217,6 +225,21 @@ class _Rows:
         if items:
             self.items += items
             self.details.setdefault(FEEDBACK, []).extend(details)
+
+
+def _part(
+    agent: _Agent, given: NewConversation, parts: dict[int, NewConversation | None], *more: Any
+) -> Appended:
+    """Add what of a conversation is not from before its erasure."""
+    part = parts.get(id(given), given)
+    if part is None:
+        return Appended(None, given.conversation_id, refused="erased")
+    stored = _add(agent, part, *more)
+    if part is not given and stored.refused is None:
+        kept = {id(item) for item in part.items}
+        outcomes = iter(stored.items)
+        stored.items = [next(outcomes) if id(item) in kept else (OLD, False) for item in given.items]
+    return stored
 
 
 def _add(

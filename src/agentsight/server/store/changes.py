@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 
 from agentsight.server.store import dialect
 from agentsight.server.store.conversations import latest_revision
-from agentsight.server.store.schema import conversations
+from agentsight.server.store.schema import conversations, erased
 
 
 class ChangedRow(msgspec.Struct, frozen=True):
@@ -59,6 +59,7 @@ class Changes(msgspec.Struct):
     rows: list[ChangedRow]
     upto: int
     more: bool
+    gone: list[int] = []  # erased for good: of these nothing may be left
 
 
 class Items(msgspec.Struct):
@@ -78,6 +79,16 @@ class Items(msgspec.Struct):
 
 def since(connection: Connection, revision: int, *, limit: int = 1_000) -> Changes:
     """The conversations that changed after `revision`, about `limit` of them, cut between two revisions."""
+    found = _since(connection, revision, limit)
+    if found.upto > revision:
+        query = select(erased.c.number).where(
+            erased.c.revision > revision, erased.c.revision <= found.upto, erased.c.number.is_not(None)
+        )
+        found.gone = list(connection.execute(query).scalars())
+    return found
+
+
+def _since(connection: Connection, revision: int, limit: int) -> Changes:
     latest = latest_revision(connection)
     if latest <= revision:
         return Changes([], latest, False)

@@ -58,6 +58,7 @@ def prepare_sqlite(connection: sqlite3.Connection, *, read_only: bool) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA journal_size_limit = 67108864")
+        cursor.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten, not only let go
     cursor.close()
 
 

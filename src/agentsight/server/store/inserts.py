@@ -48,11 +48,16 @@ class Statements:
         self.find = f"SELECT {listed} FROM conversations WHERE agent_id = {mark} AND conversation_id IN "  # noqa: S608
         self.find_row = f"SELECT {listed} FROM conversations WHERE agent_id = {mark} AND id = {mark}"  # noqa: S608
         self.find_items = f"SELECT uuid, id FROM items WHERE agent_id = {mark} AND uuid IN "  # noqa: S608
+        self.erased_any = (
+            f"SELECT value FROM installation WHERE name = {mark} "  # noqa: S608
+            f"AND EXISTS (SELECT 1 FROM erased WHERE agent_id = {mark})"
+        )
+        self.find_erased = f"SELECT hash, erased_at FROM erased WHERE agent_id = {mark} AND hash IN "  # noqa: S608
         self.update = f"UPDATE conversations SET {settings} WHERE id = {mark}"  # noqa: S608
         tables = (conversations, items, attachments, *DETAIL_TABLES.values())
         self._heads: dict[str, tuple[str, str]] = {}
         for table in tables:
-            columns = [column.name for column in table.columns]
+            columns = [column.name for column in table.columns if column.name != "erasure"]
             if table is attachments:
                 columns.remove("id")
             head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "  # noqa: S608

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, exists, func, or_, select
+from sqlalchemy import ColumnElement, Table, and_, exists, func, or_, select
 
 from agentsight.server.store import dialect, happenings
 from agentsight.server.store.dialect import contains, json_text
@@ -99,9 +99,11 @@ _SAME = ("conversation_id", "customer_id", "device", "source", "environment", "c
 
 def visible(agents: Agents) -> ColumnElement[bool]:
     """The one condition by which a viewer's queries are scoped."""
+    # What is being erased is there for nobody.
+    there = conversations.c.erasure.is_(None)
     if agents is None:
-        return conversations.c.agent_id > 0
-    return conversations.c.agent_id.in_(sorted(agents))
+        return there
+    return and_(conversations.c.agent_id.in_(sorted(agents)), there)
 
 
 def conditions(engine: dialect.Dialect, agents: Agents, filters: Filters) -> list[ColumnElement[bool]]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
     true,
 )
 
@@ -153,9 +154,17 @@ conversations = Table(
     Column("begun_by", RowId),
     # The last revision that changed items that were there already: who follows has to take them all anew.
     Column("rewritten", BigInteger, nullable=False, server_default="0"),
+    # The erasure that takes it away, piece by piece: from then on nobody sees it.
+    Column("erasure", RowId),
     UniqueConstraint("agent_id", "conversation_id"),
     Index("ix_conversations_recent", "agent_id", "started_at", "id"),
     Index("ix_conversations_customer", "agent_id", "customer_id"),
+    Index(
+        "ix_conversations_erasure",
+        "erasure",
+        sqlite_where=text("erasure IS NOT NULL"),
+        postgresql_where=text("erasure IS NOT NULL"),
+    ),
 )
 
 # One row for everything that happened, whatever its kind; (agent, uuid) makes sending twice harmless.
@@ -293,4 +302,45 @@ ingest_adjustments = Table(
     Column("day", Integer, primary_key=True, autoincrement=False),
     Column("what", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
+)
+
+# What was erased for good, or is about to be: the receipt. No content, no ids but as keyed hashes.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    # No foreign key: the agent may be what goes.
+    Column("agent_id", RowId, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("environment", Text),
+    Column("subject", LargeBinary(32)),
+    # What is to go, in clear, until all of it is marked.
+    Column("criterion", Text),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("counts", Text, nullable=False, server_default="{}"),
+    # Since when no row of it is left, and since when no byte is.
+    Column("gone_at", BigInteger),
+    Column("finished_at", BigInteger),
+)
+
+# What is left of an erased conversation: enough to know it again when it is sent once more, and nothing else.
+# `number` tells those who follow the store what to forget; it goes after a day.
+erased = Table(
+    "erased",
+    metadata,
+    Column("agent_id", RowId, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("erasure", RowId, nullable=False),
+    Column("erased_at", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, index=True),
+    Column("number", RowId),
+)
+
+# Files that lost a row to an erasure, until it has been seen whether another row names them.
+erased_files = Table(
+    "erased_files",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("erasure", RowId, primary_key=True, autoincrement=False),
 )

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -49,9 +50,10 @@ class _Job:
     work: Work[Any]
     addition: Addition | None
     weight: int
-    future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any] | Future[Any]
+    loop: asyncio.AbstractEventLoop | None  # None: a thread waits
     tally: Tally[Any] | None = None
+    alone: Callable[[], Any] | None = None
     result: Any = None
     error: BaseException | None = None
 
@@ -78,6 +80,7 @@ class Writer:
         self.failing_since: float | None = None
         self._complained = -COMPLAIN_SECONDS
         self.commits = self.failures = 0
+        self.committed_at = time.monotonic()
         self.seconds = 0.0  # spent in transactions
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="agentsight-writer", daemon=True)
@@ -147,8 +150,43 @@ class Writer:
         )
         return result
 
+    def do(self, work: Work[T]) -> T:
+        """run() for a thread that may wait, and takes no room in the queue.
+
+        Raises:
+            Unavailable: the database did not take it, or the server is stopping.
+        """
+        result: T = self._waited_for(work, None)
+        return result
+
+    def do_alone(self, work: Callable[[], T]) -> T:
+        """Do `work()` between two transactions, for what the engine does only outside of one; everything else waits
+        meanwhile. From a thread that may wait.
+
+        Raises:
+            Unavailable: the server is stopping.
+        """
+        result: T = self._waited_for(_nothing, work)
+        return result
+
+    def _waited_for(self, work: Work[Any], alone: Callable[[], Any] | None) -> Any:
+        future: Future[Any] = Future()
+        if self._closed:
+            raise Unavailable("the server is stopping")
+        self._queue.put(_Job(work, None, 0, future, None, alone=alone))
+        while True:
+            try:
+                return future.result(timeout=1)
+            except TimeoutError:
+                if not self._thread.is_alive():
+                    raise Unavailable("the server is stopping") from None
+
     def _queued(
-        self, work: Work[Any], addition: Addition | None, weight: int, tally: Tally[Any] | None
+        self,
+        work: Work[Any],
+        addition: Addition | None,
+        weight: int,
+        tally: Tally[Any] | None,
     ) -> asyncio.Future[Any]:
         if self._closed:
             raise Unavailable("the server is stopping")
@@ -161,12 +199,18 @@ class Writer:
 
     def _loop(self) -> None:
         stopping = False
-        while not stopping:
-            job = self._queue.get()
+        held: _Job | None = None
+        while not stopping or held is not None:
+            job = held or self._queue.get()
+            held = None
             if job is None:
                 return
+            if job.alone is not None:
+                _run_outside(job)
+                self._tell([job])
+                continue
             group, weight = [job], job.weight
-            while weight < GROUP_ITEMS:
+            while weight < GROUP_ITEMS and not stopping:
                 try:
                     following = self._queue.get_nowait()
                 except queue.Empty:
@@ -174,18 +218,27 @@ class Writer:
                 if following is None:
                     stopping = True
                     break
+                if following.alone is not None:
+                    held = following
+                    break
                 group.append(following)
                 weight += following.weight
             self._write(group)
-            loops = {each.loop for each in group}
-            for loop in loops:
-                # A loop that has ended has nobody left to answer.
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(self._answer, [each for each in group if each.loop is loop])
+            self._tell(group)
+
+    def _tell(self, group: list[_Job]) -> None:
+        for loop in {each.loop for each in group}:
+            mine = [each for each in group if each.loop is loop]
+            if loop is None:
+                self._answer(mine)
+            # A loop that has ended has nobody left to answer.
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(self._answer, mine)
 
     def _answer(self, group: list[_Job]) -> None:
         for job in group:
-            self.waiting -= job.weight
+            if job.weight:
+                self.waiting -= job.weight
             if job.future.done():
                 continue
             if job.error is not None:
@@ -237,6 +290,7 @@ class Writer:
             return error
         self.ledger.done(sums)
         self.commits += 1
+        self.committed_at = time.monotonic()
         self.seconds += time.perf_counter() - began
         if self.failing_since is not None:
             logger.warning("the database takes writes again")
@@ -262,6 +316,18 @@ class Writer:
                 except Exception:
                     logger.exception("a request could not be counted")  # it is stored all the same
         return sums
+
+
+def _nothing(connection: Connection, attempt: int) -> None:
+    """What is done alone has no part in a transaction."""
+
+
+def _run_outside(job: _Job) -> None:
+    assert job.alone is not None
+    try:
+        job.result = job.alone()
+    except Exception as error:
+        job.error = error
 
 
 def _unavailable() -> Unavailable:

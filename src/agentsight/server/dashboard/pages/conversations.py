@@ -22,10 +22,12 @@ from agentsight.server.dashboard.pages.transcript import (
 )
 from agentsight.server.errors import RequestError, not_found
 from agentsight.server.requests import AnyRequest
+from agentsight.server.security import audit
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
 from agentsight.server.store import conversations, glances
 from agentsight.server.store.conversations import ConversationRow
+from agentsight.server.store.security_events import Event
 
 _PERSON: dict[str, Any] = {"access": Access.PERSON}
 # One answer of the live list; more than this in a few seconds means: load the list again.
@@ -134,7 +136,11 @@ async def mark(request: AnyRequest, agent_id: FromPath[int], number: FromPath[in
 async def delete(request: AnyRequest, agent_id: FromPath[int], number: FromPath[int]) -> Response[str]:
     """Delete a conversation; its page then offers to take that back."""
     return await _changed(
-        request, agent_id, number, lambda connection: conversations.delete(connection, {agent_id}, number)
+        request,
+        agent_id,
+        number,
+        lambda connection: conversations.delete(connection, {agent_id}, number),
+        event=audit.event_of(request, "conversation_deleted", agent_id=agent_id, conversation=number),
     )
 
 
@@ -142,16 +148,27 @@ async def delete(request: AnyRequest, agent_id: FromPath[int], number: FromPath[
 async def restore(request: AnyRequest, agent_id: FromPath[int], number: FromPath[int]) -> Response[str]:
     """Take a deletion back."""
     return await _changed(
-        request, agent_id, number, lambda connection: conversations.restore(connection, {agent_id}, number)
+        request,
+        agent_id,
+        number,
+        lambda connection: conversations.restore(connection, {agent_id}, number),
+        event=audit.event_of(request, "conversation_restored", agent_id=agent_id, conversation=number),
     )
 
 
 async def _changed(
-    request: AnyRequest, agent_id: int, number: int, change: Callable[[Connection], ConversationRow | None]
+    request: AnyRequest,
+    agent_id: int,
+    number: int,
+    change: Callable[[Connection], ConversationRow | None],
+    event: Event | None = None,
 ) -> Response[str]:
     """Change a conversation and show it as it is then."""
     services = services_of(request)
-    if await services.write(lambda connection, _: change(connection)) is None:
+    changed = await services.write(
+        lambda connection, _: change(connection), event=lambda row: event if row is not None else None
+    )
+    if changed is None:
         raise not_found("There is no such conversation.")
     if not request.headers.get("hx-request"):
         query = request.scope.get("query_string", b"").decode("latin-1")
