@@ -10,6 +10,7 @@ import asyncio
 import functools
 import os
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["AsyncAgentSightAPI", "AsyncConversationManager"]
 
 THREADS = 16  # requests of one client that are under way at the same time; the rest wait for their turn
-GRACE = 0.25  # seconds after the deadline in which a request says itself what went wrong
 
 
 class _Threads:
@@ -92,16 +92,17 @@ def _twin(
 
     @functools.wraps(method)
     async def call(self: _AsyncClient, *args: P.args, **kwargs: P.kwargs) -> R:
-        made = functools.partial(method, self._client, *args, **kwargs)
         seconds = float(self.config.timeout)
-        try:
-            answer: R = await asyncio.wait_for(
-                asyncio.wrap_future(self._threads.submit(made)), seconds + GRACE
-            )
-        except asyncio.TimeoutError:
-            raise ConversationNetworkException(
-                f"{shown(self.config.endpoint)} has not answered within {seconds:g} seconds"
-            ) from None
+        latest = time.monotonic() + seconds
+
+        def begin() -> R:
+            if time.monotonic() >= latest:
+                raise ConversationNetworkException(
+                    f"{shown(self.config.endpoint)}: the requests before it took all of the {seconds:g} seconds"
+                )
+            return method(self._client, *args, **kwargs)
+
+        answer: R = await asyncio.wrap_future(self._threads.submit(begin))
         return answer
 
     made_of: Any = call

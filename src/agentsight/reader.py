@@ -151,9 +151,9 @@ class AgentSightAPI(Client):
         """
         answer: Any = self._get_one(conversation_id, "")
         following = answer.pop("messages_next", None)
-        if following:
-            from urllib.parse import parse_qsl, urlsplit  # seldom needed, and imported for nothing else
         while following:
+            from urllib.parse import parse_qsl, urlsplit  # seldom needed, and imported for nothing else
+
             asked = dict(parse_qsl(urlsplit(following).query))
             part = self._get(f"/api/conversations/{answer['id']}/", asked, self._transport.deadline())
             answer["messages"] += part["messages"]

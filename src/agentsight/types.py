@@ -300,6 +300,7 @@ class ConversationRecord(_Conversation, total=False):
 
     messages: list[MessageRecord]
     feedbacks: list[FeedbackRecord]
+    messages_next: str  # in a list: address of the rest of a very long one
 
 
 class DeletedRecord(TypedDict):
@@ -311,13 +312,17 @@ class DeletedRecord(TypedDict):
     deleted_at: str
 
 
-class ConversationPage(TypedDict):
-    """A page of conversations; `next` and `previous` are addresses."""
-
+class _Page(TypedDict):
     count: int
     next: str | None
     previous: str | None
     results: list[ConversationRecord]
+
+
+class ConversationPage(_Page, total=False):
+    """A page of conversations; `next` and `previous` are addresses."""
+
+    left_out: int  # how many results of this page were too large for it, and come with `next`
 
 
 class MessageFiles(TypedDict):

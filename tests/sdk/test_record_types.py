@@ -11,7 +11,7 @@ import pytest
 
 from agentsight import enums, types
 from agentsight.config import OPTIONS
-from agentsight.server.api import conversations
+from agentsight.server.api import conversations, managing
 from agentsight.server.contract import shapes
 
 PAIRS = [
@@ -26,7 +26,7 @@ PAIRS = [
     (types.ConversationPage, conversations.Page),
     (types.ConversationFiles, conversations.ConversationFiles),
     (types.MessageFiles, conversations.MessageFiles),
-    (types.DeletedRecord, conversations.Deleted),
+    (types.DeletedRecord, managing.Deleted),
 ]
 
 
