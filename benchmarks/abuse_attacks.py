@@ -258,6 +258,30 @@ async def varieties(attack: Attack) -> None:
     await attack.several(1, lambda: attack.look(f"/agents/1/conversations/{number}/"))
 
 
+async def length(attack: Attack) -> None:
+    """One conversation of 100,000 messages, some of a megabyte, read on the page and over the API"""
+    for start in range(0, 100_000, 10_000):
+        await attack.batch([_said("length", [f"message {start + each}" for each in range(10_000)])])
+    for _ in range(3):
+        texts = ["".join(random.choices("abcdefgh ", k=1_000_000)) for _ in range(10)]
+        await attack.batch([_said("length", texts)])
+    number = await _number(attack, "length")
+    for path in (f"/agents/1/conversations/{number}/?page=last", f"/agents/1/conversations/{number}/print/"):
+        await attack.several(1, lambda path=path: attack.look(path))  # type: ignore[misc]
+    key = attack.key("read")
+    await attack.several(2, lambda: attack.call("GET", "/api/conversations/?page_size=100", key))
+
+
+async def tables(attack: Attack) -> None:
+    """500 messages of Markdown that swells a hundredfold, and somebody looks"""
+    text = ("|" + "|" * 100 + "\n|" + "-|" * 100 + "\n" + "|\n" * 6_000)[:11_500]
+    # Words at the end, or the body would be more of its gzip than is taken.
+    texts = [text + "".join(random.choices("abcdefgh ", k=450)) for _ in range(500)]
+    await attack.batch([_said("tables", texts, "agent")])
+    number = await _number(attack, "tables")
+    await attack.several(1, lambda: attack.look(f"/agents/1/conversations/{number}/"))
+
+
 async def disk(attack: Attack) -> None:
     """Files of zeros, a thousandth of their size when sent"""
 
@@ -298,7 +322,7 @@ ATTACKS: dict[str, Callable[[Attack], Awaitable[None]]] = {
     each.__name__: each
     for each in (
         forms, cookies, heads, guesses, sleepy, sleepy_key, documents, sums, addresses, references, members, metadata,
-        varieties, disk, searches,
+        varieties, length, tables, disk, searches,
     )
 }  # fmt: skip
 
