@@ -274,9 +274,9 @@ async def length(attack: Attack) -> None:
 
 async def tables(attack: Attack) -> None:
     """500 messages of Markdown that swells a hundredfold, and somebody looks"""
-    text = ("|" + "|" * 100 + "\n|" + "-|" * 100 + "\n" + "|\n" * 6_000)[:11_500]
+    text = ("|" + "|" * 100 + "\n|" + "-|" * 100 + "\n" + "|\n" * 6_000)[:11_000]
     # Words at the end, or the body would be more of its gzip than is taken.
-    texts = [text + "".join(random.choices("abcdefgh ", k=450)) for _ in range(500)]
+    texts = [text + "".join(random.choices("abcdefgh ", k=1_000)) for _ in range(500)]
     await attack.batch([_said("tables", texts, "agent")])
     number = await _number(attack, "tables")
     await attack.several(1, lambda: attack.look(f"/agents/1/conversations/{number}/"))
