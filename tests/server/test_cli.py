@@ -456,3 +456,16 @@ def _section(name: str, level: str = "## agentsight ") -> str:
     start = text.index(f"\n{level}{name}\n")
     end = text.find("\n## ", start + 4)
     return text[start : end if end > 0 else None]
+
+
+# ------------------------------------------------------------------ agents
+
+
+def test_the_storage_limit_of_an_agent(shell: Shell) -> None:
+    shell("keys", "create", "--agent", "A")
+    assert shell("agents", "set", "A", "--storage-limit", "10GB").exit_code == 0
+    assert shell("agents", "list").stdout.splitlines()[1].split("\t") == ["1", "A", "0", "10000000000"]
+    assert shell("agents", "set", "A", "--storage-limit", "none").exit_code == 0
+    assert shell("agents", "list").stdout.splitlines()[1].split("\t") == ["1", "A", "0", ""]
+    assert "--storage-limit" in one_line(shell("agents", "set", "A", "--storage-limit", "lots"))
+    assert "no agent 'B'" in one_line(shell("agents", "set", "B", "--storage-limit", "1GB"))

@@ -12,6 +12,7 @@ _COMMANDS = {
     # command: (module, attribute, what `agentsight --help` says)
     "serve": ("serve", "serve", "Run the server: API and dashboard."),
     "demo": ("demo", "demo", "Run a server with sample data that keeps growing."),
+    "agents": ("agents", "agents", "List agents, and set what their attachments may take."),
     "keys": ("keys", "keys", "Make, list and revoke API keys."),
     "people": ("people", "people", "Add people who sign in to the dashboard."),
     "import": ("importing", "import_", "Read conversations from files."),

@@ -42,6 +42,7 @@ from agentsight.server.security.sessions import Brake
 from agentsight.server.security.signing import Signer
 from agentsight.server.services import Services
 from agentsight.server.settings import Settings
+from agentsight.server.storage import Storage
 from agentsight.server.store.database import Database
 from agentsight.server.store.writer import Overloaded, Writer
 from agentsight.server.uncached import forget_requests
@@ -73,6 +74,7 @@ def open_services(settings: Settings) -> Services:
         database=database,
         writer=writer,
         files=store,
+        storage=Storage(database, store.folder, settings.least_free_percent),
         places=Places(settings.geo_database),
         gate=Gate(database, executors.lookups),
         signer=signer,

@@ -73,6 +73,11 @@ class FileStore:
                 f"files_url {self.location!r} cannot be used ({_first_line(error)}); it takes a folder, s3://, gs:// or az://"
             ) from None
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the files lie, if that is a folder."""
+        return self._folder
+
     def put(self, data: bytes) -> str:
         """Store bytes and return their SHA-256 in hex.
 

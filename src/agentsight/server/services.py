@@ -22,6 +22,7 @@ from agentsight.server.security.access import Gate, Viewer
 from agentsight.server.security.sessions import Brake
 from agentsight.server.security.signing import Signer
 from agentsight.server.settings import Settings
+from agentsight.server.storage import Storage
 from agentsight.server.store import agents, erasing
 from agentsight.server.store.append import Appended, NewConversation
 from agentsight.server.store.database import Database
@@ -40,6 +41,7 @@ class Services:
     database: Database
     writer: Writer
     files: FileStore
+    storage: Storage
     places: Places
     gate: Gate
     signer: Signer

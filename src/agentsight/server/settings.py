@@ -43,6 +43,9 @@ class Settings:
     files_url: str | None = _setting(
         None, "Where attachments go (s3://…, gs://…, az://…). Unset: files/ in the data folder."
     )
+    least_free_percent: int = _setting(
+        5, "Percent of the disk that must stay free; below it no attachment is taken (507). 0: take them all."
+    )
     public_url: str | None = _setting(
         None,
         "Address that people and bots use, when a proxy stands in front, e.g. https://stats.example.com.",
@@ -86,6 +89,8 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        if not 0 <= self.least_free_percent <= 100:
+            raise SettingsError(f"least_free_percent: takes 0 to 100, not {self.least_free_percent}")
         for entry in self.trusted_proxies.split(","):
             try:
                 ipaddress.ip_network(entry.strip(), strict=False)

@@ -33,6 +33,7 @@ _ERRORS: dict[int, tuple[str, Any]] = {
     413: ("The body is too large", Detail),
     415: ("Not JSON, or an encoding that is not supported", Detail),
     429: ("Too much is waiting; try again after Retry-After seconds", Detail),
+    507: ("Attachments are not taken while the disk is nearly full", Detail),
     503: ("The database did not take it; try again", Detail),
 }
 
@@ -161,10 +162,10 @@ def _operation(handler: HTTPRouteHandler, doc: Doc, path: str, schemas: dict[str
             continue
         if status in {408, 413, 415} and doc.request is None:
             continue
-        if status == 409 and doc.tag != "Writing":
+        if status in {409, 507} and doc.tag != "Writing":
             continue
         schema = schemas[repr(kind)]
-        if status == 400 or (
+        if status in {400, 413} or (
             status == 403 and doc.request is not None
         ):  # msgspec knows no union of two objects
             schema = {"anyOf": [schemas[repr(Detail)], schemas[repr(FieldErrors)]]}

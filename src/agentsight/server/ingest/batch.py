@@ -142,6 +142,30 @@ class Batch:
         named = {file.sha256 for each in self.accepted for item in each.items for file in item.files}
         return [file for digest, file in self.normaliser.files.items() if digest in named]
 
+    @property
+    def file_bytes(self) -> int:
+        """How many bytes of files are to be stored."""
+        return sum(file.size_bytes for each in self.accepted for item in each.items for file in item.files)
+
+    def refuse_files(self, errors: dict[str, list[str]]) -> None:
+        """Leave out every item that brings files."""
+        for target, waiting in zip(self.accepted, self._waiting, strict=True):
+            if not any(item.files for item in target.items):
+                continue
+            kept = waiting.kept
+            if kept is None:  # so far none of its items was refused
+                kept = [
+                    ItemOutcome(index, None, uuid, tag, False)
+                    for index, (uuid, tag) in enumerate(zip(waiting.ids, waiting.tags, strict=True))
+                ]
+                waiting.outcome.items = kept
+            pairs = [*zip(target.items, kept, strict=True)]
+            for item, outcome in pairs:
+                if item.files:
+                    outcome.errors = errors
+            target.items = [item for item, _ in pairs if not item.files]
+            waiting.kept = [outcome for item, outcome in pairs if not item.files]
+
     def _take(self, given: wire.ConversationIn) -> None:
         sent = [] if given.items is msgspec.UNSET else given.items
         if given.feedbacks:

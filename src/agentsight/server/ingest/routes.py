@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,10 +16,20 @@ from agentsight.server.contract.links import file_links
 from agentsight.server.errors import Invalid, RequestError, decode, not_found
 from agentsight.server.ingest import single, tally, wire
 from agentsight.server.ingest.batch import Batch, BatchOutcome
-from agentsight.server.ingest.normalise import Normaliser, Pending
-from agentsight.server.ingest.public import PublicKey, Receipt, judge
+from agentsight.server.ingest.calls import (
+    FULL,
+    agent_of,
+    answer_json,
+    author_of,
+    has_room,
+    keep_files,
+    key_of,
+    receipt,
+    spend,
+)
+from agentsight.server.ingest.normalise import Normaliser
+from agentsight.server.ingest.public import Receipt, judge
 from agentsight.server.requests import AnyRequest, aside, json_body
-from agentsight.server.security import conversation_tokens
 from agentsight.server.security.access import Access
 from agentsight.server.services import Services, services_of, viewer_of
 from agentsight.server.store import conversations, times, transcripts
@@ -59,17 +68,21 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
     services = services_of(request)
     services.writer.check_room()
     body = await json_body(request, services.settings.max_body_bytes)
-    _spend(request, size=len(body))
-    author = _author(request)
+    spend(request, size=len(body))
+    author = author_of(request)
     batch = await aside(len(body), lambda: Batch(Normaliser(services.places.lookup), body, author))
-    _spend(request, items=batch.weight)
-    await _keep_files(services, batch.files)
+    spend(request, items=batch.weight)
+    if batch.files:
+        services.storage.check_disk()
+        if not await has_room(request, batch.file_bytes):
+            batch.refuse_files(FULL)
+    await keep_files(services, batch.files)
     appended = await services.append(
-        _agent(request), batch.accepted, weight=batch.weight, tally=tally.of_batch(_key(request), batch)
+        agent_of(request), batch.accepted, weight=batch.weight, tally=tally.of_batch(key_of(request), batch)
     )
     refused = any(each.refused or any(number == OLD for number, _ in each.items) for each in appended)
-    await _see_to_files(services, batch.files, refused=refused)
-    return await aside(len(body), lambda: _json(batch.answer(appended)))
+    await see_to_files(services, batch.files, refused=refused)
+    return await aside(len(body), lambda: answer_json(batch.answer(appended)))
 
 
 @post(
@@ -95,18 +108,18 @@ async def create_conversation(request: AnyRequest) -> Response[bytes]:
     if given.is_used is None:
         given.is_used = True
     target = Normaliser(services.places.lookup).conversation(given)
-    author = _author(request)
+    author = author_of(request)
     if author is not None:
         author.sign(target)
-    written = await _store(request, services, _agent(request), target, given.adjusted)
+    written = await _store(request, services, agent_of(request), target, given.adjusted)
     status = HTTP_201_CREATED if written.created else HTTP_200_OK
     row = written.conversation
     if author is not None:
-        return _receipt(written, row.id, status)
+        return receipt(written, row.id, status)
     links = file_links(request)
     usage = await services.look_up(lambda c: transcripts.usage_of(c, [row.id]).get(row.id, []))
     answer = shapes.conversation(row, transcripts.total_usage(usage), None, links)
-    return _json(answer, status)
+    return answer_json(answer, status)
 
 
 class TrackedMessage(shapes.Message):
@@ -125,12 +138,12 @@ class TrackedMessage(shapes.Message):
 async def track(request: AnyRequest) -> Response[bytes]:
     """A message with `content` and `sender`, or a `question` and its `answer` in one call."""
     services, given = await _read(request, _Decoders.track)
-    author = _author(request)
+    author = author_of(request)
     target = single.reference(given, author)
     target.items = single.tracked(given, Normaliser(services.places.lookup))
-    written = await _store(request, services, _agent(request), target)
+    written = await _store(request, services, agent_of(request), target)
     if author is not None:
-        return _receipt(written, written.entries[-1].id)
+        return receipt(written, written.entries[-1].id)
     links = file_links(request)
     messages = [shapes.message(entry, links) for entry in written.entries]
     answer = TrackedMessage(
@@ -139,7 +152,7 @@ async def track(request: AnyRequest) -> Response[bytes]:
         conversation_id=written.conversation.conversation_id,
         messages=messages,
     )
-    return _json(answer, HTTP_201_CREATED)
+    return answer_json(answer, HTTP_201_CREATED)
 
 
 class StoredAction(shapes.ActionLog):
@@ -173,8 +186,8 @@ async def write_action(request: AnyRequest) -> Response[bytes]:
     )
     written = await _store_item(request, services, given, item)
     entry = written.entries[0]
-    if _author(request) is not None:
-        return _receipt(written, entry.id)
+    if author_of(request) is not None:
+        return receipt(written, entry.id)
     if entry.action is not None:
         log = shapes.action_log(entry)
     else:
@@ -186,7 +199,7 @@ async def write_action(request: AnyRequest) -> Response[bytes]:
         action_name=given.action_name,
         timestamp=times.to_text(entry.timestamp),
     )
-    return _json(answer, HTTP_201_CREATED)
+    return answer_json(answer, HTTP_201_CREATED)
 
 
 class StoredButton(shapes.Button):
@@ -208,8 +221,8 @@ async def write_button(request: AnyRequest) -> Response[bytes]:
     item = wire.ButtonIn(given.button_event, given.label, given.value, None, given.timestamp, given.metadata)
     written = await _store_item(request, services, given, item)
     entry = written.entries[0]
-    if _author(request) is not None:
-        return _receipt(written, entry.id)
+    if author_of(request) is not None:
+        return receipt(written, entry.id)
     button = shapes.message(entry, file_links(request)).button
     assert button is not None
     answer = StoredButton(
@@ -218,7 +231,7 @@ async def write_button(request: AnyRequest) -> Response[bytes]:
         conversation_id=written.conversation.conversation_id,
         timestamp=times.to_text(entry.timestamp),
     )
-    return _json(answer, HTTP_201_CREATED)
+    return answer_json(answer, HTTP_201_CREATED)
 
 
 class StoredAttachments(msgspec.Struct):
@@ -254,11 +267,11 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
     """
     services = services_of(request)
     normaliser = Normaliser(services.places.lookup)
-    author = _author(request)
+    author = author_of(request)
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         services.writer.check_room()
         target, new, message_number = await single.multipart_attachments(request, normaliser, author)
-        _spend(request, items=1, size=sum(file.size_bytes for file in new.files))
+        spend(request, items=1, size=sum(file.size_bytes for file in new.files))
     else:
         services, given = await _read(request, _Decoders.attachments)
         message_number = single.message_number(given.message)
@@ -275,30 +288,34 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         new = await aside(size, lambda: normaliser.item(item, times.now()))
     if target is not None:
         judge(target.author, new)
-    await _keep_files(services, list(normaliser.files.values()))
-    agent_id = _agent(request)
+    services.storage.check_disk()
+    if not await has_room(request, sum(file.size_bytes for file in new.files)):
+        raise RequestError(413, FULL)
+    files = list(normaliser.files.values())
+    await keep_files(services, files)
+    agent_id = agent_of(request)
     try:
         if message_number is not None:
             written = await services.write(
                 lambda connection, _: single.join(connection, agent_id, target, message_number, new),
-                tally=tally.of_files(_key(request)),
+                tally=tally.of_files(key_of(request)),
             )
         else:
             assert target is not None
             target.items = [new]
             written = await _store(request, services, agent_id, target)
     except RequestError:
-        await _see_to_files(services, list(normaliser.files.values()), refused=True)
+        await see_to_files(services, files, refused=True)
         raise
-    await _see_to_files(services, list(normaliser.files.values()))
+    await see_to_files(services, files)
     if author is not None:
-        return _receipt(written, written.entries[0].id)
+        return receipt(written, written.entries[0].id)
     message = shapes.message(written.entries[0], file_links(request))
     row = written.conversation
     answer = StoredAttachments(
         row.id, row.conversation_id, message.id, message.sender, message.timestamp, message.attachments
     )
-    return _json(answer, HTTP_201_CREATED)
+    return answer_json(answer, HTTP_201_CREATED)
 
 
 @post(
@@ -317,7 +334,7 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
     """
     services, given = await _read(request, _Decoders.feedback)
     viewer = viewer_of(request)
-    author = _author(request)
+    author = author_of(request)
     target = single.reference(given, author)
     agent_id = viewer.agent_id
     if agent_id is None:
@@ -342,24 +359,24 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
     ]
     written = await _store(request, services, agent_id, target)
     if author is not None:
-        return _receipt(written, written.feedbacks[0].id)
-    return _json(shapes.feedback(written.feedbacks[0]), HTTP_201_CREATED)
+        return receipt(written, written.feedbacks[0].id)
+    return answer_json(shapes.feedback(written.feedbacks[0]), HTTP_201_CREATED)
 
 
 async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[Services, T]:
     services = services_of(request)
     services.writer.check_room()
     body = await json_body(request, services.settings.max_body_bytes)
-    _spend(request, items=1, size=len(body))
+    spend(request, items=1, size=len(body))
     return services, await aside(len(body), lambda: decode(body, decoder, fields.CHOICES))
 
 
 async def _store_item(
     request: AnyRequest, services: Services, given: wire.Reference, item: wire.ItemIn
 ) -> single.Written:
-    target = single.reference(given, _author(request))
+    target = single.reference(given, author_of(request))
     target.items = [Normaliser(services.places.lookup).item(item, times.now())]
-    return await _store(request, services, _agent(request), target)
+    return await _store(request, services, agent_of(request), target)
 
 
 async def _store(
@@ -376,64 +393,6 @@ async def _store(
         lambda connection, attempt: single.write(connection, attempt, agent_id, target),
         tally=None if key_id is None else tally.of_single(key_id, target, adjusted),
     )
-
-
-async def _see_to_files(services: Services, files: Sequence[Pending], *, refused: bool = False) -> None:
-    """Bytes that somebody else's erasure took away while the rows were on their way are put back; those of rows that
-    the store refused go again, unless others name them."""
-    if not files:
-        return
-
-    def look() -> None:
-        for file in files:
-            if not refused or services.is_named(file.sha256):
-                services.files.ensure(file.sha256, file.data)
-            else:
-                services.files.remove_unless(file.sha256, partial(services.is_named, file.sha256))
-
-    await services.executors.incoming.run(look)
-
-
-async def _keep_files(services: Services, files: Sequence[Pending]) -> None:
-    """Bytes first, rows after: a row whose bytes are missing cannot come to be."""
-    if files:
-        await services.executors.incoming.run(lambda: _put_all(services, files))
-
-
-def _put_all(services: Services, files: Sequence[Pending]) -> None:
-    for file in files:
-        services.files.put(file.data)
-
-
-def _agent(request: AnyRequest) -> int:
-    agent_id = viewer_of(request).agent_id
-    assert agent_id is not None, "only keys write items, and a key has an agent"
-    return agent_id
-
-
-def _key(request: AnyRequest) -> int:
-    key_id = viewer_of(request).key_id
-    assert key_id is not None, "only keys write items"
-    return key_id
-
-
-def _spend(request: AnyRequest, *, items: int = 0, size: int = 0) -> None:
-    """Count what is brought against the limits of the key."""
-    viewer = viewer_of(request)
-    if viewer.key_id is not None and viewer.settings is not None:
-        services_of(request).gate.quotas.take(viewer.key_id, viewer.settings, items=items, size=size)
-
-
-def _author(request: AnyRequest) -> PublicKey | None:
-    return PublicKey.of(viewer_of(request), request.headers.get(conversation_tokens.HEADER))
-
-
-def _receipt(written: single.Written, number: int, status: int = HTTP_201_CREATED) -> Response[bytes]:
-    return _json(Receipt(number, written.conversation.conversation_id, written.created), status)
-
-
-def _json(answer: Any, status: int = HTTP_200_OK) -> Response[bytes]:
-    return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json")
 
 
 handlers = [

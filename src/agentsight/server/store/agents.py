@@ -102,6 +102,18 @@ class AgentSettings(msgspec.Struct, omit_defaults=True):
     """What can be set per agent, kept as JSON."""
 
     escalation_actions: list[str] | None = None
+    storage_bytes: int | None = None
+
+
+def storage_limit(connection: Connection, agent_id: int) -> int | None:
+    """Bytes that an agent's attachments may take; None: no limit, or no such agent."""
+    text = connection.execute(select(agents.c.settings).where(agents.c.id == agent_id)).scalar_one_or_none()
+    return msgspec.json.decode(text or "{}", type=AgentSettings).storage_bytes
+
+
+def set_storage_limit(connection: Connection, agent_id: int, limit: int | None) -> None:
+    """Choose how many bytes an agent's attachments may take; None: any number."""
+    _set(connection, agent_id, "storage_bytes", limit)
 
 
 def escalations(connection: Connection, ids: Collection[int]) -> dict[int, tuple[str, ...]]:
@@ -116,11 +128,15 @@ def escalations(connection: Connection, ids: Collection[int]) -> dict[int, tuple
 
 def set_escalations(connection: Connection, agent_id: int, names: Sequence[str] | None) -> None:
     """Choose an agent's escalation actions; None: the usual ones again."""
+    _set(connection, agent_id, "escalation_actions", None if names is None else sorted(set(names)))
+
+
+def _set(connection: Connection, agent_id: int, name: str, value: object) -> None:
     text = connection.execute(select(agents.c.settings).where(agents.c.id == agent_id)).scalar_one()
     chosen = msgspec.json.decode(text, type=dict[str, object])
-    chosen.pop("escalation_actions", None)
-    if names is not None:
-        chosen["escalation_actions"] = sorted(set(names))
+    chosen.pop(name, None)
+    if value is not None:
+        chosen[name] = value
     values = {"settings": msgspec.json.encode(chosen).decode()}
     connection.execute(update(agents).where(agents.c.id == agent_id), values)
 

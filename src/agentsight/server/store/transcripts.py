@@ -18,6 +18,7 @@ from agentsight.server.store.schema import (
     actions,
     attachments,
     buttons,
+    conversations,
     feedbacks,
     items,
     token_usage,
@@ -287,6 +288,16 @@ def total_usage(rows: Iterable[UsageRow]) -> UsageRow:
     counts = [msgspec.structs.astuple(row)[1:] for row in rows]
     sums = (dialect.whole(sum(column)) for column in zip(*counts, strict=True))
     return UsageRow(None, *sums) if counts else NO_USAGE
+
+
+def stored_bytes(connection: Connection, agent_id: int) -> int:
+    """The bytes of an agent's attachments; a file that came twice counts twice."""
+    query = (
+        select(func.coalesce(func.sum(attachments.c.size_bytes), 0))
+        .join(conversations, conversations.c.id == attachments.c.conversation)
+        .where(conversations.c.agent_id == agent_id)
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def file_of(connection: Connection, attachment_id: int) -> tuple[int, FileRow] | None:

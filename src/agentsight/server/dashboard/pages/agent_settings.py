@@ -14,11 +14,12 @@ from agentsight.server.requests import AnyRequest
 from agentsight.server.security import audit
 from agentsight.server.security.access import Access
 from agentsight.server.services import services_of, viewer_of
-from agentsight.server.store import agents, overview
+from agentsight.server.store import agents, overview, transcripts
 
 _PERSON: dict[str, Any] = {"access": Access.PERSON}
 MOST_NAMES = 100
 LONGEST_NAME = 255
+MEGABYTE = 1_000_000
 
 
 @get("/agents/{agent_id:int}/settings", opt=_PERSON)
@@ -50,6 +51,26 @@ async def change_settings(request: AnyRequest, agent_id: FromPath[int]) -> Respo
     event = audit.event_of(request, "agent_changed", agent_id=agent_id, setting="handed to a human")
     await services_of(request).write(work, event=event)
     return go_to(back, request)
+
+
+@post("/agents/{agent_id:int}/settings/storage", opt={"access": Access.OWNER})
+async def change_storage(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
+    """Choose what the agent's attachments may take."""
+    viewer_of(request).require_agent(agent_id)
+    text = str((await request.form()).get("megabytes", "")).strip()
+    digits = text.replace(",", "").replace(" ", "").replace("_", "")
+    if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
+        said = "It takes a whole number of megabytes, or nothing for no limit."
+        return await _page(request, agent_id, _home(agent_id), storage=(text, said))
+    limit = int(digits) * MEGABYTE if digits else None
+
+    def work(connection: Connection, _: int) -> None:
+        inside(request, connection, "settings", agent_id)  # a 404 where there is no such agent
+        agents.set_storage_limit(connection, agent_id, limit)
+
+    event = audit.event_of(request, "agent_changed", agent_id=agent_id, setting="storage limit")
+    await services_of(request).write(work, event=event)
+    return go_to(f"/agents/{agent_id}/settings/", request)
 
 
 def chosen(ticked: list[str], others: str) -> list[str]:
@@ -94,14 +115,19 @@ async def _page(
     ticked: list[str] | None = None,
     others: str = "",
     problem: str | None = None,
+    storage: tuple[str, str] | None = None,
 ) -> Response[str]:
     def answer(connection: Connection) -> Response[str]:
         context = inside(request, connection, "settings", agent_id)
         counting = agents.escalations(connection, [agent_id]).get(agent_id, ())
         ran = overview.recent_values(connection, agent_id)["action_name"]
         on = set(counting if ticked is None else ticked)
+        limit = agents.storage_limit(connection, agent_id)
         shown = {
             "back": back,
+            "stored": transcripts.stored_bytes(connection, agent_id),
+            "megabytes": storage[0] if storage else "" if limit is None else str(limit // MEGABYTE),
+            "storage_problem": storage[1] if storage else None,
             # Those that count stand first.
             "offered": sorted(
                 {*ran, *agents.ESCALATIONS, *counting, *on}, key=lambda name: (name not in on, name)
@@ -113,9 +139,9 @@ async def _page(
             "others": others,
             "problem": problem,
         }
-        return html("pages/agent_settings.html", context | shown, 400 if problem else 200)
+        return html("pages/agent_settings.html", context | shown, 400 if problem or storage else 200)
 
     return await services_of(request).read(answer)
 
 
-handlers = [agent_settings, change_settings]
+handlers = [agent_settings, change_settings, change_storage]
