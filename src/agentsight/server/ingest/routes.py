@@ -25,6 +25,7 @@ from agentsight.server.ingest.calls import (
     keep_files,
     key_of,
     receipt,
+    see_to_files,
     spend,
 )
 from agentsight.server.ingest.normalise import Normaliser
