@@ -162,7 +162,13 @@ class TwoAgents(RuleBasedStateMachine):
         agent.item(found, item._replace(uuid=None), told["id"], duplicate=older)
         self.check(side, found)
 
-    @rule(side=_side, name=_names, question=_said, answer=_said, moment=st.integers(10**15, 2 * 10**15))
+    @rule(
+        side=_side,
+        name=_names,
+        question=_said,
+        answer=_said,
+        moment=st.integers(10**15, 1_780_000_000 * 10**6),
+    )
     def question_and_answer(self, side: int, name: str, question: str, answer: str, moment: int) -> None:
         agent = self.models[side]
         body = {
@@ -186,7 +192,7 @@ class TwoAgents(RuleBasedStateMachine):
         data=st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=12),
         caption=st.none() | _said.filter(lambda text: not text.strip().isdigit()),
         metadata=st.dictionaries(_said, _said, max_size=2),
-        moment=st.integers(10**15, 2 * 10**15),
+        moment=st.integers(10**15, 1_780_000_000 * 10**6),
         wrong=st.none() | st.sampled_from(sent.WRONG_FORMS),
     )
     def form(
