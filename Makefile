@@ -2,42 +2,62 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STATIC := src/agentsight/server/dashboard/static
-WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+STATIC := server/src/agentsight_server/dashboard/static
+HANDOUT := server/src/agentsight_server/handout
+WEB_SOURCES := $(shell find server/web -path server/web/node_modules -prune -o -type f -print 2>/dev/null)
+TEMPLATES := $(shell find server/src/agentsight_server/dashboard -name '*.html' -o -name '*.py' 2>/dev/null)
+SDK_SOURCES := $(shell find sdk/src -name '*.py' 2>/dev/null) sdk/pyproject.toml
+PROJECTS := sdk/pyproject.toml server/pyproject.toml server/hatch_build.py
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: demo test lint bench web setup lock format clean
+.PHONY: demo test check lint bench web setup serving lock format clean
+
+# What serving needs, and nothing else.
+serving: $(VENV)/.serving
+
+$(VENV)/.serving: requirements/server.txt $(PROJECTS)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements/server.txt
+	@command -v npm >/dev/null 2>&1 || $(PIP) -r requirements/node.txt
+	$(PIP) --no-deps --no-build-isolation --editable ./sdk --editable ./server
+	@touch $@
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: requirements/dev.txt pyproject.toml hatch_build.py
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
-	@command -v npm >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/node.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+$(VENV)/.installed: requirements/dev.txt $(VENV)/.serving
+	$(PIP) -r requirements/dev.txt
 	@touch $@
 
-web: $(STATIC)/.built
+web: $(STATIC)/.built $(HANDOUT)/.built
 
-$(STATIC)/.built: $(VENV)/.installed $(WEB_SOURCES)
-	$(BIN)/python hatch_build.py
+$(STATIC)/.built: $(VENV)/.serving $(WEB_SOURCES) $(TEMPLATES)
+	$(BIN)/python server/hatch_build.py web
+	@touch $@
+
+$(HANDOUT)/.built: $(VENV)/.serving $(SDK_SOURCES)
+	$(BIN)/python server/hatch_build.py handout
 	@touch $@
 
 # The server with sample data, ready for the browser.
-demo: setup web
+demo: serving web
 	$(BIN)/agentsight demo --host $(HOST) --port $(PORT)
 
 # Side by side, a file on one worker: what a file shares (servers, a signed-in browser) is made once.
 test: setup web
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+# The fast part: no browser, no fresh environments, no processes that are killed.
+check: setup web
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser and not slow"
+
 lint: setup web
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	cd web && npm_config_loglevel=error $(CURDIR)/$(BIN)/python ../hatch_build.py lint
+	cd server/web && npm_config_loglevel=error $(CURDIR)/$(BIN)/python ../hatch_build.py lint
 
 bench: setup web
 	$(BIN)/python -m benchmarks
@@ -46,9 +66,11 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Pins the newest versions that fit pyproject.toml; the file carries no index addresses.
+# Pins the newest versions that fit; the files carry no index addresses.
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --no-emit-index-url --no-emit-find-links --strip-extras --no-header --no-annotate --allow-unsafe
 lock: setup
-	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --no-emit-index-url --no-emit-find-links --strip-extras --no-header --no-annotate --allow-unsafe --extra server --extra dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/server.txt sdk/pyproject.toml server/pyproject.toml
+	$(COMPILE) -o requirements/dev.txt sdk/pyproject.toml server/pyproject.toml requirements/dev.in
 
 clean:
-	rm -rf $(VENV) $(STATIC) web/node_modules dist build
+	rm -rf $(VENV) $(STATIC) $(HANDOUT)/*.whl server/web/node_modules dist build

@@ -38,9 +38,9 @@ EMAIL = "owner@example.com"
 # Run with the served checkout's own code.
 _SETUP = """
 import sys
-from agentsight.server.security import keys, sessions
-from agentsight.server.store import agents
-from agentsight.server.store.database import Database
+from agentsight_server.security import keys, sessions
+from agentsight_server.store import agents
+from agentsight_server.store.database import Database
 database = Database("sqlite:///" + sys.argv[1])
 with database.write() as connection:
     agent = agents.create(connection, "Attacked")
@@ -64,7 +64,7 @@ def attacked(tree: Path) -> Iterator[abuse_attacks.Target]:
             "AGENTSIGHT_LOG_LEVEL": "ERROR",
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "agentsight", "serve", "--port", "0", "--data-dir", str(data)],
+            [sys.executable, "-m", "agentsight_server", "serve", "--port", "0", "--data-dir", str(data)],
             env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         try:

@@ -21,18 +21,18 @@ from typing import Any
 
 import duckdb
 
-from agentsight.server import zones
-from agentsight.server.analytics.answer import answer
-from agentsight.server.analytics.duckdb_engine import DuckEngine
-from agentsight.server.analytics.engine import TABLES
-from agentsight.server.analytics.metrics import METRICS
-from agentsight.server.analytics.projector import Projector
-from agentsight.server.analytics.rebuild import rebuild
-from agentsight.server.analytics.scope import Filter, Scope
-from agentsight.server.store import agents, append
-from agentsight.server.store.append import NewConversation, NewItem
-from agentsight.server.store.database import Database
-from agentsight.server.store.schema import ACTION, AGENT, BUTTON, END_USER, FEEDBACK, MESSAGE, TOKEN_USAGE
+from agentsight_server.analytics.answer import answer
+from agentsight_server.analytics.duckdb_engine import DuckEngine
+from agentsight_server.analytics.engine import TABLES
+from agentsight_server.analytics.metrics import METRICS
+from agentsight_server.analytics.projector import Projector
+from agentsight_server.analytics.rebuild import rebuild
+from agentsight_server.analytics.scope import Filter, Scope
+from agentsight_server.domain import zones
+from agentsight_server.store import agents, append
+from agentsight_server.store.append import NewConversation, NewItem
+from agentsight_server.store.database import Database
+from agentsight_server.store.schema import ACTION, AGENT, BUTTON, END_USER, FEEDBACK, MESSAGE, TOKEN_USAGE
 from benchmarks import report
 
 AGENTS, DAYS, MESSAGES = 5, 90, 10

@@ -30,13 +30,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from agentsight.server.files import FileStore
-from agentsight.server.settings import Settings
-from agentsight.server.store.append import uuid7
-from agentsight.server.store.database import Database
-from agentsight.server.store.schema import FEEDBACK
+from agentsight_server.attachments.blobs import FileStore
+from agentsight_server.settings import Settings
+from agentsight_server.store.append import uuid7
+from agentsight_server.store.database import Database
+from agentsight_server.store.schema import FEEDBACK
 
-COMMAND = [sys.executable, "-m", "agentsight"]
+COMMAND = [sys.executable, "-m", "agentsight_server"]
 CLIENTS = 4  # that send batches; two more make single calls
 KINDS = ("message", "message", "message", "action", "button", "token_usage", "feedback", "attachments")
 Batch = list[dict[str, Any]]

@@ -275,10 +275,9 @@ def conversations(server: Server, python: str, parts: dict[str, str], count: int
 
 def held_up(calls: int = 6) -> dict[str, dict[str, float]]:
     """Seconds of `send_tracked_data` against servers that misbehave: the first call, and the longest after it."""
-    from tests.sdk.capture import capture_server
-    from tests.sdk.unruly import unruly_server
-
     from agentsight import ConversationTracker
+    from sdk.tests.capture import capture_server
+    from sdk.tests.unruly import unruly_server
 
     logging.getLogger("agentsight").setLevel(logging.CRITICAL)
     found = {}

@@ -46,7 +46,7 @@ def serving(engine: str = "sqlite", *arguments: str) -> Iterator[Served]:
 
             postgres = pgserver.get_server(folder / "postgresql", cleanup_mode="stop")
             environ["AGENTSIGHT_DATABASE_URL"] = postgres.get_uri()
-        command = [sys.executable, "-m", "agentsight"]
+        command = [sys.executable, "-m", "agentsight_server"]
         process = subprocess.Popen(
             [*command, "serve", "--port", "0", *arguments], env=environ, stdout=subprocess.PIPE, text=True
         )

@@ -28,9 +28,9 @@ import httpx
 from sqlalchemy import text
 
 from agentsight import ConversationTracker
-from agentsight.server.security import sessions
-from agentsight.server.settings import Settings
-from agentsight.server.store.database import Database
+from agentsight_server.security import sessions
+from agentsight_server.settings import Settings
+from agentsight_server.store.database import Database
 from benchmarks import report
 from benchmarks.ingest import body, conversation
 from benchmarks.serving import METRICS_TOKEN, Served, serving

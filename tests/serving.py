@@ -14,9 +14,9 @@ from types import TracebackType
 
 import httpx
 
-from agentsight.server.security import keys, sessions
-from agentsight.server.store import agents
-from agentsight.server.store.database import Database
+from agentsight_server.security import keys, sessions
+from agentsight_server.store import agents
+from agentsight_server.store.database import Database
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 _numbers = itertools.count(1)
@@ -39,7 +39,7 @@ class ServerProcess:
         self.command = [
             sys.executable,
             "-m",
-            "agentsight",
+            "agentsight_server",
             "serve",
             "--port",
             "0",

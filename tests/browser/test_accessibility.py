@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext
 from tests.browser.conftest import PHONE, WIDE
 from tests.browser.samples import Sample
 
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = Path(__file__).parents[2] / "server" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -14,13 +14,13 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from agentsight.server import zones
-from agentsight.server.dashboard import inbox
-from agentsight.server.store import agents, conversations
+from agentsight_server.dashboard import inbox
+from agentsight_server.domain import zones
+from agentsight_server.store import agents, conversations
 from tests.browser.conftest import EMAIL, PASSWORD, WIDE, sign_in
 from tests.serving import ServerProcess
 
-DIALOGUES = Path(__file__).parents[3] / "shared" / "data" / "sgd_conversations.jsonl.gz"
+DIALOGUES = Path(__file__).parents[1] / "data" / "sgd_conversations.jsonl.gz"
 
 pytestmark = pytest.mark.skipif(not DIALOGUES.exists(), reason="the dialogues are not at hand")
 
@@ -94,7 +94,7 @@ def travel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Travel]:
     folder = tmp_path_factory.mktemp("behind")
     with ServerProcess(folder) as server:
         server.person(EMAIL, PASSWORD)
-        command = [sys.executable, "-m", "agentsight", "import", str(DIALOGUES)]
+        command = [sys.executable, "-m", "agentsight_server", "import", str(DIALOGUES)]
         subprocess.run(
             [*command, "--agent", "Travel concierge", "--data-dir", str(folder)],
             check=True,

@@ -18,7 +18,7 @@ from tests.browser.conftest import EMAIL, PASSWORD, PHONE, WIDE, sign_in
 from tests.serving import ServerProcess
 
 ROOT = Path(__file__).parents[2]
-DIALOGUES = ROOT.parent / "shared" / "data" / "sgd_conversations.jsonl.gz"
+DIALOGUES = ROOT / "tests" / "data" / "sgd_conversations.jsonl.gz"
 PICTURES = ROOT / "docs" / "screenshots"
 # The dialogues lie in these months.
 DAYS = "?from=2026-09-01&to=2026-09-30"
@@ -35,7 +35,7 @@ def travel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPro
     folder = tmp_path_factory.mktemp("pictures")
     with ServerProcess(folder) as server:
         server.person(EMAIL, PASSWORD)
-        command = [sys.executable, "-m", "agentsight", "import", str(DIALOGUES)]
+        command = [sys.executable, "-m", "agentsight_server", "import", str(DIALOGUES)]
         subprocess.run(
             [*command, "--agent", "Travel concierge", "--data-dir", str(folder)],
             check=True,

@@ -18,7 +18,7 @@ from tests.browser.conftest import EMAIL, PASSWORD, PHONE, WIDE, sign_in
 from tests.serving import ServerProcess
 
 ROOT = Path(__file__).parents[2]
-DIALOGUES = ROOT.parent / "shared" / "data" / "sgd_conversations.jsonl.gz"
+DIALOGUES = ROOT / "tests" / "data" / "sgd_conversations.jsonl.gz"
 PICTURES = ROOT / "docs" / "screenshots"
 # A dialogue with a failed call, a second try, a click and feedback.
 SHOWN = "sgd-9_00051"
@@ -37,7 +37,7 @@ def travel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPro
         server.person(EMAIL, PASSWORD)
         for name in ("Hotel desk", "City clinic"):
             server.agent(name)
-        command = [sys.executable, "-m", "agentsight", "import", str(DIALOGUES)]
+        command = [sys.executable, "-m", "agentsight_server", "import", str(DIALOGUES)]
         subprocess.run(
             [*command, "--agent", "Travel concierge", "--data-dir", str(folder)],
             check=True,

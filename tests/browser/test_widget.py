@@ -9,11 +9,11 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext
 
-from agentsight.server.security.conversation_tokens import new_secret
-from agentsight.server.store.agents import TokenSecret
+from agentsight_server.security.conversation_tokens import new_secret
+from agentsight_server.store.agents import TokenSecret
+from server.tests.test_key_settings import key_of
 from tests.processes.running import Program, until
 from tests.processes.test_recipes import PAGES, Recipe
-from tests.server.test_key_settings import key_of
 from tests.serving import ServerProcess
 
 

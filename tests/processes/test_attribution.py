@@ -24,10 +24,10 @@ import pytest
 from websockets.sync.client import connect
 
 from agentsight import ConversationTracker, bind
+from sdk.tests.test_fastapi import served
 from tests.processes.apps.attribution_fastapi import application
 from tests.processes.attribution import landed, look_up
 from tests.processes.running import APPS, Program
-from tests.sdk.test_fastapi import served
 from tests.serving import Agent, ServerProcess
 
 CUSTOMERS = 40

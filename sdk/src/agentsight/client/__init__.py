@@ -1,0 +1,1 @@
+"""What a bot holds in its hand: trackers, conversations, managers and readers."""

@@ -1,0 +1,208 @@
+"""AgentSightAPI: reads conversations back."""
+
+from __future__ import annotations
+
+from agentsight.client.base import Client
+from agentsight.delivery.responses import cast_answer
+from agentsight.exceptions import InvalidConversationDataException
+from agentsight.items.validation import choice, timestamp, utc_text
+from agentsight.items.validation import environment as check_environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from typing import Any
+
+    from typing_extensions import Never
+
+    from agentsight.types import (
+        ConversationFiles,
+        ConversationPage,
+        ConversationRecord,
+        DeviceName,
+        EnvironmentName,
+        FeedbackSourceName,
+        SentimentName,
+    )
+
+__all__ = ["AgentSightAPI"]
+
+CHOICES = {
+    "device": ("desktop", "mobile", "tablet"),
+    "feedback_sentiment": ("positive", "neutral", "negative"),
+    "feedback_source": ("customer", "platform"),
+}
+
+
+class AgentSightAPI(Client):
+    """Reads conversations; every method is a request, and raises when it fails.
+
+    Every method raises:
+        NoApiKeyException: there is no key.
+        InvalidConversationDataException: an argument is wrong; nothing was sent.
+        NotFoundException: there is no such conversation.
+        UnauthorizedException, ForbiddenException: the server refuses the key, or its role.
+        ConversationApiException: the server answered with another error, such as 400 for an unknown filter.
+        ConversationNetworkException: the server could not be reached.
+
+    Example:
+        >>> from agentsight import agentsight_api
+        >>> agentsight_api.fetch_conversations(device="mobile", page_size=50)["count"]  # doctest: +SKIP
+        412
+    """
+
+    _patient = True
+
+    def fetch_conversations(
+        self,
+        /,
+        page: int | None = None,
+        page_size: int | None = None,
+        *,
+        ordering: str | None = None,
+        full: bool | None = None,
+        conversation_id: str | None = None,
+        customer_id: str | int | None = None,
+        customer_id__icontains: str | None = None,
+        name: str | None = None,
+        language: str | None = None,
+        device: DeviceName | None = None,
+        source: str | None = None,
+        country: str | None = None,
+        environment: EnvironmentName | None = None,
+        customer_ip_address: str | None = None,
+        is_marked: bool | None = None,
+        include_deleted: bool | None = None,
+        started_at_after: datetime | str | None = None,
+        started_at_before: datetime | str | None = None,
+        has_messages: bool | None = None,
+        message_contains: str | None = None,
+        action_name: str | None = None,
+        has_feedback: bool | None = None,
+        feedback_sentiment: SentimentName | None = None,
+        feedback_source: FeedbackSourceName | None = None,
+        metadata: str | dict[str, Any] | None = None,
+        search: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+        **unknown: Never,
+    ) -> ConversationPage:
+        """Read a page of conversations, newest first, that pass all filters given.
+
+        Args:
+            page: from 1.
+            page_size: at most 100; the server's default is 10.
+            ordering: such as `started_at` or `-started_at`.
+            full: False leaves messages and feedbacks out.
+            name: is contained in the name.
+            language: `en` also finds `en-US`.
+            started_at_after, started_at_before: aware datetimes, or text that is passed as it is.
+            metadata: `"key:value,key2:value2"`, dots reach inside; a dict is written that way.
+            search: in messages, names and ids.
+            extra: any other parameters that the server knows, for what this version does not.
+            unknown: the same by name; type checkers refuse it, because it is a misspelling far more often.
+
+        Returns:
+            `{"count", "next", "previous", "results"}`.
+        """
+        given: dict[str, Any] = {
+            "page": _number("page", page),
+            "page_size": _number("page_size", page_size),
+            "ordering": ordering,
+            "full": full,
+            "conversation_id": conversation_id,
+            "customer_id": customer_id,
+            "customer_id__icontains": customer_id__icontains,
+            "name": name,
+            "language": language,
+            "device": device,
+            "source": source,
+            "country": country,
+            "environment": environment,
+            "customer_ip_address": customer_ip_address,
+            "is_marked": is_marked,
+            "include_deleted": include_deleted,
+            "started_at_after": started_at_after,
+            "started_at_before": started_at_before,
+            "has_messages": has_messages,
+            "message_contains": message_contains,
+            "action_name": action_name,
+            "has_feedback": has_feedback,
+            "feedback_sentiment": feedback_sentiment,
+            "feedback_source": feedback_source,
+            "metadata": _pairs(metadata) if isinstance(metadata, dict) else metadata,
+            "search": search,
+            **(extra or {}),
+            **unknown,
+        }
+        if environment is not None:
+            given["environment"] = check_environment(environment)
+        for field, names in CHOICES.items():
+            if given[field] is not None:
+                given[field] = choice(field, given[field], names)
+        params = {field: _parameter(field, value) for field, value in given.items() if value is not None}
+        answer: ConversationPage = self._get("/api/conversations/", params)
+        return answer
+
+    def fetch_conversation(self, conversation_id: str | int) -> ConversationRecord:
+        """Read one conversation whole, by its text id or its integer database id.
+
+        A very long one comes in several answers; each has the time of a call of its own.
+        """
+        answer: Any = self._get_one(conversation_id, "")
+        following = answer.pop("messages_next", None)
+        while following:
+            from urllib.parse import parse_qsl, urlsplit  # seldom needed, and imported for nothing else
+
+            asked = dict(parse_qsl(urlsplit(following).query))
+            part = self._get(f"/api/conversations/{answer['id']}/", asked, self._transport.deadline())
+            answer["messages"] += part["messages"]
+            answer["feedbacks"] += part["feedbacks"]
+            following = part.get("messages_next")
+        found: ConversationRecord = answer
+        return found
+
+    def fetch_conversation_attachments(self, conversation_id: str | int) -> ConversationFiles:
+        """Read which files a conversation has, by message; each `file_url` works for a limited time."""
+        answer: ConversationFiles = self._get_one(conversation_id, "attachments/")
+        return answer
+
+    def _get_one(self, conversation_id: str | int, what: str) -> Any:
+        deadline = self._transport.deadline()
+        number = self._number(conversation_id, deadline)
+        return self._get(f"/api/conversations/{number}/{what}", deadline=deadline)
+
+    def _get(self, path: str, params: dict[str, str] | None = None, deadline: float | None = None) -> Any:
+        return cast_answer(self._transport.call("GET", path, params=params, deadline=deadline))
+
+
+def _number(name: str, value: object) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise InvalidConversationDataException(f"{name} takes a whole number from 1, not {value!r:.60}")
+
+
+def _parameter(name: str, value: Any) -> str:
+    """A value as the text of a query parameter."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    value = getattr(value, "value", value)
+    if hasattr(value, "utcoffset"):
+        return utc_text(timestamp(name, value))
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    if hasattr(value, "isoformat"):  # a day
+        return str(value.isoformat())
+    raise InvalidConversationDataException(
+        f"{name} takes text, a number or a flag, not {type(value).__name__}"
+    )
+
+
+def _pairs(metadata: dict[str, Any]) -> str:
+    pairs = []
+    for key, value in metadata.items():
+        shown = _parameter("metadata", value)
+        if "," in f"{key}{shown}" or ":" in str(key):
+            raise InvalidConversationDataException("metadata: keys and values must not contain commas")
+        pairs.append(f"{key}:{shown}")
+    return ",".join(pairs)

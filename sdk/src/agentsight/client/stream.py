@@ -1,0 +1,303 @@
+"""`stream`: an answer that is given piece by piece, tracked when it ends, or when its reader leaves."""
+
+from __future__ import annotations
+
+import _thread
+import codecs
+import contextlib
+from time import time_ns
+from typing import Any, Generic, TypeVar
+
+from agentsight.client.binding import hold, let_go
+from agentsight.client.words import words
+from agentsight.config import log
+from agentsight.exceptions import InvalidConversationDataException
+from agentsight.items.validation import CONTENT_LENGTH, metadata_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from types import TracebackType
+
+    from agentsight.client.conversation import Conversation
+    from agentsight.outbox.outbox import Outbox
+
+__all__ = ["Answer", "AsyncStream", "Stream", "open_anyhow", "open_stream"]
+
+T = TypeVar("T")
+_MS = 1_000_000  # ns
+_baffled: set[str] = set()  # types of pieces without words of which that was said
+
+
+class Answer:
+    """What was seen of an answer so far, and the conversation that it belongs to."""
+
+    def __init__(
+        self, conversation: Conversation, text: Callable[[Any], str | None] | None, metadata: dict[str, Any]
+    ) -> None:
+        self.conversation = conversation
+        lane = conversation._its_lane
+        now = time_ns()
+        self.began_ns = lane.asked_ns or now  # the reader waits since they asked
+        lane.asked_ns = 0
+        self.lanes = {conversation._tracker._number: lane}
+        self.outbox: Outbox = lane.outbox
+        self.first_ns = self.last_ns = 0
+        self.ended = False
+        self._words = text or words
+        self._metadata = metadata
+        self._parts: list[str] = []
+        self._length = 0
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._wordless = ""  # the type of a piece without words
+        self.outbox.streams.add(self)
+
+    def saw(self, piece: Any) -> None:
+        """A piece goes through. Nothing that is wrong with it reaches the reader."""
+        try:
+            said = self._words(piece)
+            if isinstance(said, (bytes, bytearray)):
+                if self._decoder is None:
+                    self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+                said = self._decoder.decode(said)
+            if said is not None and not isinstance(said, str):
+                raise TypeError(f"text gives text or None, not {type(said).__name__}")
+        except Exception as problem:
+            _baffle(type(piece).__name__, f"its words were not found: {problem!r}")
+            return
+        if not said:
+            if piece is not None and not isinstance(piece, (str, bytes, bytearray)):
+                self._wordless = type(piece).__name__
+            return
+        now = time_ns()
+        self.first_ns = self.first_ns or now
+        self.last_ns = now
+        self._length += len(said)
+        if self._length <= CONTENT_LENGTH + len(said):
+            self._parts.append(said)
+
+    def end(self, interrupted: bool) -> None:
+        """Track what was seen, once. Never raises."""
+        if self.ended:
+            return
+        self.ended = True
+        self.outbox.streams.discard(self)
+        try:
+            self._track(interrupted)
+        except Exception as problem:
+            log().warning("a streamed answer was not tracked: %s", problem)
+
+    def _track(self, interrupted: bool) -> None:
+        content = _cleaned("".join(self._parts))
+        if not content or content.isspace():
+            if self._wordless and not content and not interrupted:
+                _baffle(self._wordless, "no words were found in it; text= says how to get them")
+            return
+        if len(content) > CONTENT_LENGTH:
+            log().warning("a streamed answer of %d characters was cut to %d", self._length, CONTENT_LENGTH)
+            content = content[:CONTENT_LENGTH]
+        metadata = {
+            "first_token_ms": max(self.first_ns - self.began_ns, 0) // _MS,
+            "duration_ms": max(self.last_ns - self.began_ns, 0) // _MS,
+            **self._metadata,
+        }
+        if interrupted:
+            metadata["interrupted"] = True
+        self.conversation._track_answer(content, metadata, self.last_ns)
+
+    def drop(self) -> None:
+        """The stream is thrown away: end it, but not here, where locks may be held."""
+        if self.ended:
+            return
+        outbox = self.outbox
+        outbox.dropped.append(self)
+        if not outbox.coming:
+            outbox.coming = True
+            try:
+                _thread.start_new_thread(outbox.come, ())
+            except RuntimeError:  # no thread at the end of the interpreter: whoever sends picks it up
+                outbox.coming = False
+
+
+class Stream(Generic[T]):
+    """The pieces of an answer, passed through untouched.
+
+    Made by `stream`. It iterates once; `close`, or leaving a `with` block, says that the reader has left.
+    """
+
+    __slots__ = ("_answer", "_pieces", "_source")
+
+    def __init__(self, answer: Answer, source: Any) -> None:
+        self._answer = answer
+        self._source = source
+        self._pieces: Iterator[T] = iter(source)
+
+    def __iter__(self) -> Stream[T]:
+        return self
+
+    def __next__(self) -> T:
+        answer = self._answer
+        token = hold(answer.lanes)
+        try:
+            piece = next(self._pieces)
+        except StopIteration:
+            answer.end(interrupted=False)
+            raise
+        except BaseException:
+            answer.end(interrupted=True)
+            raise
+        finally:
+            let_go(token)
+        answer.saw(piece)
+        return piece
+
+    def close(self) -> None:
+        """The reader has left: what they saw is tracked, and the source is closed."""
+        self._answer.end(interrupted=True)
+        token = hold(self._answer.lanes)
+        try:
+            for each in (self._pieces, self._source):
+                close = getattr(each, "close", None)
+                if close is not None:
+                    close()
+                    break
+        finally:
+            let_go(token)
+
+    def __enter__(self) -> Stream[T]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        answer = getattr(self, "_answer", None)
+        if answer is not None:
+            answer.drop()
+
+
+class AsyncStream(Generic[T]):
+    """The pieces of an answer that come asynchronously, passed through untouched.
+
+    Made by `stream`. It iterates once; `aclose`, or leaving an `async with` block, says that the reader has left.
+    """
+
+    __slots__ = ("_answer", "_pieces", "_source")
+
+    def __init__(self, answer: Answer, source: Any) -> None:
+        self._answer = answer
+        self._source = source
+        self._pieces: AsyncIterator[T] = source.__aiter__()
+
+    def __aiter__(self) -> AsyncStream[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        answer = self._answer
+        token = hold(answer.lanes)
+        try:
+            piece = await self._pieces.__anext__()
+        except StopAsyncIteration:
+            answer.end(interrupted=False)
+            raise
+        except BaseException:  # cancelled, too
+            answer.end(interrupted=True)
+            raise
+        finally:
+            let_go(token)
+        answer.saw(piece)
+        return piece
+
+    def close(self) -> None:
+        """The reader has left: what they saw is tracked. Servers call this where they cannot await."""
+        self._answer.end(interrupted=True)
+
+    async def aclose(self) -> None:
+        """The reader has left: what they saw is tracked, and the source is closed."""
+        self._answer.end(interrupted=True)
+        token = hold(self._answer.lanes)
+        try:
+            for each in (self._pieces, self._source):
+                close = getattr(each, "aclose", None) or getattr(each, "close", None)
+                if close is not None:
+                    closing = close()
+                    if hasattr(closing, "__await__"):
+                        await closing
+                    break
+        finally:
+            let_go(token)
+
+    async def __aenter__(self) -> AsyncStream[T]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        answer = getattr(self, "_answer", None)
+        if answer is not None:
+            answer.drop()
+
+
+def open_stream(
+    conversation: Conversation,
+    pieces: Any,
+    text: Callable[[Any], str | None] | None,
+    metadata: dict[str, Any] | None,
+) -> Any:
+    """A `Stream` or `AsyncStream` of these pieces, as `Tracking.stream` documents it."""
+    if isinstance(pieces, (str, bytes, bytearray)):
+        raise InvalidConversationDataException(
+            "pieces takes an iterable of pieces; a whole answer goes to track_agent_message"
+        )
+    if text is not None and not callable(text):
+        raise InvalidConversationDataException(
+            f"text takes a function from a piece to its text, not {type(text).__name__}"
+        )
+    is_async = not hasattr(pieces, "__iter__") and hasattr(pieces, "__aiter__")
+    if not is_async and not hasattr(pieces, "__iter__") and not hasattr(pieces, "__getitem__"):
+        hint = "; await it first" if hasattr(pieces, "__await__") else ""
+        raise InvalidConversationDataException(
+            f"pieces takes an iterable or an async iterable, not {type(pieces).__name__}{hint}"
+        )
+    kept: dict[str, Any] = {}
+    extra = metadata_text("metadata", metadata)
+    if extra is not None:
+        from json import loads
+
+        kept = loads(extra)
+    answer = Answer(conversation, text, kept)
+    return (AsyncStream if is_async else Stream)(answer, pieces)
+
+
+def open_anyhow(handle: Callable[[], Conversation], error: Exception, pieces: Any, text: Any) -> Any:
+    """The pieces, whatever was wrong with the call; tracked if they can be."""
+    log().warning("stream: %s", error)
+    if not isinstance(pieces, (bytes, bytearray)):  # which would give numbers
+        with contextlib.suppress(Exception):
+            is_async = not hasattr(pieces, "__iter__")
+            said: Any = text if callable(text) else None
+            answer = Answer(handle(), said, {})
+            return (AsyncStream if is_async else Stream)(answer, pieces)
+    return pieces
+
+
+def _cleaned(content: str) -> str:
+    """Without NUL; halves of a character that came in two pieces put together, others replaced."""
+    if "\0" in content:
+        content = content.replace("\0", "")
+    try:
+        content.encode()
+    except UnicodeEncodeError:
+        content = content.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return content
+
+
+def _baffle(kind: str, why: str) -> None:
+    if kind not in _baffled and len(_baffled) < 100:
+        _baffled.add(kind)
+        log().warning("stream: a piece of type %s: %s. Said once for each type", kind, why)

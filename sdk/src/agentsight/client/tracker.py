@@ -1,0 +1,417 @@
+"""ConversationTracker, which bots call."""
+
+from __future__ import annotations
+
+import time
+
+from agentsight.client.conversation import Conversation, remembering
+from agentsight.client.fields import FIELDS, check_fields
+from agentsight.client.strays import Strays
+from agentsight.client.track_methods import Tracking
+from agentsight.config import Config, log, set_log_level
+from agentsight.delivery.dispatcher import Dispatch
+from agentsight.delivery.responses import cast_answer
+from agentsight.delivery.transport import Transport
+from agentsight.items.validation import (
+    conversation_id as check_conversation_id,
+)
+from agentsight.items.validation import (
+    environment as check_environment,
+)
+from agentsight.outbox.context import Current, current_places
+from agentsight.outbox.frames import marked
+from agentsight.outbox.outbox import Outbox
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import Unpack
+
+    from agentsight.outbox.pending import Lane
+    from agentsight.types import (
+        ConversationRecord,
+        DeviceName,
+        EnvironmentName,
+        FlushResult,
+        LogLevelName,
+        MoreOptions,
+        SendResult,
+        TokenUsage,
+        TrackedSummary,
+    )
+
+__all__ = ["Conversation", "ConversationTracker"]
+
+TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens")
+
+
+class ConversationTracker(Tracking):
+    """Tracks conversations: everything is remembered, and sent by `send_tracked_data`.
+
+    Each tracker has its own settings, conversations and connections, and may be used from any number of threads
+    and tasks. Nothing needs a key until something is sent.
+
+    Args:
+        api_key: `ags_…`; default AGENTSIGHT_API_KEY.
+        conversation_id: conversation used where none is chosen; default AGENTSIGHT_CONVERSATION_ID.
+        endpoint: base address of the server; default AGENTSIGHT_API_ENDPOINT.
+        environment: `production` or `development`; default AGENTSIGHT_ENVIRONMENT.
+        log_level: of the `agentsight` logger; default AGENTSIGHT_LOG_LEVEL.
+        config: a `Config` to start from; it is copied.
+        options: any other option of `Config`, such as `timeout` or `auto_send`.
+
+    Raises:
+        InvalidApiKeyException: the key given is none.
+        ConfigurationException: another option has a value that it cannot take.
+
+    Example:
+        >>> tracker = ConversationTracker(environment="production")
+        >>> conversation = tracker.get_or_create_conversation("conv_1", device="mobile")
+        >>> tracker.track_human_message("What's the weather like?")
+        >>> tracker.track_agent_message("Sunny.")
+        >>> tracker.send_tracked_data()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        conversation_id: str | None = None,
+        endpoint: str | None = None,
+        environment: EnvironmentName | None = None,
+        log_level: LogLevelName | None = None,
+        config: Config | None = None,
+        **options: Unpack[MoreOptions],
+    ) -> None:
+        self.config = Config() if config is None else config.copy()
+        self.config.configure(
+            api_key=api_key,
+            conversation_id=conversation_id,
+            endpoint=endpoint,
+            environment=environment,
+            log_level=log_level,
+            **options,
+        )
+        self._current = Current()
+        self._number = self._current.number
+        self._outbox = Outbox(self.config.max_pending_items, self.config.max_pending_bytes)
+        self._strays = Strays(self._number, self._outbox)
+        self._transport = Transport(self.config)
+        self._dispatch = Dispatch(self.config, self._outbox, self._transport)
+        self._outbox.first = self._start
+        self._token_handler: object = None
+        if self.config.given("log_level") is not None:
+            set_log_level(self.config.log_level)
+        if self.config.given("token_handler") is not None:
+            self._collect_tokens()
+        chosen = self.config.given("conversation_id")
+        if chosen is not None:
+            self._current.set(self._outbox.lane(chosen))
+
+    def configure(
+        self,
+        *,
+        api_key: str | None = None,
+        conversation_id: str | None = None,
+        endpoint: str | None = None,
+        environment: EnvironmentName | None = None,
+        log_level: LogLevelName | None = None,
+        config: Config | None = None,
+        **options: Unpack[MoreOptions],
+    ) -> None:
+        """Change settings; what is left out stays as it is. What is pending stays pending.
+
+        Args:
+            conversation_id: becomes current in the running context, and in no other.
+
+        Raises:
+            InvalidApiKeyException, ConfigurationException, MissingConversationIdException: as the constructor;
+                nothing is changed then.
+        """
+        chosen = None if conversation_id is None else check_conversation_id(conversation_id)
+        kept: Any = {} if config is None else config.options()
+        given: Any = {
+            "api_key": api_key,
+            "endpoint": endpoint,
+            "environment": environment,
+            "log_level": log_level,
+        }
+        merged: Any = {
+            **kept,
+            **options,
+            **{name: value for name, value in given.items() if value is not None},
+        }
+        self.config.configure(**merged)
+        self._start()
+        self._outbox.set_bounds(self.config.max_pending_items, self.config.max_pending_bytes)
+        if log_level is not None:
+            set_log_level(self.config.log_level)
+        if chosen is not None:
+            # The setting is now a matter of contexts: a default for all of them would catch the messages of
+            # threads that belong to another one.
+            self.config.forget("conversation_id")
+            self._choose(self._outbox.lane(chosen))
+
+    def get_or_create_conversation(
+        self,
+        conversation_id: str,
+        customer_id: str | int | None = None,
+        customer_ip_address: str | None = None,
+        device: DeviceName | None = None,
+        source: str | None = None,
+        language: str | None = None,
+        name: str | None = None,
+        environment: EnvironmentName | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> Conversation:
+        """Make a conversation current in the running context (thread, asyncio task). Sent with what is tracked.
+
+        Called again for the same conversation, fields given earlier stay, empty ones are filled, and new metadata
+        keys are added.
+
+        Args:
+            conversation_id: the conversation's text id, at most 255 characters.
+            customer_id: whom the agent talks to.
+            customer_ip_address: for country, city and time zone.
+            device: `desktop`, `mobile` or `tablet`.
+            source: the channel, such as `web` or `whatsapp`.
+            language: such as `en` or `en-US`.
+            name: a title.
+            environment: `production` or `development`; wins over every setting.
+            metadata: a dict of anything that fits JSON.
+
+        Returns:
+            The conversation's handle, with the same `track_*` methods; usable in a `with` block.
+
+        Raises:
+            MissingConversationIdException: the id is None or blank.
+            InvalidConversationDataException: another argument is wrong, or longer than 255 characters.
+
+        Example:
+            >>> conversation_tracker.get_or_create_conversation("conv_1", device="mobile")  # doctest: +SKIP
+            Conversation('conv_1')
+        """
+        given = (customer_id, customer_ip_address, device, source, language, name, environment, metadata)
+        try:
+            return self._open(check_conversation_id(conversation_id), check_fields(*given))
+        except Exception:
+            if self._is_strict(conversation_id, environment):
+                raise
+            from agentsight.client.lenient import conversation_that_fits
+
+            return conversation_that_fits(self, conversation_id, dict(zip(FIELDS, given, strict=True)))
+
+    def initialize_conversation(
+        self,
+        conversation_id: str,
+        customer_id: str | int | None = None,
+        customer_ip_address: str | None = None,
+        device: DeviceName | None = None,
+        source: str | None = None,
+        language: str | None = None,
+        name: str | None = None,
+        environment: EnvironmentName | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> ConversationRecord:
+        """Create a conversation on the server at once: offered to a customer, not used yet.
+
+        It counts as used as soon as something is tracked in it. It becomes current only in a context that has no
+        current conversation. Arguments as in `get_or_create_conversation`.
+
+        Returns:
+            The conversation as the server has it, with its integer `id`.
+
+        Raises:
+            NoApiKeyException: there is no key.
+            ConversationNetworkException: the server could not be reached.
+            ConversationApiException: the server answered with an error.
+        """
+        given = (customer_id, customer_ip_address, device, source, language, name, environment, metadata)
+        try:
+            chosen, fields = check_conversation_id(conversation_id), check_fields(*given)
+        except Exception:
+            if self._is_strict(conversation_id, environment):
+                raise
+            from agentsight.client.lenient import offer_that_fits
+
+            chosen, fields = offer_that_fits(self, conversation_id, dict(zip(FIELDS, given, strict=True)))
+        from agentsight.items.encoding import iso
+
+        lane = self._outbox.lane(chosen)
+        answer = self._transport.call(
+            "POST",
+            "/api/conversations/",
+            {
+                **fields,
+                "conversation_id": chosen,
+                "environment": fields.get("environment") or self.config.environment,
+                "timestamp": iso(time.time_ns()),
+                "is_used": False,
+            },
+        )
+        if self._current.place() is None:
+            self._choose(lane)
+        record: ConversationRecord = cast_answer(answer)
+        return record
+
+    def _open(self, conversation_id: str, fields: dict[str, Any]) -> Conversation:
+        """Make a conversation current; both arguments are right."""
+        lane = self._outbox.lane(conversation_id)
+        lane.announce(fields)
+        self._choose(lane)
+        return Conversation(self, lane)
+
+    def get_token_usage(self) -> TokenUsage:
+        """Tokens tracked in the current conversation since it was last sent; where none is current, in all."""
+        lane = self._known_lane()
+        lanes = [lane] if lane is not None else list(self._outbox.lanes.values())
+        sums = [each.tokens() for each in lanes]
+        usage: Any = {name: sum(each[index] for each in sums) for index, name in enumerate(TOKENS)}
+        counted: TokenUsage = usage
+        return counted
+
+    def get_tracked_data_summary(self) -> TrackedSummary:
+        """What is pending in the current conversation; where none is current, in all.
+
+        Returns:
+            `conversation_id` (None where none is current), `items` in order, each with `index`, `type`,
+            `timestamp` and `data` (of files: name, type and size), and `summary`, the counts by type and `total`.
+        """
+        from agentsight.outbox.summary import summarise
+
+        lane = self._known_lane()
+        lanes = [lane] if lane is not None else list(self._outbox.waiting.values())
+        return summarise(lane.conversation_id if lane is not None else None, lanes)
+
+    @remembering
+    def send_tracked_data(self, conversation_id: str | None = None) -> SendResult:
+        """Send the current conversation; in a context that has none, all that is pending. One request.
+
+        What could not be sent because the server was away or busy stays pending, and goes with the next call;
+        what the server refuses as invalid is reported and not sent again. Token counters go back to 0.
+
+        Args:
+            conversation_id: send this conversation instead.
+
+        Returns:
+            `items`: `[{"index", "type", "timestamp", "success", "response" or "error"}]`, and `summary`: how many
+            questions, answers, actions, buttons and attachments were accepted, and how many `errors` there
+            were. If items were lost since the last call (the outbox was full), also `lost`, their number.
+
+        Raises:
+            NoDataToSendException: nothing is pending here; it says so if something is in other conversations.
+            NoApiKeyException, InvalidApiKeyException: there is no key that could be used; all stays pending.
+            UnauthorizedException, ForbiddenException: the server refuses the key; all stays pending.
+        """
+        return self._dispatch.send(self._chosen(conversation_id))
+
+    def flush(self, timeout: float | None = None) -> FlushResult:
+        """Send what is pending in all conversations of this tracker. Never raises: errors are logged.
+
+        For the end of a notebook cell, a request of a serverless function, a job.
+
+        Args:
+            timeout: seconds that this may take; default: the option. As long as the server has not answered since
+                the last failure, half a second at most.
+
+        Returns:
+            `sent`, `unsent` (still pending) and `lost`: numbers of items.
+
+        Example:
+            >>> conversation_tracker.flush()  # doctest: +SKIP
+            {'sent': 5, 'unsent': 0, 'lost': 0}
+        """
+        return self._dispatch.flush(timeout)
+
+    def close(self, timeout: float = 2.0) -> FlushResult:
+        """Send what is pending and close the connections. Tracking again afterwards is allowed.
+
+        Args:
+            timeout: seconds that this may take.
+
+        Returns:
+            `sent`, `unsent` (still pending) and `lost`: numbers of items. Errors are logged, not raised.
+        """
+        try:
+            return self._dispatch.finish(timeout)
+        finally:
+            self._transport.close()
+
+    def _start(self) -> None:
+        """Before anything is tracked, and again when the settings change: check them, start what they ask for."""
+        try:
+            self.config.check()
+            self._dispatch.start()
+            self._collect_tokens()
+        except Exception as problem:
+            if self.config.strict:
+                raise
+            log().error("%s", problem)
+
+    def _collect_tokens(self) -> None:
+        kind = self.config.get("token_handler")
+        if kind is not None and self._token_handler is None:
+            from agentsight.client.token_callbacks import install
+
+            self._token_handler = install(kind, self)
+
+    def _lane(self, conversation_id: str | None) -> Lane:
+        if conversation_id is None and not marked:
+            place = current_places().get(self._number)  # as Current.place, without the call
+            if place is not None and not place.over:
+                return place.lane
+        return self._find(conversation_id)
+
+    def _is_strict(self, conversation_id: object, environment: object = None) -> bool:
+        """Whether a wrong value raises, for a conversation of some environment."""
+        try:
+            wanted: str | None = check_environment(environment)
+        except Exception:
+            place = self._current.place()
+            if conversation_id is None:
+                lane = None if place is None else place.lane
+            else:
+                lane = self._outbox.lanes.get(conversation_id) if type(conversation_id) is str else None
+            wanted = None if lane is None else lane.known.get("environment")
+        return self.config.is_strict(wanted)
+
+    def _handle(self, conversation_id: str | None) -> Conversation:
+        return Conversation(self, self._lane(conversation_id))
+
+    def _find(self, conversation_id: str | None) -> Lane:
+        """The lane of a call that names its conversation, or whose context may have none."""
+        if conversation_id is not None:
+            return self._outbox.lane(check_conversation_id(conversation_id))
+        return self._known_lane() or self._strays.make(current_places().get(self._number))
+
+    def _known_lane(self) -> Lane | None:
+        """The current conversation, or the configured one, or the only one ever, or the stray made here before."""
+        place = self._current.place()
+        if place is not None:
+            return place.lane
+        default = self.config.get("conversation_id")
+        if default is not None:
+            return self._outbox.lane(default)
+        return self._outbox.roster.the_only_one() or self._strays.find()
+
+    def _choose(self, lane: Lane) -> None:
+        lane.left = False
+        self._current.set(lane)
+
+    def _chosen(self, conversation_id: str | None) -> list[Lane] | None:
+        """What `send_tracked_data` sends: the conversation named, or the current one, or all (None)."""
+        if conversation_id is not None:
+            return [self._outbox.lane(check_conversation_id(conversation_id))]
+        place = self._current.place()
+        return None if place is None else [place.lane]
+
+    def _has_pending(self) -> bool:
+        """Whether there is something that `send_tracked_data` would send here and now."""
+        place = self._current.place()
+        if place is None:
+            return bool(self._outbox.waiting) or self._outbox.flying > 0
+        return place.lane.queued or place.lane.flights > 0
+
+    def __repr__(self) -> str:
+        return f"ConversationTracker({self.config!r})"

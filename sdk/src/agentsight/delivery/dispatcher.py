@@ -1,0 +1,334 @@
+"""From the outbox to the server and back: one call of `send_tracked_data`, or one turn of the background thread."""
+
+from __future__ import annotations
+
+import time
+import weakref
+
+from agentsight.config import log
+from agentsight.delivery.exit_hooks import at_exit
+from agentsight.delivery.trouble import Trouble
+from agentsight.exceptions import AgentSightError, NoDataToSendException
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from agentsight.config import Config
+    from agentsight.delivery.batch_sender import Delivery
+    from agentsight.delivery.transport import Transport
+    from agentsight.delivery.worker import BackgroundSender
+    from agentsight.outbox.outbox import Outbox
+    from agentsight.outbox.pending import Lane, Parcel
+    from agentsight.types import FlushResult, SendResult
+
+__all__ = ["Dispatch"]
+
+EXIT_SECONDS = 2.0  # that the end of the process may be held up
+BACKGROUND_SECONDS = 15.0  # that one turn in the background may take at least; it holds nobody up
+
+_every: weakref.WeakSet[Dispatch] = weakref.WeakSet()
+
+
+class Dispatch:
+    """Takes what waits, sends it, and lands what came back."""
+
+    def __init__(self, config: Config, outbox: Outbox, transport: Transport) -> None:
+        self.config = config
+        self.outbox = outbox
+        self.transport = transport
+        self.background: BackgroundSender | None = None
+        self.trouble = Trouble()
+        self.why: str | None = None  # why the last send_tracked_data left something
+        self.given_up = 0  # items that were not sent when the process ended
+        self._unseen: dict[str, int] = {}  # what the background sent since somebody last looked
+        _every.add(self)
+
+    def start(self) -> None:
+        """Before anything is tracked or sent: open and start what the settings ask for."""
+        if self.config.spool_dir and self.outbox.spool is None:
+            self._open_spool()
+        if self.config.auto_send:
+            from agentsight.delivery.worker import BackgroundSender
+
+            with self.outbox.lock:
+                if self.background is not None:
+                    return
+                self.background = BackgroundSender(self)
+            self._load()
+            self.outbox.set_wake(self.background.wake)
+
+    def _load(self) -> None:
+        """Import what sending needs, here and not in the background.
+
+        A process that forks while one of its threads is importing leaves its child a module that is half there,
+        and locked for good. gunicorn's `--preload` forks in the very second in which the background sends first.
+        """
+        import agentsight.delivery.batch_sender  # noqa: F401
+
+        self.transport.load()
+
+    def _open_spool(self) -> None:
+        from agentsight.outbox.spool import Spool
+
+        folder = self.config.spool_dir
+        try:
+            spool = Spool(folder, lambda: self.config.get("api_key"), self.config.spool_max_bytes)
+        except OSError as problem:
+            log().warning("no spool in %s: %s; what is tracked is kept in memory only", folder, problem)
+            return
+        with self.outbox.lock:
+            if self.outbox.spool is None:
+                for lane in list(self.outbox.waiting.values()):
+                    lane.fix_times()
+                self.outbox.spool = spool
+
+    def send(self, lanes: list[Lane] | None, *, owed: bool = False) -> SendResult:
+        """Send these lanes, or all (None).
+
+        Args:
+            owed: something was promised to be pending; that there is nothing left is no error.
+
+        Returns:
+            The report, as `ConversationTracker.send_tracked_data` documents it.
+
+        Raises:
+            NoDataToSendException, NoApiKeyException, UnauthorizedException, ForbiddenException: as there.
+        """
+        from agentsight.delivery.batch_sender import empty_report
+
+        outbox = self.outbox
+        try:
+            environment = self._check()
+        except AgentSightError as error:
+            self.why = str(error)
+            raise
+        deadline = self.transport.deadline()
+        while not (parcels := outbox.take(lanes)):
+            if not outbox.is_flying(lanes):
+                self._send_adopted(environment, deadline)
+                return self._nothing(lanes, owed)
+            # Somebody else is just sending it. Wait for the outcome: what fails comes back, and is tried here.
+            if not outbox.wait_landed(lanes, deadline - time.monotonic()):
+                return empty_report()
+            owed = True
+        others = [] if lanes is None else outbox.take(list(outbox.adopted.values()))
+        delivery = self._fly(parcels, environment, deadline, time.sleep, others)
+        self.why = delivery.blocked
+        if lanes is None:
+            self._leave_word(parcels, delivery)
+        return self._tell(delivery.report(), lanes)
+
+    def turn(self, timeout: float | None, pause: Callable[[float], object]) -> bool:
+        """Send all in the background. What goes wrong is told to the log.
+
+        Args:
+            timeout: seconds that this may take; default: the option, and never less than 15.
+            pause: sleeps between attempts.
+
+        Returns:
+            False if something could not be sent and stays.
+        """
+        try:
+            environment = self._check()
+            seconds = max(self.config.timeout, BACKGROUND_SECONDS) if timeout is None else timeout
+            parcels = self.outbox.take(None)
+            if not parcels:
+                return True
+            delivery = self._fly(parcels, environment, time.monotonic() + seconds, pause, patient=True)
+        except AgentSightError as problem:
+            self._tell_trouble(problem)
+            return False
+        self._leave_word(parcels, delivery, seen=False)
+        self._count_refused(delivery)
+        return delivery.blocked is None
+
+    def flush(self, timeout: float | None = None) -> FlushResult:
+        """Send what waits in all lanes; nothing is raised.
+
+        Args:
+            timeout: seconds that this may take; default: the option. While the server is away, less.
+
+        Returns:
+            `sent`, `unsent` and `lost`.
+        """
+        try:
+            deadline = self.transport.deadline(timeout)
+        except (TypeError, ValueError):
+            log().warning("flush: timeout takes seconds, not %.60r", timeout)
+            deadline = self.transport.deadline()
+        counts, problem = self._empty(deadline)
+        if counts["unsent"] and problem is not None:
+            self.trouble.tell(problem, 0)
+        return counts
+
+    def finish(self, timeout: float) -> FlushResult:
+        """Send what waits, as far as `timeout` seconds allow, also while the server is away. Errors are logged.
+
+        Returns:
+            `sent`, `unsent` and `lost`.
+        """
+        self.outbox.end_streams()
+        counts, problem = self._empty(time.monotonic() + timeout, patient=True)
+        if self.outbox.spool is not None:
+            self.outbox.spool.close()
+        if counts["unsent"]:
+            log().warning("AgentSight: unsent items: %d (%s)", counts["unsent"], problem or "the time was up")
+        return counts
+
+    def _empty(self, deadline: float, patient: bool = False) -> tuple[FlushResult, str | None]:
+        """Send what waits in all lanes; returns counts, and what went wrong."""
+        outbox, problem = self.outbox, None
+        before, lost_before = outbox.count(), sum(outbox.lost.values())
+        try:
+            environment = self._check()
+            before = outbox.count()  # with what another process left
+            left = deadline - time.monotonic()
+            if self.background is None or self.background.finish(left):
+                while not (parcels := outbox.take(None)) and outbox.is_flying(None):
+                    # Somebody else is just sending it; what fails comes back, and is tried here.
+                    if not outbox.wait_landed(None, deadline - time.monotonic()):
+                        break
+                if parcels:
+                    delivery = self._fly(parcels, environment, deadline, time.sleep, patient=patient)
+                    problem = delivery.blocked
+                    self._leave_word(parcels, delivery)
+                    self._count_refused(delivery)
+        except AgentSightError as error:
+            problem = str(error)
+        except Exception as error:
+            # A bug of ours; the bot is not to pay for it. What was taken has been put back.
+            log().exception("sending failed")
+            problem = type(error).__name__
+        unsent, lost_now = outbox.count(), sum(outbox.lost.values())
+        sent = max(before - unsent - (lost_now - lost_before), 0)
+        return {"sent": sent, "unsent": unsent, "lost": sum(outbox.report_losses().values())}, problem
+
+    def _check(self) -> str:
+        """What has to be right before anything is taken; the environment of conversations that name none."""
+        self.start()
+        self.config.require_api_key()
+        environment = str(self.config.environment)
+        if self.outbox.spool is not None:
+            self.outbox.spool.adopt(self.outbox)
+        return environment
+
+    def _send_adopted(self, environment: str, deadline: float) -> None:
+        """What another process left goes with whatever is sent first, even if that is nothing."""
+        parcels = self.outbox.take(list(self.outbox.adopted.values())) if self.outbox.adopted else []
+        if parcels:
+            self._count_refused(self._fly(parcels, environment, deadline, time.sleep))
+
+    def _fly(
+        self,
+        parcels: list[Parcel],
+        environment: str,
+        deadline: float,
+        pause: Callable[[float], object],
+        others: Sequence[Parcel] = (),
+        patient: bool = False,
+    ) -> Delivery:
+        from agentsight.delivery.batch_sender import Delivery
+        from agentsight.items.encoding import prepare
+
+        delivery = Delivery(self.outbox, self.transport, environment, deadline, pause, patient)
+        everything = [*parcels, *others]
+        try:
+            for parcel in everything:
+                parcel.lane.forget_tokens()
+                parcel.items = [*parcel.items, *prepare(parcel.lane, parcel.raw)]
+                parcel.raw = []
+            delivery.run(everything, others)
+        finally:
+            for parcel in reversed(everything):
+                self.outbox.land(parcel)
+        if delivery.blocked is not None:
+            self.trouble.tell(delivery.blocked, delivery.status)
+        else:
+            self.trouble.over()
+        return delivery
+
+    def _tell_trouble(self, problem: AgentSightError) -> None:
+        """Where there is nobody to raise it to."""
+        self.trouble.tell(f"{problem}", getattr(problem, "status_code", None) or 0)
+
+    def _count_refused(self, delivery: Delivery) -> None:
+        """Where no report tells of them, refused items are losses."""
+        if delivery.refused:
+            self.outbox.lose(f"refused by the server: {delivery.reason}", delivery.refused)
+
+    def _leave_word(self, parcels: list[Parcel], delivery: Delivery, seen: bool = True) -> None:
+        """Whoever works on one of these conversations will find nothing left, and wants to know why."""
+        from agentsight.delivery.batch_sender import add_counts
+
+        for parcel in parcels:
+            counts = delivery.counts(parcel)
+            parcel.lane.swept = add_counts(parcel.lane.swept, counts)
+            if not seen:
+                self._unseen = add_counts(self._unseen, counts)
+
+    def _nothing(self, lanes: list[Lane] | None, owed: bool) -> SendResult:
+        """There is nothing to send: because others have sent it, or because there was nothing."""
+        from agentsight.delivery.batch_sender import empty_report
+
+        swept = self._unseen if lanes is None else lanes[0].swept
+        if not owed and not swept and not self.outbox.lost:
+            raise NoDataToSendException(*self._elsewhere(lanes))
+        return self._tell(empty_report(), lanes)
+
+    def _elsewhere(self, lanes: list[Lane] | None) -> list[str]:
+        """What is pending in other conversations than these, as the words of an exception, if anything is."""
+        if lanes is None:
+            return []
+        with self.outbox.lock:
+            others = [lane for lane in self.outbox.waiting.values() if lane not in lanes]
+            items = sum(len(lane.items) + len(lane.backlog) or lane.announced for lane in others)
+        if not items:
+            return []
+        verb = "other has" if len(others) == 1 else "others have"
+        return [
+            f"nothing to send in conversation {lanes[0].conversation_id!r}; {len(others):,} {verb} "
+            f"{items:,} {'item' if items == 1 else 'items'} pending: flush() sends them"
+        ]
+
+    def _tell(self, report: Any, lanes: list[Lane] | None) -> SendResult:
+        """Add to a report what happened to the same conversations without anybody looking."""
+        from agentsight.delivery.batch_sender import add_counts
+
+        if lanes is None:
+            unseen, self._unseen = self._unseen, {}
+        else:
+            unseen, lanes[0].swept = lanes[0].swept, {}
+        report["summary"] = add_counts(report["summary"], unseen)
+        lost = sum(self.outbox.report_losses().values())
+        if lost:
+            report["lost"] = lost
+        told: SendResult = report
+        return told
+
+
+def _at_exit() -> None:
+    """Send what the background sender has not sent yet; of everything else say that it was not sent."""
+    deadline = time.monotonic() + EXIT_SECONDS
+    unsent, why = 0, "send_tracked_data was not called after them"
+    for dispatch in list(_every):
+        outbox = dispatch.outbox
+        outbox.end_streams()
+        count = outbox.count()
+        if count == 0:
+            if outbox.spool is not None:
+                outbox.spool.close()
+        elif count == dispatch.given_up:
+            continue  # some processes have two ends
+        elif dispatch.background is not None:
+            dispatch.finish(max(deadline - time.monotonic(), 0.05))
+        elif outbox.spool is None:
+            unsent += count
+            why = dispatch.why or why
+        dispatch.given_up = outbox.count()
+    if unsent:
+        log().warning("AgentSight: unsent items at exit: %d (%s)", unsent, why)
+
+
+at_exit(_at_exit)

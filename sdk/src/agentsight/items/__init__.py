@@ -1,0 +1,1 @@
+"""What an item is: kinds, JSON, checks, files."""

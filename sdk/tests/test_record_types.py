@@ -1,0 +1,78 @@
+"""agentsight.types says what the server answers, what the SDK takes, and costs nothing at import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+import pytest
+
+from agentsight import enums, types
+from agentsight.config import OPTIONS
+from agentsight_server.api import conversations, managing
+from agentsight_server.contract import shapes
+
+PAIRS = [
+    (types.ConversationRecord, shapes.Conversation),
+    (types.MessageRecord, shapes.Message),
+    (types.ActionRecord, shapes.ActionLog),
+    (types.ButtonRecord, shapes.Button),
+    (types.AttachmentRecord, shapes.Attachment),
+    (types.FeedbackRecord, shapes.Feedback),
+    (types.GeoLocation, shapes.GeoLocation),
+    (types.UsageRecord, shapes.TokenUsage),
+    (types.ConversationPage, conversations.Page),
+    (types.ConversationFiles, conversations.ConversationFiles),
+    (types.MessageFiles, conversations.MessageFiles),
+    (types.DeletedRecord, managing.Deleted),
+]
+
+
+@pytest.mark.parametrize(("record", "shape"), PAIRS, ids=lambda each: each.__name__)
+def test_records_have_the_keys_that_the_server_answers(record: Any, shape: type[msgspec.Struct]):
+    fields = msgspec.structs.fields(shape)
+    assert list(get_type_hints(record)) == [field.encode_name for field in fields]
+    left_out = {field.encode_name for field in fields if not field.required}
+    assert record.__optional_keys__ == left_out
+
+
+def test_options_are_those_of_config():
+    assert get_type_hints(types.Options).keys() == OPTIONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "enum"),
+    [
+        (types.EnvironmentName, enums.Environment),
+        (types.SentimentName, enums.Sentiment),
+        (types.SenderName, enums.Sender),
+        (types.AttachmentModeName, enums.AttachmentMode),
+        (types.LogLevelName, enums.LogLevel),
+        (types.TokenHandlerName, enums.TokenHandlerType),
+    ],
+)
+def test_choices_are_those_of_the_enums(name: Any, enum: Any):
+    member, literal = get_args(name)
+    assert member is enum
+    assert get_origin(literal) is Literal
+    assert list(get_args(literal)) == [each.value for each in enum]
+
+
+def test_everything_public_is_listed():
+    public = {name for name, value in vars(types).items() if not name.startswith("_")}
+    imported = {"Any", "BinaryIO", "Literal", "PathLike", "TypedDict", "annotations"}
+    assert public - imported - set(enums.__dict__) == set(types.__all__)
+
+
+def test_the_package_does_not_load_them_and_they_load_little():
+    program = (
+        "import sys, agentsight\n"
+        "from agentsight import conversation_tracker\n"
+        "assert not {'typing', 'agentsight.types'} & set(sys.modules)\n"
+        "import agentsight.types\n"
+        "assert not {'urllib3', 'asyncio', 'json', 'typing_extensions'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr == ""

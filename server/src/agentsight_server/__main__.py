@@ -1,0 +1,5 @@
+"""`python -m agentsight` is the `agentsight` command."""
+
+from agentsight_server.cli import main
+
+main()

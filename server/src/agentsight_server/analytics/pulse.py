@@ -1,0 +1,68 @@
+"""What goes on right now, and whether an agent has gone silent against its own habit."""
+
+from __future__ import annotations
+
+import msgspec
+
+from agentsight_server.analytics.query import Inquiry
+from agentsight_server.domain import zones
+
+NOW = 300_000_000
+"""How long "now" lasts, in microseconds; into the future as well, where clocks are a little ahead."""
+
+_WEEK = 7 * zones.DAY
+_WEEKS = 4
+# A silence is worth a word when, in each of the weeks before, the same hours had so many conversations ...
+_LEAST = 3
+# ... and so many on the average.
+_USUAL = 5
+
+
+class Present(msgspec.Struct, frozen=True):
+    """The present moment of an agent.
+
+    Attributes:
+        conversations: in how many something was said within NOW.
+        last_at: when something was said last, in microseconds; None: never.
+    """
+
+    conversations: int
+    last_at: int | None
+
+
+def present(inquiry: Inquiry, now: int) -> Present:
+    """What goes on, whatever the period of the scope."""
+    q = inquiry.query()
+    count, last = q.row(
+        f"SELECT count(DISTINCT CASE WHEN moment BETWEEN {now - NOW} AND {now + NOW} THEN conversation END), "  # noqa: S608
+        f"max(moment) "
+        f"FROM messages WHERE {q.whose}"
+    )
+    return Present(count, last)
+
+
+def silent_since(inquiry: Inquiry, now: int) -> int | None:
+    """Since when an agent has been silent that is not silent at this time of the week; None: it is not.
+
+    The hours since its last conversation began are held against the same hours of the four weeks before (those that
+    it has lived through; at least two): a quiet night or weekend is no silence.
+    """
+    q = inquiry.query()
+    first, last = q.row(
+        f"SELECT min(started_at), max(started_at) FROM conversations WHERE {q.whose} AND engaged "  # noqa: S608
+        f"AND started_at <= {now}"
+    )
+    if first is None:
+        return None
+    shifts = [week * _WEEK for week in range(1, _WEEKS + 1) if last - week * _WEEK >= first]
+    if len(shifts) < 2:
+        return None
+    q = inquiry.query()
+    # The conversation with which the silence began is not part of it.
+    windows = ", ".join(
+        f"count(CASE WHEN started_at > {last - shift} AND started_at <= {now - shift} THEN 1 END)"
+        for shift in shifts
+    )
+    counts = q.row(f"SELECT {windows} FROM conversations WHERE {q.whose} AND engaged")  # noqa: S608
+    silent = min(counts) >= _LEAST and sum(counts) >= _USUAL * len(counts)
+    return last if silent else None

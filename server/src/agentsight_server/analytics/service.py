@@ -1,0 +1,160 @@
+"""The analytics of a running server: an engine, the projector that feeds it, and threads that ask it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from agentsight_server.analytics.answer import answer
+from agentsight_server.analytics.duckdb_engine import DuckEngine
+from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine
+from agentsight_server.analytics.projector import Projector
+from agentsight_server.analytics.scope import Comparison, Scope
+from agentsight_server.runtime.executors import SECONDS, Executor
+from agentsight_server.settings import Settings, SettingsError
+from agentsight_server.store import people
+from agentsight_server.store.append import uuid7
+from agentsight_server.store.database import Database
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+# What was acknowledged is in the next answer; after so many seconds the answer comes with what is there.
+PATIENCE = 2.0
+_THREADS = 4
+_IDENTITY = "store-identity"
+
+
+class Analytics:
+    """Answers questions about what the store holds, a moment behind it at most.
+
+    Example:
+        >>> analytics = Analytics(database, engine, "store")
+        >>> analytics.start()
+        >>> await analytics.answer(scope, ["conversations"])
+    """
+
+    def __init__(self, database: Database, engine: Engine, store: str, *, seconds: float = SECONDS) -> None:
+        self.database = database
+        self.engine = engine
+        self.store = store
+        self.projector = Projector(database, engine)
+        self.executor = Executor(
+            "questions for figures", threads=_THREADS, waiting=60, each=16, seconds=seconds
+        )
+        self._opening: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Open the engine and follow the store, in threads: the server answers meanwhile."""
+        self._opening = threading.Thread(target=self._open, name="agentsight-analytics", daemon=True)
+        self._opening.start()
+
+    def _open(self) -> None:
+        wait = 1.0
+        while True:
+            try:
+                self.engine.open(self.store)
+                break
+            except AnalyticsError as error:
+                logger.error("there are no figures: %s", error)
+            if self._stopped.wait(wait):
+                return
+            wait = min(wait * 2, 60.0)
+        if not self._stopped.is_set():
+            self.projector.start()
+
+    def stop(self) -> None:
+        """End the threads and close the engine."""
+        self._stopped.set()
+        if self._opening is not None:
+            self._opening.join()
+        self.projector.stop()
+        self.executor.shutdown()
+        self.engine.close()
+
+    async def answer(
+        self, scope: Scope, metrics: Iterable[str], compare: Comparison | None = None
+    ) -> dict[str, Any]:
+        """The figures of a scope, with everything in them that was acknowledged before the call.
+
+        `behind` is true in the answer when the engine is still being built or could not catch up in time.
+
+        Raises:
+            RequestError: 404, there is no such agent.
+            AnalyticsError: the engine cannot answer.
+        """
+        names = list(metrics)
+        return await self.run(
+            lambda engine, whole: (
+                answer(engine, self._known(scope), names, compare) | ({} if whole else {"behind": True})
+            )
+        )
+
+    async def run(self, work: Callable[[Engine, bool], T]) -> T:
+        """Run `work(engine, whole)` in a thread, once the engine has what the store has.
+
+        `whole` is false when it had not within PATIENCE.
+
+        Raises:
+            RequestError: 503 or 429, too many ask at once, or it took too long.
+        """
+        return await self.executor.run(lambda: self._run(work))
+
+    def _run(self, work: Callable[[Engine, bool], T]) -> T:
+        whole = self.projector.wait_for(self.projector.latest(), PATIENCE)
+        try:
+            return work(self.engine, whole)
+        except Broken as error:
+            self.projector.broken(error)
+            raise AnalyticsError("they are being built anew; try again in a moment") from None
+
+    def _known(self, scope: Scope) -> Scope:
+        with self.database.read() as connection:
+            return scope.of_store(connection)
+
+
+def open_analytics(settings: Settings, database: Database, connection: Connection) -> Analytics:
+    """The analytics of an installation; nothing is opened before start().
+
+    Raises:
+        SettingsError: analytics_url names no engine that there is.
+    """
+    return Analytics(
+        database, DuckEngine(file_of(settings)), identity(connection), seconds=settings.query_seconds
+    )
+
+
+def file_of(settings: Settings) -> Path:
+    """Where the columns are kept.
+
+    Raises:
+        SettingsError: analytics_url names no engine that there is.
+
+    Example:
+        >>> file_of(Settings(analytics_url="duckdb:///var/lib/agentsight/analytics.duckdb")).name
+        'analytics.duckdb'
+    """
+    address = settings.analytics_url
+    if address is None:
+        return settings.data_dir / "analytics.duckdb"
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return Path(address)
+    if scheme != "duckdb" or not rest.strip("/"):
+        raise SettingsError("analytics_url: takes duckdb:///folder/analytics.duckdb, or a path")
+    return Path(rest)
+
+
+def identity(connection: Connection) -> str:
+    """What tells this store from any other; made when there is none."""
+    value = people.installation_value(connection, _IDENTITY)
+    if value is None:
+        value = uuid7().hex()
+        people.set_installation_value(connection, _IDENTITY, value)
+    return value

@@ -1,0 +1,330 @@
+"""Reading conversations back, and managing them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Response, get
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
+from sqlalchemy import Connection
+
+from agentsight_server.api import bounded
+from agentsight_server.api.filters import (
+    FILTER_NAMES,
+    FILTER_QUERIES,
+    SEVERAL,
+    boolean,
+    integer,
+    only,
+    ordering,
+    parse_filters,
+)
+from agentsight_server.contract import shapes
+from agentsight_server.contract.documentation import Doc, Query
+from agentsight_server.contract.fields import clean
+from agentsight_server.contract.links import base_url, file_links
+from agentsight_server.domain import times
+from agentsight_server.domain.errors import Invalid, RequestError, not_found
+from agentsight_server.http.bodies import AnyRequest
+from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.security.access import Access
+from agentsight_server.store import conversations, transcripts
+from agentsight_server.store.conversations import ORDERINGS, ConversationRow
+from agentsight_server.store.schema import SENDERS
+
+_READ: dict[str, Any] = {"access": Access.READ}
+_WRITE: dict[str, Any] = {"access": Access.WRITE}
+LARGEST_PAGE = 100
+
+
+class Page(msgspec.Struct):
+    """A page of conversations; `next` and `previous` are addresses, or null at the ends.
+
+    `left_out` is there when the page's results are too large for one answer: so many of them come with `next`.
+    """
+
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[shapes.Conversation]
+    left_out: int | msgspec.UnsetType = msgspec.UNSET
+
+
+_DELETED_TOO = Query(
+    "include_deleted",
+    "Also when it is deleted: for a key with the role write, and for owners",
+    {"type": "boolean", "default": False},
+)
+_FULL = Query("full", "false leaves messages and feedbacks out", {"type": "boolean", "default": True})
+_DELETED_TOO_NAMES = frozenset({_DELETED_TOO.name})
+_AFTER = Query(
+    "messages_after",
+    "The number of a message or feedback: what comes after it. `messages_next` of an answer names it",
+    {"type": "integer", "minimum": 1},
+)
+_PAGING = (
+    Query("page", "From 1", {"type": "integer", "minimum": 1, "default": 1}),
+    Query("page_size", "At most 100", {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}),
+    Query(
+        "ordering",
+        "A column, with `-` for falling",
+        {"type": "string", "enum": [f"{sign}{name}" for name in ORDERINGS for sign in ("", "-")],
+         "default": "-started_at"},
+    ),
+    _FULL,
+    Query("skip", "So many results of the page are left out: those that an answer before it held. `next` sets it",
+          {"type": "integer", "minimum": 0, "maximum": 99, "default": 0}),
+)  # fmt: skip
+
+
+@get(
+    "/api/conversations",
+    opt=_READ | {"doc": Doc("List conversations", "Reading", None, {200: Page}, (*_PAGING, *FILTER_QUERIES))},
+)
+async def list_conversations(request: AnyRequest) -> Response[bytes]:
+    """Newest first. Filters are combined; a parameter that is not known is refused.
+
+    An answer holds up to 8 MB of conversations: where a page has more, `left_out` says how many of its results come
+    with `next`. Who follows `next` gets every conversation once. One conversation that is larger alone comes with its
+    first messages, and `messages_next` is where the next ones are.
+    """
+    given = parameters(request)
+    only(given, FILTER_NAMES | {each.name for each in _PAGING})
+    filters = parse_filters(given)
+    may_include_deleted(request, filters.include_deleted)
+    order = ordering(given)
+    number = integer(given, "page", 1, least=1, most=10_000_000)
+    size = integer(given, "page_size", 10, least=1, most=LARGEST_PAGE)
+    skip = integer(given, "skip", 0, least=0, most=LARGEST_PAGE - 1)
+    here = f"{base_url(request)}/api/conversations/"
+    full = _full(given)
+    agents = viewer_of(request).agent_ids
+    links = file_links(request)
+
+    def query(connection: Connection) -> tuple[int, int, list[msgspec.Raw]]:
+        count = conversations.count(connection, agents, filters)
+        rows = conversations.page(
+            connection, agents, filters, ordering=order, offset=(number - 1) * size, limit=size
+        )
+        rows = rows[skip:]
+        return count, len(rows), bounded.whole(connection, rows, links, here, full=full)
+
+    services = services_of(request)
+    ask = services.search if filters.looks_into_messages else services.read
+    count, found, results = await ask(query)
+    if not results and number > 1:
+        raise not_found("there is no such page")
+
+    def address(page: int, skipped: int = 0) -> str:
+        wanted = {name: value for name, value in given.items() if name != "skip"} | {"page": str(page)}
+        return f"{here}?{urlencode(wanted | ({'skip': str(skipped)} if skipped else {}))}"
+
+    answer = Page(count, None, address(number - 1) if number > 1 else None, cast("Any", results))
+    if len(results) < found:
+        answer.next = address(number, skip + len(results))
+        answer.left_out = found - len(results)
+    elif number * size < count:
+        answer.next = address(number + 1)
+    return answer_json(answer)
+
+
+@get(
+    "/api/conversations/{number:int}",
+    opt=_READ
+    | {
+        "doc": Doc(
+            "One conversation, whole",
+            "Reading",
+            None,
+            {200: shapes.Conversation},
+            (_FULL, _DELETED_TOO, _AFTER),
+        )
+    },
+)
+async def one_conversation(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
+    """With messages and feedbacks. A deleted one is 404 unless `include_deleted` asks for it.
+
+    One of more than 8 MB comes with its first messages and the feedback among them; `messages_next` is the address of
+    the next ones, and is not there when nothing is left.
+    """
+    agents = viewer_of(request).agent_ids
+    links = file_links(request)
+    given = parameters(request)
+    only(given, _DELETED_TOO_NAMES | {_FULL.name, _AFTER.name})
+    deleted, full = include_deleted(request, given), _full(given)
+    after = integer(given, _AFTER.name, 0, least=0, most=2**63 - 1)
+    here = f"{base_url(request)}/api/conversations/"
+
+    def query(connection: Connection) -> msgspec.Raw:
+        row = only_found(conversations.get(connection, agents, number, include_deleted=deleted))
+        if not after:
+            return bounded.whole(connection, [row], links, here, full=full)[0]
+        mine = links.of_deleted() if row.is_deleted else links
+        try:
+            return bounded.further(connection, row, after, mine, here)
+        except LookupError:
+            raise Invalid({_AFTER.name: ["is no message of this conversation"]}) from None
+
+    return answer_json(await services_of(request).read(query))
+
+
+class Found(msgspec.Struct):
+    """A conversation's integer id."""
+
+    id: int
+    conversation_id: str
+
+
+@get(
+    "/api/conversations/lookup",
+    opt=_READ
+    | {
+        "doc": Doc(
+            "Find by text id",
+            "Reading",
+            None,
+            {200: Found},
+            (
+                Query("conversation_id", "The text id", {"type": "string", "minLength": 1}, required=True),
+                _DELETED_TOO,
+            ),
+        )
+    },
+)
+async def lookup(request: AnyRequest) -> Response[bytes]:
+    """The integer id of a conversation whose text id is known."""
+    given = parameters(request)
+    only(given, _DELETED_TOO_NAMES | {"conversation_id"})
+    deleted = include_deleted(request, given)
+    name = clean("conversation_id", given.get("conversation_id", ""))
+    if not name:
+        raise Invalid({"conversation_id": ["is required"]})
+    agents = viewer_of(request).agent_ids
+    row = only_found(
+        await services_of(request).read(
+            lambda c: conversations.lookup(c, agents, name, include_deleted=deleted)
+        )
+    )
+    return answer_json(Found(row.id, row.conversation_id))
+
+
+class MessageFiles(msgspec.Struct):
+    """The files of one message."""
+
+    message_id: int
+    sender: str
+    timestamp: str
+    attachments: list[shapes.Attachment]
+
+
+class ConversationFiles(msgspec.Struct):
+    """Every file of a conversation, by message; `conversation` is the integer id."""
+
+    conversation_id: str
+    conversation: int
+    total_attachments: int
+    messages: list[MessageFiles]
+
+
+@get(
+    "/api/conversations/{number:int}/attachments",
+    opt=_READ
+    | {"doc": Doc("A conversation's files", "Reading", None, {200: ConversationFiles}, (_DELETED_TOO,))},
+)
+async def files_of_conversation(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
+    """Each `file_url` is signed and works for a while, also without a key."""
+    agents = viewer_of(request).agent_ids
+    given = parameters(request)
+    only(given, _DELETED_TOO_NAMES)
+    deleted = include_deleted(request, given)
+
+    def query(connection: Connection) -> ConversationFiles:
+        row = only_found(conversations.get(connection, agents, number, include_deleted=deleted))
+        links = file_links(request).of_deleted() if row.is_deleted else file_links(request)
+        messages = [
+            MessageFiles(
+                entry.id,
+                SENDERS[entry.sender or 0],
+                times.to_text(entry.timestamp),
+                [shapes.attachment(file, links) for file in entry.files],
+            )
+            for entry in transcripts.load(connection, [row.id])[row.id].entries
+            if entry.files
+        ]
+        total = sum(len(each.attachments) for each in messages)
+        return ConversationFiles(row.conversation_id, row.id, total, messages)
+
+    return answer_json(await services_of(request).read(query))
+
+
+def only_found(row: ConversationRow | None) -> ConversationRow:
+    if row is None:
+        raise not_found("no such conversation")
+    return row
+
+
+def include_deleted(request: AnyRequest, given: dict[str, str]) -> bool:
+    """Whether the caller asks for what is deleted, too.
+
+    Raises:
+        Invalid: the value is neither true nor false.
+        RequestError: 403, the caller is nobody to whom it is shown.
+    """
+    try:
+        wanted = boolean(given.get("include_deleted") or "false")
+    except ValueError as error:
+        raise Invalid({"include_deleted": [str(error)]}) from None
+    return may_include_deleted(request, wanted)
+
+
+def may_include_deleted(request: AnyRequest, wanted: bool) -> bool:
+    """`wanted`, where the caller may see what is deleted.
+
+    Raises:
+        RequestError: 403, the caller is nobody to whom it is shown.
+    """
+    if wanted and not viewer_of(request).manages:
+        raise RequestError(
+            403, {"detail": "include_deleted takes a key with the role write, or a signed-in owner"}
+        )
+    return wanted
+
+
+def _full(given: dict[str, str]) -> bool:
+    try:
+        return boolean(given.get(_FULL.name) or "true")
+    except ValueError as error:
+        raise Invalid({_FULL.name: [str(error)]}) from None
+
+
+def parameters(request: AnyRequest) -> dict[str, str]:
+    """The query parameters; one that takes several values may be given several times.
+
+    Raises:
+        Invalid: one that takes a single value is given twice.
+    """
+    given: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in given:
+            given[name] = str(value)
+        elif name in SEVERAL:
+            given[name] += f",{value}"
+        else:
+            raise Invalid({name[:100]: ["is given twice, and takes one value"]})
+    return given
+
+
+def answer_json(answer: Any, status: int = HTTP_200_OK) -> Response[bytes]:
+    """A JSON answer."""
+    return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json")
+
+
+handlers = [
+    list_conversations,
+    one_conversation,
+    lookup,
+    files_of_conversation,
+]

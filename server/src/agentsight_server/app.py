@@ -1,0 +1,189 @@
+"""Assembly: settings in, a running application out. Nothing is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from agentsight_server import dashboard
+from agentsight_server.analytics.service import open_analytics
+from agentsight_server.api import (
+    analytics,
+    conversations,
+    erasures,
+    export,
+    files,
+    keys,
+    ledger,
+    managing,
+    me,
+)
+from agentsight_server.attachments.blobs import FileStore
+from agentsight_server.contract.documentation import Doc
+from agentsight_server.contract.published import Shelf
+from agentsight_server.domain.errors import RequestError
+from agentsight_server.erasure.eraser import ErasingThread
+from agentsight_server.http.bodies import FORM_PARTS, AnyRequest, BoundedRequest
+from agentsight_server.http.state import Services
+from agentsight_server.http.uncached import forget_requests
+from agentsight_server.ingest import routes, tally
+from agentsight_server.operations import health
+from agentsight_server.reference.geo import Places
+from agentsight_server.runtime import outages
+from agentsight_server.runtime.executors import Executors
+from agentsight_server.runtime.logs import shown_path
+from agentsight_server.runtime.storage import Storage
+from agentsight_server.security.access import Gate
+from agentsight_server.security.sessions import Brake
+from agentsight_server.security.signing import Signer
+from agentsight_server.settings import Settings
+from agentsight_server.store.database import Database
+from agentsight_server.store.writer import Overloaded, Writer
+
+logger = logging.getLogger("agentsight_server")
+
+
+def open_services(settings: Settings) -> Services:
+    """Open the store and everything beside it; the writer is not started yet.
+
+    Raises:
+        StoreError, FilesError: the data folder or database cannot be used.
+    """
+    database = Database(settings.sqlalchemy_url)
+    if settings.migrate:
+        database.migrate()
+    else:
+        database.check_current()
+    with database.write() as connection:
+        signer = Signer.of_installation(connection)
+        figures = open_analytics(settings, database, connection)
+    executors = Executors(settings.query_seconds)
+    writer = Writer(database, max_waiting=settings.queue_items)
+    writer.committed.append(figures.projector.notice)
+    figures.projector.make_way = lambda: writer.is_pressed
+    store = FileStore(settings.files_url or settings.data_dir / "files")
+    return Services(
+        settings=settings,
+        database=database,
+        writer=writer,
+        files=store,
+        storage=Storage(database, store.folder, settings.least_free_percent),
+        places=Places(settings.geo_database),
+        gate=Gate(database, executors.lookups),
+        signer=signer,
+        brake=Brake(),
+        analytics=figures,
+        executors=executors,
+        eraser=ErasingThread(database, store, writer, figures),
+    )
+
+
+def create_app(settings: Settings, services: Services | None = None) -> Litestar:
+    """The ASGI application.
+
+    Example:
+        >>> app = create_app(Settings.load())
+    """
+    services = services or open_services(settings)
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        services.writer.start()
+        services.analytics.start()
+        services.eraser.start()
+        settling = asyncio.create_task(services.settle())
+        try:
+            yield
+        finally:
+            settling.cancel()
+            services.eraser.stop()
+            services.writer.stop()
+            services.analytics.stop()
+            services.executors.shutdown()
+            services.database.close()
+
+    rooms: list[Any] = [
+        *routes.handlers,
+        *conversations.handlers,
+        *managing.handlers,
+        *me.handlers,
+        *files.handlers,
+        *erasures.handlers,
+        *analytics.handlers,
+        *export.handlers,
+        *ledger.handlers,
+        *keys.handlers,
+        *health.handlers,
+        *dashboard.handlers,
+    ]
+    documented = [
+        each for each in rooms if isinstance(each, HTTPRouteHandler) and isinstance(each.opt.get("doc"), Doc)
+    ]
+    app = Litestar(
+        route_handlers=rooms,
+        guards=[services.gate.guard],
+        lifespan=[running],
+        state=State({"services": services, "documented": documented, "shelf": Shelf()}),
+        openapi_config=None,
+        logging_config=None,
+        request_class=BoundedRequest,
+        request_max_body_size=settings.max_body_bytes,
+        multipart_form_part_limit=FORM_PARTS,
+        exception_handlers={
+            RequestError: dashboard.or_page(_refused),
+            Overloaded: dashboard.or_page(_overloaded),
+            **dict.fromkeys(outages.KINDS, dashboard.or_page(_outage)),
+            HTTPException: dashboard.or_page(_http),
+            Exception: dashboard.or_page(_failed),
+        },
+    )
+    forget_requests(app)
+    return app
+
+
+def _answer(status: int, body: Any, headers: dict[str, str] | None = None) -> Response[bytes]:
+    return Response(
+        msgspec.json.encode(body), status_code=status, media_type="application/json", headers=headers or {}
+    )
+
+
+def _refused(request: AnyRequest, error: RequestError) -> Response[bytes]:
+    tally.note_refusal(request, error)
+    return _answer(error.status, error.body, error.headers)
+
+
+def _overloaded(_: AnyRequest, error: Overloaded) -> Response[bytes]:
+    wait = str(error.retry_after)
+    return _answer(429, {"detail": f"too much is waiting; try again in {wait} s"}, {"Retry-After": wait})
+
+
+def _outage(request: AnyRequest, error: Exception) -> Response[bytes]:
+    detail = outages.told(error)
+    if detail is None:
+        return _failed(request, error)
+    return _answer(503, {"detail": detail}, {"Retry-After": str(outages.RETRY_AFTER)})
+
+
+def _http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    details = {
+        404: "there is nothing at this address",
+        405: "this address takes another method",
+        413: "the body is too large",
+    }
+    detail = details.get(error.status_code) or error.detail or "the request was refused"
+    tally.note_refusal(request, RequestError(error.status_code, {"detail": detail}))
+    return _answer(error.status_code, {"detail": detail}, dict(error.headers or {}))
+
+
+def _failed(request: AnyRequest, error: Exception) -> Response[bytes]:
+    logger.error("%s %s failed", request.method, shown_path(request.scope), exc_info=error)
+    return _answer(500, {"detail": "something went wrong here; the log says more"})

@@ -1,0 +1,98 @@
+"""What arrived: the ingest ledger of the last two weeks, by day and key, as the Connect page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from itertools import groupby
+
+import msgspec
+from sqlalchemy import Connection
+
+from agentsight_server.domain import times
+from agentsight_server.store import agents, ledger
+from agentsight_server.store.agents import KeyRow
+from agentsight_server.store.ledger import Counts, Line
+
+DAYS = 14
+_FIRST = date(1970, 1, 1)
+
+
+class Refusal(msgspec.Struct):
+    """Why items were refused. `field` is empty where the whole request was at fault."""
+
+    field: str
+    said: str
+    count: int
+
+
+class Change(msgspec.Struct):
+    """What a client changed before it sent."""
+
+    field: str
+    done: str
+    count: int
+
+
+class Row(msgspec.Struct):
+    """One key's day."""
+
+    key: KeyRow
+    counts: Line
+    refusals: list[Refusal]
+    changes: list[Change]
+
+
+class Day(msgspec.Struct):
+    """A day (UTC) on which something arrived."""
+
+    date: date
+    rows: list[Row]
+
+
+class Arrived(msgspec.Struct):
+    """Days with traffic, newest first, and their sum."""
+
+    days: list[Day]
+    total: Counts
+
+
+def arrived(connection: Connection, agent_id: int) -> Arrived:
+    """What the agent's keys sent in the last 14 days, today included.
+
+    Example:
+        >>> arrived(connection, 1).total.received
+        1284
+    """
+    today = times.now() // times.DAY
+    lines = ledger.of_agent(connection, agent_id, today - DAYS + 1, today)
+    keys = {row.id: row for row in agents.keys(connection, agent_id)}
+    days = [
+        Day(
+            _FIRST + timedelta(days=number),
+            [Row(keys[line.key_id], line, _refusals(line), _changes(line)) for line in of_day],
+        )
+        for number, of_day in groupby(lines, key=lambda line: line.day)
+    ]
+    return Arrived(days, ledger.added_up(lines))
+
+
+def _refusals(line: Line) -> list[Refusal]:
+    ordered: Sequence[tuple[str, int]] = sorted(line.reasons.items(), key=lambda each: (-each[1], each[0]))
+    made = []
+    for reason, count in ordered:
+        field, colon, said = reason.partition(": ")
+        made.append(Refusal(field, said, count) if colon else Refusal("", reason, count))
+    return made
+
+
+_DONE = {"left_out": "left out", "other": "changed"}
+
+
+def _changes(line: Line) -> list[Change]:
+    ordered = sorted(line.adjustments.items(), key=lambda each: (-each[1], each[0]))
+    made = []
+    for what, count in ordered:
+        field, _, code = what.partition(": ")
+        made.append(Change(field, _DONE.get(code, code), count))
+    return made

@@ -1,0 +1,147 @@
+"""What can be set for an agent: which of its actions hand a conversation over to a human."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from sqlalchemy import Connection
+
+from agentsight_server.dashboard.pages.page import go_to, html, inside, own_address
+from agentsight_server.domain.errors import Invalid, RequestError
+from agentsight_server.http.bodies import AnyRequest
+from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.security import audit
+from agentsight_server.security.access import Access
+from agentsight_server.store import agents, overview, transcripts
+
+_PERSON: dict[str, Any] = {"access": Access.PERSON}
+MOST_NAMES = 100
+LONGEST_NAME = 255
+MEGABYTE = 1_000_000
+
+
+@get("/agents/{agent_id:int}/settings", opt=_PERSON)
+async def agent_settings(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
+    """The form."""
+    _may_change(request, agent_id)
+    return await _page(request, agent_id, own_address(request.query_params.get("next"), _home(agent_id)))
+
+
+@post("/agents/{agent_id:int}/settings", opt=_PERSON)
+async def change_settings(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
+    """Choose the actions; the figures follow with the next page."""
+    _may_change(request, agent_id)
+    form = await request.form()
+    back = own_address(str(form.get("next", "")), _home(agent_id))
+    ticked = [str(each) for each in form.getall("action", [])]
+    others = str(form.get("others", ""))
+    names: list[str] | None = None
+    if not form.get("usual"):
+        try:
+            names = chosen(ticked, others)
+        except Invalid as error:
+            return await _page(request, agent_id, back, ticked, others, error.errors["others"][0])
+
+    def work(connection: Connection, _: int) -> None:
+        inside(request, connection, "settings", agent_id)  # a 404 where there is no such agent
+        agents.set_escalations(connection, agent_id, names)
+
+    event = audit.event_of(request, "agent_changed", agent_id=agent_id, setting="handed to a human")
+    await services_of(request).write(work, event=event)
+    return go_to(back, request)
+
+
+@post("/agents/{agent_id:int}/settings/storage", opt={"access": Access.OWNER})
+async def change_storage(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
+    """Choose what the agent's attachments may take."""
+    viewer_of(request).require_agent(agent_id)
+    text = str((await request.form()).get("megabytes", "")).strip()
+    digits = text.replace(",", "").replace(" ", "").replace("_", "")
+    if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
+        said = "It takes a whole number of megabytes, or nothing for no limit."
+        return await _page(request, agent_id, _home(agent_id), storage=(text, said))
+    limit = int(digits) * MEGABYTE if digits else None
+
+    def work(connection: Connection, _: int) -> None:
+        inside(request, connection, "settings", agent_id)  # a 404 where there is no such agent
+        agents.set_storage_limit(connection, agent_id, limit)
+
+    event = audit.event_of(request, "agent_changed", agent_id=agent_id, setting="storage limit")
+    await services_of(request).write(work, event=event)
+    return go_to(f"/agents/{agent_id}/settings/", request)
+
+
+def chosen(ticked: list[str], others: str) -> list[str]:
+    """The names of a form: those that are ticked, and one a line.
+
+    Raises:
+        Invalid: names the field and what it takes.
+
+    Example:
+        >>> chosen(["open_ticket"], "call_back\\n")
+        ['call_back', 'open_ticket']
+    """
+    typed = [line.strip() for line in others.splitlines() if line.strip()]
+    for name in (*ticked, *typed):
+        if "\x00" in name or len(name) > LONGEST_NAME:
+            raise Invalid(
+                {"others": [f"An action's name has at most {LONGEST_NAME} characters: {name[:40]}…"]}
+            )
+        if name == "token_usage":
+            raise Invalid({"others": ["token_usage stands for tokens; it is no action."]})
+    names = sorted({*ticked, *typed})
+    if len(names) > MOST_NAMES:
+        raise Invalid({"others": [f"At most {MOST_NAMES} actions can be chosen; these are {len(names)}."]})
+    return names
+
+
+def _home(agent_id: int) -> str:
+    return f"/agents/{agent_id}/"
+
+
+def _may_change(request: AnyRequest, agent_id: int) -> None:
+    viewer = viewer_of(request)
+    viewer.require_agent(agent_id)
+    if viewer.role == "viewer":
+        raise RequestError(403, {"detail": "Your account may look, not change."})
+
+
+async def _page(
+    request: AnyRequest,
+    agent_id: int,
+    back: str,
+    ticked: list[str] | None = None,
+    others: str = "",
+    problem: str | None = None,
+    storage: tuple[str, str] | None = None,
+) -> Response[str]:
+    def answer(connection: Connection) -> Response[str]:
+        context = inside(request, connection, "settings", agent_id)
+        counting = agents.escalations(connection, [agent_id]).get(agent_id, ())
+        ran = overview.recent_values(connection, agent_id)["action_name"]
+        on = set(counting if ticked is None else ticked)
+        limit = agents.storage_limit(connection, agent_id)
+        shown = {
+            "back": back,
+            "stored": transcripts.stored_bytes(connection, agent_id),
+            "megabytes": storage[0] if storage else "" if limit is None else str(limit // MEGABYTE),
+            "storage_problem": storage[1] if storage else None,
+            # Those that count stand first.
+            "offered": sorted(
+                {*ran, *agents.ESCALATIONS, *counting, *on}, key=lambda name: (name not in on, name)
+            ),
+            "ran": set(ran),
+            "ticked": on,
+            "usual": agents.ESCALATIONS,
+            "is_usual": set(counting) == set(agents.ESCALATIONS),
+            "others": others,
+            "problem": problem,
+        }
+        return html("pages/agent_settings.html", context | shown, 400 if problem or storage else 200)
+
+    return await services_of(request).read(answer)
+
+
+handlers = [agent_settings, change_settings, change_storage]

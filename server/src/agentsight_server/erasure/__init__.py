@@ -1,0 +1,1 @@
+"""What is erased is gone: rows, columns, files, free pages."""

@@ -1,0 +1,89 @@
+"""What every writing call needs: who writes, what it may still bring, where files go, how it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from litestar import Response
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+
+from agentsight_server.http.bodies import AnyRequest
+from agentsight_server.http.state import Services, services_of, viewer_of
+from agentsight_server.ingest import single
+from agentsight_server.ingest.normalise import Pending
+from agentsight_server.ingest.public import PublicKey, Receipt
+from agentsight_server.security import conversation_tokens
+
+FULL = {"attachments": ["are more than the storage of this agent takes"]}
+
+
+async def has_room(request: AnyRequest, size: int) -> bool:
+    """Whether the agent's limit leaves room for that many bytes of files."""
+    services, agent_id = services_of(request), agent_of(request)
+    return await services.executors.incoming.run(lambda: services.storage.has_room(agent_id, size))
+
+
+async def see_to_files(services: Services, files: Sequence[Pending], *, refused: bool = False) -> None:
+    """Bytes that somebody else's erasure took away while the rows were on their way are put back; those of rows that
+    the store refused go again, unless others name them."""
+    if not files:
+        return
+
+    def look() -> None:
+        for file in files:
+            if not refused or services.is_named(file.sha256):
+                services.files.ensure(file.sha256, file.data)
+            else:
+                services.files.remove_unless(file.sha256, partial(services.is_named, file.sha256))
+
+    await services.executors.incoming.run(look)
+
+
+async def keep_files(services: Services, files: Sequence[Pending]) -> None:
+    """Bytes first, rows after: a row whose bytes are missing cannot come to be."""
+    if files:
+        await services.executors.incoming.run(lambda: _put_all(services, files))
+
+
+def _put_all(services: Services, files: Sequence[Pending]) -> None:
+    for file in files:
+        services.files.put(file.data)
+
+
+def agent_of(request: AnyRequest) -> int:
+    """The agent of the key that writes."""
+    agent_id = viewer_of(request).agent_id
+    assert agent_id is not None, "only keys write items, and a key has an agent"
+    return agent_id
+
+
+def key_of(request: AnyRequest) -> int:
+    """The key that writes."""
+    key_id = viewer_of(request).key_id
+    assert key_id is not None, "only keys write items"
+    return key_id
+
+
+def spend(request: AnyRequest, *, items: int = 0, size: int = 0) -> None:
+    """Count what is brought against the limits of the key."""
+    viewer = viewer_of(request)
+    if viewer.key_id is not None and viewer.settings is not None:
+        services_of(request).gate.quotas.take(viewer.key_id, viewer.settings, items=items, size=size)
+
+
+def author_of(request: AnyRequest) -> PublicKey | None:
+    """The public key that writes; None: one that may do more, or a person."""
+    return PublicKey.of(viewer_of(request), request.headers.get(conversation_tokens.HEADER))
+
+
+def receipt(written: single.Written, number: int, status: int = HTTP_201_CREATED) -> Response[bytes]:
+    """What a public key is answered."""
+    return answer_json(Receipt(number, written.conversation.conversation_id, written.created), status)
+
+
+def answer_json(answer: Any, status: int = HTTP_200_OK) -> Response[bytes]:
+    """An answer in JSON."""
+    return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json")

@@ -1,0 +1,148 @@
+"""What a public key may write, and what it is answered.
+
+An `ingest` key stands in pages that everybody can read. So it plants nothing that would pass for the owner's own, and
+is answered nothing that it did not bring itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from agentsight_server.contract.fields import clean
+from agentsight_server.domain import times
+from agentsight_server.domain.errors import Invalid
+from agentsight_server.ingest import schemas as wire
+from agentsight_server.security import conversation_tokens
+from agentsight_server.security.access import Viewer
+from agentsight_server.security.conversation_tokens import BadToken, Token
+from agentsight_server.store.agents import KeySettings
+from agentsight_server.store.append import Author, NewConversation, NewItem
+from agentsight_server.store.schema import ACTION, END_USER, FEEDBACK, ITEM_KINDS, SENDERS, TOKEN_USAGE
+
+_MANAGED = "is for a key with the role write, not ingest"
+
+
+class Receipt(msgspec.Struct):
+    """What an `ingest` key is answered: the number of what it wrote, the text id that it sent, and whether this call
+    began the conversation."""
+
+    id: int
+    conversation_id: str
+    created: bool
+
+
+class NotAllowed(Invalid):
+    """403: the named fields are not this key's to write."""
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(errors)
+        self.status = 403
+
+
+class PublicKey:
+    """An ingest key at work: judges what is written, and signs it as this key's.
+
+    Args:
+        settings: the key's. With token secrets, nothing is written without a conversation token.
+        token: the one in the request's header.
+
+    Example:
+        >>> author = PublicKey.of(viewer, token)   # None for a key that may do it all, and for a person
+        >>> if author: author.sign(target)
+    """
+
+    def __init__(self, key_id: int, settings: KeySettings, token: str | None) -> None:
+        self._key_id = key_id
+        self._secrets = settings.token_secrets
+        self._token = token
+        self._author = Author(key_id)
+
+    @classmethod
+    def of(cls, viewer: Viewer, token: str | None) -> PublicKey | None:
+        """The viewer's key, or None where it has no such limits."""
+        if viewer.role != "ingest" or viewer.key_id is None:
+            return None
+        return cls(viewer.key_id, viewer.settings or KeySettings(), token)
+
+    def number(self, conversation: int | str | None) -> None:
+        """Judge the `conversation` of a single call.
+
+        Raises:
+            NotAllowed: it is a number; numbers can be counted through, text ids cannot.
+        """
+        if isinstance(conversation, str) and conversation.strip() in wire.NO_REFERENCE:
+            return
+        if conversation is not None:
+            raise NotAllowed(
+                {"conversation": [f"by number {_MANAGED}: name it by its text id, conversation_id"]}
+            )
+
+    def conversation(self, given: wire.ConversationIn) -> None:
+        """Judge a conversation's own fields.
+
+        Raises:
+            NotAllowed: it marks, deletes or otherwise says what only the owner's side can know.
+        """
+        said: dict[str, Any] = {
+            "is_marked": given.is_marked or None,
+            "is_offered": given.is_offered,
+            "deleted_at": given.deleted_at,
+        }
+        wrong = {name: [_MANAGED] for name, value in said.items() if value is not None}
+        if wrong:
+            raise NotAllowed(wrong)
+
+    def sign(self, target: NewConversation, token: str | None = None) -> None:
+        """Mark what is to be stored in a conversation as this key's.
+
+        Args:
+            token: the conversation's own token; None: the one in the header.
+
+        Raises:
+            NotAllowed: the key needs a token, and there is none for this conversation.
+        """
+        if self._secrets:
+            proof = self._proof(target, token or self._token)
+            target.customer_id = proof.customer_id and clean("customer_id", proof.customer_id)
+            self._author = Author(self._key_id, True, not proof.both_sides)
+        target.author = self._author
+
+    def _proof(self, target: NewConversation, token: str | None) -> Token:
+        try:
+            proof = conversation_tokens.read(token, self._secrets, times.now())
+        except BadToken as error:
+            raise NotAllowed({"conversation_token": [str(error)]}) from None
+        if proof.conversation_id != target.conversation_id:
+            raise NotAllowed({"conversation_token": ["is for another conversation"]})
+        if target.customer_id not in (None, proof.customer_id):
+            raise NotAllowed({"customer_id": ["is not the one in the conversation token"]})
+        return proof
+
+    def item(self, item: NewItem) -> None:
+        """Judge an item of the conversation that was signed last.
+
+        Raises:
+            NotAllowed: see judge().
+        """
+        judge(self._author, item)
+
+
+def judge(author: Author | None, item: NewItem) -> None:
+    """Judge an item by who writes it.
+
+    Raises:
+        NotAllowed: feedback in the name of the platform; words or deeds of the agent where the token is for the
+            customer's side alone.
+    """
+    if author is None:
+        return
+    if item.kind == FEEDBACK and item.detail is not None and item.detail[1] == "platform":
+        raise NotAllowed({"source": ["platform is for a signed-in person; a key's feedback is customer's"]})
+    if not author.as_customer:
+        return
+    if item.kind in {ACTION, TOKEN_USAGE}:
+        raise NotAllowed({"type": [f"{ITEM_KINDS[item.kind]} takes a token with both_sides"]})
+    if item.sender not in {None, END_USER}:
+        raise NotAllowed({"sender": [f"{SENDERS[item.sender]} takes a token with both_sides"]})

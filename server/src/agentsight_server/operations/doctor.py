@@ -1,0 +1,388 @@
+"""Looks an installation over: is all there, does it agree, will it go on; and says what to do when not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, func, select, text
+
+from agentsight_server.analytics.service import file_of
+from agentsight_server.attachments.blobs import FileMissing, FilesError, FileStore
+from agentsight_server.domain import times
+from agentsight_server.operations.folder_lock import is_held
+from agentsight_server.runtime.outages import first_line
+from agentsight_server.security.file_rights import open_to_others
+from agentsight_server.settings import Settings
+from agentsight_server.store import people
+from agentsight_server.store.conversations import latest_revision
+from agentsight_server.store.database import Database, StoreError
+from agentsight_server.store.dialect import Dialect
+from agentsight_server.store.schema import ATTACHMENTS, MESSAGE, SYSTEM, attachments, conversations, items
+
+Level = Literal["ok", "note", "wrong"]
+_NAMED = 5
+_LEAST_FREE = 200 * 1024 * 1024
+_FREE_ENOUGH = 2 * 1024 * 1024 * 1024
+_CLOCK_SECONDS = 5
+_AHEAD = 5 * 60 * 1_000_000
+
+
+class Finding(msgspec.Struct):
+    """One thing that was looked at. `advice` says what to do when it is not in order."""
+
+    level: Level
+    about: str
+    text: str
+    advice: str = ""
+
+
+Step = Callable[[str], None]
+
+
+def examine(
+    settings: Settings, *, thorough: bool = False, step: Step = lambda what: None
+) -> Iterator[Finding]:
+    """Look at everything, from the ground up; what cannot be looked at because of an earlier finding is left out.
+
+    Nothing is changed by it, and a server may run meanwhile.
+
+    Args:
+        thorough: also read every attachment and compare it with its hash.
+        step: called with what is looked at next.
+    """
+    step("data folder")
+    yield from _folder(settings)
+    database = Database(settings.sqlalchemy_url)
+    try:
+        step("database")
+        found = list(_opens(database, settings))
+        yield from found
+        if any(each.level == "wrong" for each in found):
+            return
+        with database.read() as connection:
+            step("database: integrity")
+            yield from _integrity(connection, database.dialect)
+            step("database: numbers and summaries")
+            yield from _numbers(connection, database.dialect)
+            yield from _summaries(connection)
+            step("attachments")
+            yield from _attachments(connection, settings, thorough, step)
+            step("figures")
+            yield from _figures(connection, settings)
+            yield from _clock(connection, database.dialect)
+    except Exception as error:
+        yield Finding(
+            "wrong",
+            "database",
+            f"reading stopped: {first_line(error)}",
+            "a damaged file is replaced with `agentsight restore BACKUP --force`",
+        )
+    finally:
+        database.close()
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir
+    if not folder.exists():
+        yield Finding("wrong", "data folder", f"{folder} does not exist", "name it with --data-dir")
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield Finding("wrong", "data folder", f"{folder} cannot be written", "change its owner or rights")
+    else:
+        state = "a server runs on it" if is_held(folder) else "no server runs on it"
+        yield Finding("ok", "data folder", f"{folder.absolute()}; {state}")
+    opened = list(open_to_others(folder))
+    if opened:
+        yield Finding(
+            "note",
+            "rights",
+            f"other accounts of this machine may read {', '.join(path.name for path in opened[:_NAMED])}",
+            f"start the server, or: chmod -R go= {folder}",
+        )
+    free = shutil.disk_usage(folder).free
+    text = f"{_size(free)} free"
+    if free < _LEAST_FREE:
+        yield Finding("wrong", "disk", text, "make room: a full disk refuses every write")
+    elif free < _FREE_ENOUGH:
+        yield Finding("note", "disk", text, "make room before it is full")
+    else:
+        yield Finding("ok", "disk", text)
+
+
+def _opens(database: Database, settings: Settings) -> Iterator[Finding]:
+    if database.path is not None and not database.path.exists():
+        yield Finding(
+            "wrong",
+            "database",
+            f"{database.path} is not there",
+            "start the server once, or `agentsight restore BACKUP`",
+        )
+        return
+    try:
+        database.check_current()
+    except StoreError as error:
+        older = "older" in str(error)
+        advice = "start the server, which brings it up to date" if older else "pip install -U agentsight"
+        what = "is older than this program" if older else "was made by a newer AgentSight"
+        yield Finding("wrong", "schema", f"the database {what}", advice)
+        return
+    except Exception as error:
+        yield Finding(
+            "wrong",
+            "database",
+            f"cannot be opened: {first_line(error)}",
+            "check --database-url" if settings.database_url else "restore a backup: `agentsight restore`",
+        )
+        return
+    yield Finding("ok", "schema", "the database is of this program's version")
+
+
+def _integrity(connection: Connection, engine: Dialect) -> Iterator[Finding]:
+    match engine:
+        case Dialect.SQLITE:
+            found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
+            if found != ["ok"]:
+                yield Finding(
+                    "wrong",
+                    "integrity",
+                    f"the file is damaged: {found[0]}" + (f" and {len(found) - 1} more" if found[1:] else ""),
+                    "restore the last good backup: `agentsight restore BACKUP --force`",
+                )
+                return
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+            if broken:
+                tables = ", ".join(sorted({str(row[0]) for row in broken}))
+                yield Finding(
+                    "wrong",
+                    "integrity",
+                    f"{len(broken):,} rows lead nowhere, in {tables}",
+                    "restore the last good backup: `agentsight restore BACKUP --force`",
+                )
+                return
+        case Dialect.POSTGRESQL:
+            invalid = connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indrelid::regclass::text = 'items'"
+            ).scalar_one()
+            if invalid:
+                yield Finding("wrong", "integrity", f"{invalid} indexes are not valid", "REINDEX DATABASE")
+                return
+    yield Finding("ok", "integrity", "every page and every reference is whole")
+
+
+def _numbers(connection: Connection, engine: Dialect) -> Iterator[Finding]:
+    highest = connection.execute(select(func.max(conversations.c.revision))).scalar() or 0
+    behind = ["revision"] if latest_revision(connection) < highest else []
+    if engine is Dialect.SQLITE:
+        for table in (conversations, items):
+            last = connection.execute(select(func.max(table.c.id))).scalar() or 0
+            counter = connection.execute(
+                text("SELECT value FROM counters WHERE name = :name"), {"name": table.name}
+            ).scalar()
+            if (counter or 0) < last:
+                behind.append(table.name)
+    if behind:
+        yield Finding(
+            "wrong",
+            "numbers",
+            f"the running numbers are behind what is stored: {', '.join(behind)}",
+            "somebody wrote into the database by hand: restore a backup",
+        )
+    else:
+        yield Finding("ok", "numbers", "running numbers are ahead of what is stored")
+
+
+def _counted() -> Any:
+    return (items.c.kind.in_([MESSAGE, ATTACHMENTS])) & (items.c.sender != SYSTEM)
+
+
+def _summaries(connection: Connection) -> Iterator[Finding]:
+    said = (
+        select(items.c.conversation, func.count().label("said"))
+        .where(_counted())
+        .group_by(items.c.conversation)
+        .subquery()
+    )
+    query = (
+        select(conversations.c.id)
+        .outerjoin(said, said.c.conversation == conversations.c.id)
+        .where(conversations.c.erasure.is_(None), conversations.c.messages != func.coalesce(said.c.said, 0))
+        .order_by(conversations.c.id)
+    )
+    wrong = list(connection.execute(query.limit(1000)).scalars())
+    total = connection.execute(select(func.count()).select_from(conversations)).scalar_one()
+    if wrong:
+        yield Finding(
+            "wrong",
+            "conversations",
+            f"{len(wrong):,} conversations say another number of messages than they have: {_some(wrong)}",
+            "please report it, with the version",
+        )
+    else:
+        yield Finding("ok", "conversations", f"{total:,}, each with the messages that it says it has")
+
+
+def _attachments(connection: Connection, settings: Settings, thorough: bool, step: Step) -> Iterator[Finding]:
+    rows = connection.execute(
+        select(
+            attachments.c.sha256, func.min(attachments.c.size_bytes), func.min(attachments.c.filename)
+        ).group_by(attachments.c.sha256)
+    )
+    named = {sha: (int(size), name) for sha, size, name in rows}
+    try:
+        files = FileStore(settings.files_url or settings.data_dir / "files")
+        stored = dict(files.list())
+    except (FilesError, OSError) as error:
+        yield Finding("wrong", "attachments", str(error), "check --files-url and its credentials")
+        return
+    missing = [sha for sha in named if sha not in stored]
+    short = [sha for sha, (size, _) in named.items() if sha in stored and stored[sha] != size]
+    if thorough:
+        step("attachments: reading each")
+        short += [sha for sha in named if sha in stored and sha not in short and not _is_itself(files, sha)]
+    advice = "put them back from a backup: `agentsight restore` into another folder has them under files/"
+    if missing:
+        names = _some([named[sha][1] for sha in missing])
+        yield Finding("wrong", "attachments", f"the bytes of {len(missing):,} are missing: {names}", advice)
+    if short:
+        names = _some([named[sha][1] for sha in short])
+        yield Finding("wrong", "attachments", f"{len(short):,} are damaged: {names}", advice)
+    if not missing and not short:
+        how = "each read and whole" if thorough else "each there, of the right size"
+        yield Finding("ok", "attachments", f"{len(named):,}, {how}")
+    unnamed = [size for sha, size in stored.items() if sha not in named]
+    if unnamed:
+        yield Finding(
+            "note",
+            "attachments",
+            f"{len(unnamed):,} files ({_size(sum(unnamed))}) belong to nothing",
+            "they are left from requests that were cut off; they do no harm",
+        )
+
+
+def _is_itself(files: FileStore, sha: str) -> bool:
+    digest = hashlib.sha256()
+    try:
+        for piece in files.stream(sha):
+            digest.update(piece)
+    except FileMissing:
+        return False
+    return digest.hexdigest() == sha
+
+
+def _figures(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    import duckdb
+
+    file = file_of(settings)
+    if not file.exists():
+        yield Finding("ok", "figures", "none yet: they are built when the server starts")
+        return
+    advice = "`agentsight analytics rebuild` builds them anew from the database; nothing is lost"
+    try:
+        columns = duckdb.connect(str(file), read_only=True)
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0]
+        if "lock" in said.lower():
+            yield Finding(
+                "note", "figures", "a server has them open: not compared", "look again when it is stopped"
+            )
+        else:
+            yield Finding("wrong", "figures", f"{file.name} cannot be read ({said})", advice)
+        return
+    try:
+        yield _compared(connection, columns, advice)
+    except duckdb.Error as error:
+        yield Finding(
+            "wrong", "figures", f"{file.name} cannot be read ({str(error).splitlines()[0]})", advice
+        )
+    finally:
+        columns.close()
+
+
+def _compared(connection: Connection, columns: Any, advice: str) -> Finding:
+    _, store, revision = columns.execute("SELECT layout, store, revision FROM state").fetchone()
+    if store != people.installation_value(connection, "store-identity"):
+        return Finding(
+            "note", "figures", "they are of another database", "they are built anew when the server starts"
+        )
+    latest = latest_revision(connection)
+    if revision > latest:
+        return Finding("wrong", "figures", "they are ahead of the database", advice)
+    if revision < latest:
+        return Finding(
+            "note", "figures", f"{latest - revision:,} changes behind", "a running server catches up"
+        )
+    alive = conversations.c.is_deleted.is_(False)
+    talks = select(conversations.c.agent_id, func.count()).where(alive).group_by(conversations.c.agent_id)
+    said = (
+        select(items.c.agent_id, func.count())
+        .join(conversations, conversations.c.id == items.c.conversation)
+        .where(alive, _counted())
+        .group_by(items.c.agent_id)
+    )
+    for table, query in (("conversations", talks), ("messages", said)):
+        there = {int(agent): int(count) for agent, count in connection.execute(query)}
+        here = dict(columns.execute(f"SELECT agent, count(*) FROM {table} GROUP BY agent").fetchall())  # noqa: S608
+        if there != here:
+            wrong = sorted(agent for agent in {*there, *here} if there.get(agent) != here.get(agent))
+            return Finding(
+                "wrong",
+                "figures",
+                f"they count other {table} than the database, for agents {_some(wrong)}",
+                advice,
+            )
+    return Finding("ok", "figures", "they agree with the database")
+
+
+def _clock(connection: Connection, engine: Dialect) -> Iterator[Finding]:
+    now = times.now()
+    if engine is Dialect.POSTGRESQL:
+        theirs = float(
+            connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one()
+        )
+        apart = abs(theirs - time.time())
+        if apart > _CLOCK_SECONDS:
+            yield Finding(
+                "wrong", "clock", f"{apart:,.0f} s apart from the database server's", "set both with NTP"
+            )
+            return
+    # What the server itself stamped cannot lie ahead, unless its clock has gone back.
+    stamps = [
+        connection.exec_driver_sql(f"SELECT max(created_at) FROM {table}").scalar() or 0  # noqa: S608
+        for table in ("agents", "api_keys", "people", "sessions")
+    ]
+    if max(stamps) > now + _AHEAD:
+        yield Finding(
+            "wrong",
+            "clock",
+            f"the database knows of {times.to_text(max(stamps))[:16]}, which is still to come: the clock went back",
+            "set it with NTP",
+        )
+        return
+    ahead = connection.execute(
+        select(func.count()).select_from(conversations).where(conversations.c.ended_at > now + _AHEAD)
+    ).scalar_one()
+    if ahead:
+        yield Finding(
+            "note", "clock", f"{ahead:,} conversations end in the future", "a client's clock is ahead, or was"
+        )
+    else:
+        yield Finding("ok", "clock", "nothing is stamped with a time that is still to come")
+
+
+def _some(names: list[Any]) -> str:
+    listed = ", ".join(map(str, names[:_NAMED]))
+    return listed + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:,.0f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"

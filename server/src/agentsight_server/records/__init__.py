@@ -1,0 +1,1 @@
+"""Conversations as records: import, export, tables."""

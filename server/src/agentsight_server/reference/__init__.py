@@ -1,0 +1,1 @@
+"""Bundled look-up tables: places of addresses, prices of models."""

@@ -1,0 +1,1 @@
+"""What a running process has: threads with bounds, logs, and words for outages."""

@@ -1,0 +1,63 @@
+"""Documentation that has fallen behind fails here."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agentsight_server.records.importer import _with_ids
+from agentsight_server.settings import Settings
+from tests.serving import ServerProcess
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_every_setting_is_in_the_server_docs() -> None:
+    text = (ROOT / "docs" / "server.md").read_text()
+    for name, default, doc in Settings.table():
+        assert f"| `{name}` | {'' if default == 'None' else f'`{default}`'} | {doc} |" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_record_in_the_docs_is_one() -> None:
+    text = (ROOT / "docs" / "records.md").read_text()
+    record = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert record is not None
+    assert b'"id"' in _with_ids(record[1].replace("\n", " ").encode())
+
+
+def test_the_lines_in_the_readme_track_a_conversation(sqlite_server: ServerProcess, tmp_path: Path) -> None:
+    agent = sqlite_server.agent()
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    code = (
+        block[1].replace("ags_…", agent.keys["write"]).replace("http://127.0.0.1:8000", sqlite_server.address)
+    )
+    (tmp_path / "bot.py").write_text(code)
+    ran = subprocess.run([sys.executable, "bot.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    with agent.client() as client:
+        found = client.get("/api/conversations/").json()["results"]
+    assert [(each["conversation_id"], each["environment"]) for each in found] == [("conv_1", "production")]
+    assert [message["sender"] for message in found[0]["messages"]] == ["end_user", "agent"]
+
+
+def test_the_call_in_the_readme_tracks_one_too(sqlite_server: ServerProcess) -> None:
+    agent = sqlite_server.agent()
+    body = re.search(r"-d '(\{.*?\})'", (ROOT / "README.md").read_text())
+    assert body is not None
+    with agent.client() as client:
+        assert client.post(
+            "/api/track/", content=body[1], headers={"Content-Type": "application/json"}
+        ).is_success
+        assert len(client.get("/api/conversations/").json()["results"][0]["messages"]) == 2

@@ -1,5 +1,0 @@
-"""`python -m agentsight` is the `agentsight` command."""
-
-from agentsight.cli import main
-
-main()
