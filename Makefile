@@ -17,9 +17,9 @@ PORT ?= 8000
 # What serving needs, and nothing else.
 serving: $(VENV)/.serving
 
-$(VENV)/.serving: requirements/server.txt $(PROJECTS)
+$(VENV)/.serving: requirements/server.txt requirements/build.txt $(PROJECTS)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -r requirements/server.txt
+	$(PIP) -r requirements/server.txt -r requirements/build.txt
 	@command -v npm >/dev/null 2>&1 || $(PIP) -r requirements/node.txt
 	$(PIP) --no-deps --no-build-isolation --editable ./sdk --editable ./server
 	@touch $@

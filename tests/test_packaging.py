@@ -1,77 +1,155 @@
-"""What `pip install` gives: the SDK alone is light, and the wheel carries the built dashboard."""
+"""What each distribution gives: a light SDK, and a server whose wheel carries the dashboard and the SDK's wheel."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
 
+from agentsight_server._version import __version__ as server_version
+from tests.serving import ServerProcess
+
 ROOT = Path(__file__).parents[1]
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTSIGHT_", "PYTHON"))}
+
+
+def built(what: str, project: str, folder: Path, *, environ: dict[str, str] | None = None) -> Path:
+    """Build a distribution without an environment of its own."""
+    code = (
+        f"from hatchling.builders.{what} import *\n"
+        f"kind = {'WheelBuilder' if what == 'wheel' else 'SdistBuilder'}\n"
+        f"print(list(kind({str(ROOT / project)!r}).build(directory={str(folder)!r})))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=170, env=environ or CLEAN)
+    return next(folder.glob("agentsight*"))
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, ROOT],
-        check=True,
-        timeout=170,
-    )
-    return next(folder.glob("agentsight-*.whl"))
+def sdk_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Without Node: nothing of it is needed for the SDK.
+    path = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if not _has_node(each))
+    return built("wheel", "sdk", tmp_path_factory.mktemp("sdk"), environ=CLEAN | {"PATH": path})
 
 
-def test_the_wheel_has_all_that_the_server_needs(wheel: Path) -> None:
-    names = set(zipfile.ZipFile(wheel).namelist())
-    assert "agentsight/py.typed" in names
-    assert "agentsight/server/dashboard/static/manifest.json" in names
+def _has_node(folder: str) -> bool:
+    return (Path(folder) / "npm").exists() or (Path(folder) / "node").exists()
+
+
+@pytest.fixture(scope="module")
+def server_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built("wheel", "server", tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an empty environment."""
+    folder = tmp_path_factory.mktemp("fresh") / "env"
+    venv.create(folder, with_pip=True)
+    return folder / "bin" / "python"
+
+
+def test_the_servers_wheel_has_all_that_it_needs(server_wheel: Path) -> None:
+    names = set(zipfile.ZipFile(server_wheel).namelist())
+    assert "agentsight_server/dashboard/static/manifest.json" in names
     assert any(name.endswith("versions/0001_first_schema.py") for name in names)
-    assert any(name.startswith("agentsight/server/dashboard/templates/") for name in names)
+    assert any(name.startswith("agentsight_server/dashboard/templates/") for name in names)
     assert any(name.endswith(".play") for name in names), "the demo's stories"
-    assert any("licenses/LICENSE" in name for name in names)
-    assert not any(name.startswith(("tests/", "web/")) or "node_modules" in name for name in names)
+    assert "agentsight_server/security/common_passwords.txt" in names
+    assert f"agentsight_server/handout/agentsight_sdk-{server_version}-py3-none-any.whl" in names
+    assert not any(
+        name.startswith(("agentsight/", "tests/", "web/")) or "node_modules" in name for name in names
+    )
 
 
-def test_the_base_install_is_the_sdk_and_one_dependency(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "env", with_pip=True)
-    python = tmp_path / "env" / "bin" / "python"
-    environ = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AGENTSIGHT_", "PYTHON"))
-    }
-    subprocess.run([python, "-m", "pip", "install", "-q", wheel], check=True, env=environ, timeout=120)
-    listed = subprocess.run(
-        [python, "-m", "pip", "list", "--format=freeze"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environ,
-    ).stdout
-    packages = {line.partition("==")[0].lower() for line in listed.split()} - {"pip", "setuptools"}
-    assert packages == {"agentsight", "urllib3"}
-    code = (
-        "from agentsight import conversation_tracker as t\n"
-        "t.get_or_create_conversation('c'); t.track_human_message('hi')\n"
-        "print(t.get_tracked_data_summary()['summary']['questions'])"
-    )
-    ran = subprocess.run(
-        [python, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environ | {"AGENTSIGHT_API_KEY": "x"},
-    )
-    assert ran.stdout == "1\n"
-    served = subprocess.run(
-        [tmp_path / "env" / "bin" / "agentsight", "serve"],
-        capture_output=True,
-        text=True,
-        env=environ,
-        check=False,
-    )
-    assert served.returncode == 2
-    assert 'pip install "agentsight[server]"' in served.stderr
-    assert served.stderr.count("\n") == 1
+def test_the_sdks_wheel_is_small_and_alone(sdk_wheel: Path) -> None:
+    names = set(zipfile.ZipFile(sdk_wheel).namelist())
+    assert "agentsight/py.typed" in names
+    assert all(name.startswith(("agentsight/", "agentsight_sdk-")) for name in names)
+    assert sdk_wheel.stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("project", ["sdk", "server"])
+def test_source_distributions_build_what_they_are_made_of(project: str, tmp_path: Path) -> None:
+    made = built("sdist", project, tmp_path)
+    with tarfile.open(made) as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+    assert "pyproject.toml" in names
+    assert not any("node_modules" in name or "__pycache__" in name for name in names)
+    if project == "server":
+        assert f"src/agentsight_server/handout/agentsight_sdk-{server_version}-py3-none-any.whl" in names
+        assert "web/build.mjs" in names
+
+
+def test_versions_go_together() -> None:
+    assert (ROOT / "sdk/src/agentsight/_version.py").read_text() == (
+        ROOT / "server/src/agentsight_server/_version.py"
+    ).read_text()
+
+
+def test_the_line_on_connect_installs_an_sdk_whose_own_lines_track(tmp_path: Path, fresh: Path) -> None:
+    """From the page to the overview, as somebody does it who has just made an agent."""
+    with ServerProcess(tmp_path / "data") as server:
+        server.person("owner@example.com", "correct horse battery")
+        agent = server.agent("Concierge")
+        with httpx.Client(base_url=server.address) as client:
+            client.post("/sign-in", data={"email": "owner@example.com", "password": "correct horse battery"})
+            page = client.get(f"/agents/{agent.id}/connect/").text
+            install = re.search(r'<code id="install">(.*?)</code>', page)
+            lines = re.search(r'tab-python"><pre[^>]*><code>(.*?)</code>', page, re.DOTALL)
+            assert install is not None
+            assert lines is not None
+            assert install[1] in client.get("/sdk/").text
+            program, *arguments = install[1].split()
+            assert program == "pip"
+            subprocess.run([fresh, "-m", "pip", "-q", *arguments], check=True, env=CLEAN, timeout=120)
+            listed = subprocess.run(
+                [fresh, "-m", "pip", "list", "--format=freeze"],
+                capture_output=True,
+                text=True,
+                check=True,
+                env=CLEAN,
+            ).stdout
+            packages = {line.partition("==")[0].partition(" @")[0].lower() for line in listed.splitlines()}
+            assert packages - {"pip", "setuptools"} == {"agentsight-sdk", "urllib3"}
+            code = (
+                lines[1]
+                .replace("&#34;", '"')
+                .replace("&#39;", "'")
+                .replace("ags_…your key…", agent.keys["write"])
+            )
+            ran = subprocess.run([fresh, "-c", code], capture_output=True, text=True, env=CLEAN, cwd=tmp_path)
+            assert (ran.returncode, ran.stderr) == (0, "")
+            overview = client.get("/").text
+        row = re.search(rf'href="/agents/{agent.id}/"><span.*?</tr>', overview, re.DOTALL)
+        assert row is not None
+        assert re.search(r'class="agent-figure"[^>]*>1<', overview)
+
+
+def test_nothing_of_ours_installs_the_hosted_products_client() -> None:
+    """The name `agentsight` on PyPI is another product's."""
+    line = re.compile(r"pip install (-\S+ )*[\"']?agentsight(?![\w-])")
+    told = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for folder in (
+            "sdk/src",
+            "server/src",
+            "server/web/src",
+            "docs",
+            "benchmarks",
+            "README.md",
+            "CONTRIBUTING.md",
+        )
+        for path in ([ROOT / folder] if (ROOT / folder).is_file() else (ROOT / folder).rglob("*"))
+        if path.suffix in {".py", ".md", ".html", ".ts"} and "node_modules" not in path.parts
+        for number, text in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if line.search(text)
+    ]
+    assert told == []

@@ -116,6 +116,7 @@ def test_public_routes_are_these_and_no_others(routes: list[Route]) -> None:
         "/api/openapi.json", "/api/docs", "/sign-in", "/welcome/{token:str}", "/static/{name:path}",
         "/files/{number:int}/{name:str}", "/healthz", "/readyz", "/metrics", "/robots.txt", "/favicon.ico",
         "/away", "/sw.js",
+        "/sdk", "/sdk/{name:str}",
     }  # fmt: skip
 
 

@@ -106,23 +106,6 @@ def test_help_names_every_command_without_loading_the_server() -> None:
         assert f"\n  {command} " in result.stdout
 
 
-@pytest.mark.parametrize(("missing", "arguments"), [("click", "--help"), ("sqlalchemy", "keys list")])
-def test_without_the_server_extra_one_line_says_how_to_get_it(
-    missing: str, arguments: str, tmp_path: Path
-) -> None:
-    code = (
-        f"import sys; sys.modules[{missing!r}] = None\n"
-        f"sys.argv = ['agentsight', *{arguments.split()!r}]\n"
-        "from agentsight_server.cli import main; main()"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 2
-    assert 'pip install "agentsight[server]"' in result.stderr
-    assert result.stderr.count("\n") == 1
-
-
 def test_a_wrong_command_or_value_is_refused(shell: Shell) -> None:
     assert shell("sevre").exit_code == 2
     assert shell("serve", "--port", "70000").exit_code == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agentsight_server.contract.handout import install_line
 from agentsight_server.records.importer import _with_ids
 from agentsight_server.settings import Settings
 from tests.serving import ServerProcess
@@ -21,6 +22,11 @@ def test_every_setting_is_in_the_server_docs() -> None:
     text = (ROOT / "docs" / "server.md").read_text()
     for name, default, doc in Settings.table():
         assert f"| `{name}` | {'' if default == 'None' else f'`{default}`'} | {doc} |" in text
+
+
+def test_the_docs_install_this_version_from_a_server() -> None:
+    for page, base in (("README.md", "http://127.0.0.1:8000"), ("docs/sdk.md", "https://stats.example.com")):
+        assert install_line(base) in (ROOT / page).read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

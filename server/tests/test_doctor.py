@@ -134,7 +134,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "row without parent": (_ORPHAN, "lead nowhere", "restore"),
     "wrong summary": (_SUMMARY, "another number of messages", "report"),
     "numbers behind": (_NUMBERS, "running numbers are behind", "backup"),
-    "newer": (_NEWER, "newer AgentSight", "pip install -U"),
+    "newer": (_NEWER, "newer AgentSight", "update agentsight-server"),
     "older": (_OLDER, "older than this program", "start the server"),
     "clock went back": (_CLOCK, "the clock went back", "NTP"),
     "figures differ": (_other_figures, "they count other messages than the database", "analytics rebuild"),

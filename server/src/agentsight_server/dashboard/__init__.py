@@ -17,6 +17,7 @@ from agentsight_server.dashboard.pages import (
     conversations,
     keys,
     overview,
+    sdk,
     security_log,
     session,
     transcript,
@@ -44,6 +45,7 @@ _pages = Router(
         *agent_settings.handlers,
         *api_docs.handlers,
         *security_log.handlers,
+        *sdk.handlers,
     ],
     # Named one by one: the application's handlers for these answer programs, with JSON.
     exception_handlers=dict.fromkeys(

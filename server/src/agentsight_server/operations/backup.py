@@ -27,6 +27,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, LargeBinary, MetaData, Table, func, select, text
 
 from agentsight_server._version import __version__
+from agentsight_server.domain.versions import MADE_BY_A_NEWER_ONE
 from agentsight_server.store import dialect
 from agentsight_server.store.database import Database, alembic_config
 from agentsight_server.store.dialect import Dialect
@@ -314,15 +315,13 @@ def _read_manifest(name: str, data: IO[bytes]) -> Manifest:
         if len(raw) > _LARGEST_MANIFEST:
             raise BackupError("its manifest is larger than any that was ever written")
         if msgspec.json.decode(raw, type=dict[str, Any]).get("format") != FORMAT:
-            raise BackupError(
-                "it was made by a newer AgentSight: update this one (pip install -U agentsight)"
-            )
+            raise BackupError(f"it {MADE_BY_A_NEWER_ONE}")
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.MsgspecError as error:
         raise BackupError(f"its manifest cannot be read ({error})") from None
     known = {each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
     if manifest.schema not in known:
-        raise BackupError("it was made by a newer AgentSight: update this one (pip install -U agentsight)")
+        raise BackupError(f"it {MADE_BY_A_NEWER_ONE}")
     for table in manifest.tables:
         if table.name not in metadata.tables:
             raise BackupError(f"it holds a table that is not known: {table.name[:100]!r}")

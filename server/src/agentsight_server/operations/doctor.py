@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select, text
 from agentsight_server.analytics.service import file_of
 from agentsight_server.attachments.blobs import FileMissing, FilesError, FileStore
 from agentsight_server.domain import times
+from agentsight_server.domain.versions import UPDATE
 from agentsight_server.operations.folder_lock import is_held
 from agentsight_server.runtime.outages import first_line
 from agentsight_server.security.file_rights import open_to_others
@@ -128,7 +129,7 @@ def _opens(database: Database, settings: Settings) -> Iterator[Finding]:
         database.check_current()
     except StoreError as error:
         older = "older" in str(error)
-        advice = "start the server, which brings it up to date" if older else "pip install -U agentsight"
+        advice = "start the server, which brings it up to date" if older else UPDATE
         what = "is older than this program" if older else "was made by a newer AgentSight"
         yield Finding("wrong", "schema", f"the database {what}", advice)
         return

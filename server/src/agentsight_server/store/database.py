@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
+from agentsight_server.domain.versions import MADE_BY_A_NEWER_ONE
 from agentsight_server.store import dialect
 from agentsight_server.store.cutoff import CURRENT, CutOff
 
@@ -134,9 +135,7 @@ class Database:
                 command.upgrade(config, "head")
                 dialect.seed(connection)
         except CommandError:
-            raise StoreError(
-                "the database was made by a newer AgentSight: update this one (pip install -U agentsight)"
-            ) from None
+            raise StoreError(f"the database {MADE_BY_A_NEWER_ONE}") from None
         except (OperationalError, DBAPIError) as error:
             raise StoreError(f"cannot open the database: {str(error.orig).strip().splitlines()[0]}") from None
 
@@ -153,9 +152,7 @@ class Database:
             known = {revision.revision for revision in script.walk_revisions()}
             if found is None or found in known:
                 raise StoreError("the database is older than this program: start without --no-migrate")
-            raise StoreError(
-                "the database was made by a newer AgentSight: update this one (pip install -U agentsight)"
-            )
+            raise StoreError(f"the database {MADE_BY_A_NEWER_ONE}")
 
     def close(self) -> None:
         """Close every connection."""

@@ -9,6 +9,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
+from agentsight_server.contract.handout import install_line
 from agentsight_server.contract.links import base_url
 from agentsight_server.dashboard import strays
 from agentsight_server.dashboard.arrived import arrived
@@ -75,6 +76,7 @@ async def _page(
             "new_key": key,
             "keys": listed(connection, agent_id),
             "key_problem": problem,
+            "install": install_line(base_url(request)),
             "snippets": snippets(base_url(request), key or _YOUR_KEY),
             "arrived": arrived(connection, agent_id),
             "strays": strays.found(connection, agent_id),
