@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import httpx
@@ -16,9 +18,11 @@ from agentsight_server.contract.documentation import Doc
 from agentsight_server.security.access import Access
 from agentsight_server.settings import Settings
 from agentsight_server.store import agents
+from server.tests.access_table import PAGE, Caller, page, walk
 from tests.serving import Agent, ServerProcess
 
 PASSWORD = "correct horse battery"
+ROLE_NAMES = ("ingest", "read", "write")
 
 
 class Route(NamedTuple):
@@ -351,3 +355,47 @@ def test_sign_in_is_slowed_down_after_failures(sqlite_server: ServerProcess) -> 
         assert codes[-1] == 429
         right = client.post("/sign-in", data={"email": "slow@example.com", "password": PASSWORD})
         assert right.status_code == 429
+
+
+def test_the_table_of_who_may_do_what_is_current(world: World, routes: list[Route]) -> None:
+    server, target = world.server, world.server.agent()
+    number = uuid.uuid4().hex[:8]
+    server.person(f"in-{number}@example.com", PASSWORD, role="viewer", agent_ids=frozenset({target.id}))
+    with ExitStack() as stack:
+        enter = stack.enter_context
+
+        def caller(name: str, authorization: str | None, *, is_other: bool = False) -> Caller:
+            headers = {"Authorization": authorization} if authorization else {}
+            client = enter(httpx.Client(base_url=server.address, headers=headers, timeout=30))
+            return Caller(name, client, is_other)
+
+        def person(name: str, email: str, *, is_other: bool = False) -> Caller:
+            client = enter(sign_in(server, email))
+            client.headers.update(token_of(client))
+            return Caller(name, client, is_other)
+
+        callers = [caller("nobody", None), caller("wrong key", "Api-Key ags_" + "0" * 32 + "_000000")]
+        callers += [caller(f"`{role}` key", f"Api-Key {target.keys[role]}") for role in ROLE_NAMES]
+        callers += [
+            caller(f"another's `{role}`", f"Api-Key {world.theirs.keys[role]}", is_other=True)
+            for role in ROLE_NAMES
+        ]
+        callers += [
+            person("viewer", f"in-{number}@example.com"),
+            person("another's viewer", "viewer@example.com", is_other=True),
+            person("owner", "owner@example.com"),
+        ]
+        # Signing out ends the session that the rest of the walk needs: it comes last.
+        walked = [
+            (route.method, route.path, route.takes_agent, route.access is Access.PUBLIC) for route in routes
+        ]
+        last = [each for each in walked if each[1] == "/sign-out"]
+        lines = walk([each for each in walked if each not in last], callers, target)
+        lines += walk(last, callers, target)[2:]
+    assert len(lines) > 60
+    if os.environ.get("AGENTSIGHT_UPDATE_DOCS"):
+        PAGE.write_text(page(lines), encoding="utf-8")
+    there = PAGE.read_text(encoding="utf-8").splitlines()
+    missing = [line for line in lines if line not in there]
+    assert not missing, "docs/access.md is behind; AGENTSIGHT_UPDATE_DOCS=1 writes it:\n" + "\n".join(missing)
+    assert PAGE.read_text(encoding="utf-8") == page(lines), "docs/access.md has lines of routes that are gone"
