@@ -12,6 +12,9 @@ import pytest
 
 from tests.serving import ServerProcess
 
+# Before anything imports it: what it asserts is told in full, too.
+pytest.register_assert_rewrite("tests.processes.running")
+
 ENGINES = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
 

@@ -251,7 +251,7 @@ def test_each_place_is_said_once(
     assert strays(server) == [["here"]] * 3 + [["there"]] * 2
     line = here.__code__.co_firstlineno + 1
     places = {server.fields[name]["metadata"]["unattached_at"] for name in server.items}
-    assert f"tests/sdk/test_strays.py:{line} in here" in places
+    assert f"sdk/tests/test_strays.py:{line} in here" in places
     assert len(places) == 2
 
 
@@ -271,7 +271,7 @@ def test_the_place_is_in_the_users_code_where_that_can_be_told(
     where = {
         server.contents(name)[0]: server.fields[name]["metadata"]["unattached_at"] for name in server.items
     }
-    assert where["in the lambda"].startswith("tests/sdk/test_strays.py:")
+    assert where["in the lambda"].startswith("sdk/tests/test_strays.py:")
     assert where["in the lambda"].endswith("in <lambda>")
     assert where["no code of theirs"].startswith("futures/thread.py:")
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-USES = ROOT / "tests" / "sdk" / "typing_uses" / "uses.py"
+USES = ROOT / "sdk" / "tests" / "typing_uses" / "uses.py"
 WRONG = {number for number, line in enumerate(USES.read_text().splitlines(), 1) if line.endswith("# wrong")}
 
 
@@ -20,7 +20,7 @@ def run(*command: str) -> str:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "MYPYPATH": str(ROOT / "src")},
+        env={**os.environ, "MYPYPATH": str(ROOT / "sdk" / "src")},
     )
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return done.stdout
@@ -46,8 +46,8 @@ def test_mypy(tmp_path: Path):
 
 def test_pyright(tmp_path: Path):
     project = {
-        "include": [str(USES), str(ROOT / "src" / "agentsight" / "*.py")],
-        "extraPaths": [str(ROOT / "src")],
+        "include": [str(USES), str(ROOT / "sdk" / "src" / "agentsight" / "*.py")],
+        "extraPaths": [str(ROOT / "sdk" / "src")],
         "pythonVersion": "3.10",
         "typeCheckingMode": "standard",
     }

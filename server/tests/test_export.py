@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agentsight_server.api.conversations import whole
+from agentsight_server.api.bounded import whole
 from agentsight_server.attachments.blobs import FileStore
 from agentsight_server.contract.shapes import FileLinks
 from agentsight_server.records import tables
@@ -77,7 +77,7 @@ def answers(database: Database, owner: int) -> list[dict[str, Any]]:
     links = FileLinks(Signer(b"s"), "http://x", 60)
     with database.read() as connection:
         rows = conversations.page(connection, {owner}, Filters(include_deleted=True), limit=1000)
-        told = msgspec.json.decode(msgspec.json.encode(whole(connection, rows, links)))
+        told = msgspec.json.decode(msgspec.json.encode(whole(connection, rows, links, "http://x")))
         offered = {row.conversation_id: (row.is_offered, row.messages) for row in rows}
     for each in told:
         each["offered"] = offered[each["conversation_id"]]
@@ -489,7 +489,9 @@ def test_a_reader_that_has_enough_is_no_error(
 ) -> None:
     owner = agent(store, "Hotel Adria")
     add(store, owner, *(NewConversation(f"c{n}", metadata={"long": "x" * 5000}) for n in range(300)))
-    command = f"{sys.executable} -m agentsight export --agent 'Hotel Adria' --data-dir . -o - | head -c 10"
+    command = (
+        f"{sys.executable} -m agentsight_server export --agent 'Hotel Adria' --data-dir . -o - | head -c 10"
+    )
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=60, check=False)
     assert done.stdout == b'{"conversa'
     assert b"Traceback" not in done.stderr

@@ -108,6 +108,14 @@ def test_no_line_of_the_log_holds_what_was_said(tmp_path: Path) -> None:
             person.headers["X-CSRF-Token"] = token[1] or token[2]
             told |= say_everything(key, routes)
             told |= say_everything(person, routes)
+            said = {
+                "conversation_id": SECRET,
+                "content": SECRET,
+                "sender": "end_user",
+                "metadata": {SECRET: SECRET},
+            }
+            taken = key.post("/api/track/", json=said, headers={"X-Request-Id": "request-taken"})
+            told["request-taken"] = taken.status_code
             assert {200, 201, 400, 403, 404, 415} <= set(told.values())
             # And where the engine itself objects, quoting the statement and its values.
             with server.database.write() as connection:

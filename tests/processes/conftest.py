@@ -4,8 +4,6 @@ import pytest
 
 from tests.serving import Agent, ServerProcess
 
-pytest.register_assert_rewrite("tests.processes.running")
-
 
 @pytest.fixture
 def agent(sqlite_server: ServerProcess) -> Agent:

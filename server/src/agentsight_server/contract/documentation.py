@@ -87,6 +87,10 @@ OPERATIONS = {
     "rename": "rename_conversation",
     "restore": "restore_conversation",
     "track": "write_message",
+    "erase": "erase_conversations",
+    "one_erasure": "get_erasure",
+    "read_retention": "get_retention",
+    "write_retention": "set_retention",
 }
 
 

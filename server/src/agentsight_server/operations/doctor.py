@@ -149,10 +149,11 @@ def _integrity(connection: Connection, engine: Dialect) -> Iterator[Finding]:
         case Dialect.SQLITE:
             found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
             if found != ["ok"]:
+                first = " ".join(str(found[0]).split())[:200]  # SQLite says it in several lines
                 yield Finding(
                     "wrong",
                     "integrity",
-                    f"the file is damaged: {found[0]}" + (f" and {len(found) - 1} more" if found[1:] else ""),
+                    f"the file is damaged: {first}" + (f" and {len(found) - 1} more" if found[1:] else ""),
                     "restore the last good backup: `agentsight restore BACKUP --force`",
                 )
                 return
