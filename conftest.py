@@ -15,8 +15,27 @@ from tests.serving import ServerProcess
 # Before anything imports it: what it asserts is told in full, too.
 pytest.register_assert_rewrite("tests.processes.running")
 
+# What `make check` leaves out: most of the time of the whole is spent here.
+SLOW = (
+    "tests/processes/", "tests/test_packaging.py", "sdk/tests/test_deadlines.py", "sdk/tests/test_interleavings.py",
+    "sdk/tests/test_background.py", "sdk/tests/test_lenient.py", "sdk/tests/test_spool.py", "sdk/tests/test_types.py",
+    "server/tests/analytics/test_oracle.py", "server/tests/analytics/test_projector.py", "server/tests/test_access.py",
+    "server/tests/test_api_document.py", "server/tests/test_backup.py", "server/tests/test_cli_running.py",
+    "server/tests/test_demo.py", "server/tests/test_doctor.py", "server/tests/test_erasing.py",
+    "server/tests/test_hosted_client.py", "server/tests/test_killed.py", "server/tests/test_large_answers.py",
+    "server/tests/test_logs.py", "server/tests/test_long_transcripts.py", "server/tests/test_many_names.py",
+    "server/tests/test_model.py", "server/tests/test_outages.py", "server/tests/test_overload.py",
+    "server/tests/test_sdk_end_to_end.py", "server/tests/test_security_log.py",
+)  # fmt: skip
 ENGINES = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(root).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

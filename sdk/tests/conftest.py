@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from agentsight import ConversationTracker
+from agentsight.outbox.outbox import _every as every_outbox
 from sdk.tests.capture import KEY, CaptureServer, capture_server
 
 
@@ -20,6 +21,9 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logger.setLevel(logging.NOTSET)
     yield
     logger.setLevel(logging.NOTSET)
+    # What a test leaves unsent would be complained of when the collector finds its tracker, amid another test.
+    for each in list(every_outbox):
+        each.forget()
 
 
 @pytest.fixture
