@@ -284,4 +284,5 @@ def test_the_examples_of_the_guide(
         "Hello",
         "Action look_up performed",
         "Done.",
+        "See you.",
     ]
