@@ -17,6 +17,8 @@ _COMMANDS = {
     "people": ("people", "people", "Add people who sign in to the dashboard."),
     "import": ("importing", "import_", "Read conversations from files."),
     "export": ("export", "export", "Write an agent's conversations to a file."),
+    "erase": ("erase", "erase", "Erase conversations, a customer or an agent for good."),
+    "retention": ("erase", "retention", "For how many days conversations are kept."),
     "backup": ("backup", "backup", "Copy everything into one file, while the server runs."),
     "restore": ("restore", "restore", "Make a backup the data again."),
     "doctor": ("doctor", "doctor", "Look everything over, and say what to do."),
