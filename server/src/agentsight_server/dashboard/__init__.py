@@ -15,6 +15,7 @@ from agentsight_server.dashboard.pages import (
     assets,
     connect,
     conversations,
+    erasing,
     keys,
     overview,
     sdk,
@@ -46,6 +47,7 @@ _pages = Router(
         *api_docs.handlers,
         *security_log.handlers,
         *sdk.handlers,
+        *erasing.handlers,
     ],
     # Named one by one: the application's handlers for these answer programs, with JSON.
     exception_handlers=dict.fromkeys(
