@@ -14,11 +14,13 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from agentsight_server.cli.backup import progress_bar
+from agentsight_server.cli.erasures import record_in, replay
 from agentsight_server.cli.options import STORE, Trouble, load, note, open_database, setting_options
 
 if TYPE_CHECKING:
     from agentsight_server.operations.backup import Manifest
     from agentsight_server.settings import Settings
+    from agentsight_server.store.replaying import Record
 
 
 @click.command()
@@ -26,12 +28,19 @@ if TYPE_CHECKING:
 @click.option(
     "--force", is_flag=True, help="Replace what is there; a SQLite database is set aside, not deleted."
 )
+@click.option(
+    "--erasures",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="What was erased since the backup was made (`agentsight erasures export`): it goes again.",
+)
 @setting_options(*STORE, "files_url")
-def restore(file: str, force: bool, **given: Any) -> None:
+def restore(file: str, force: bool, erasures: str | None, **given: Any) -> None:
     """Restore the backup FILE into an empty data folder or database; `-` is standard input.
 
     All of it is checked before anything takes its place. A backup of SQLite can be restored into PostgreSQL, and the
-    other way round. No server may run on the data.
+    other way round. No server may run on the data. What was erased after the backup was made is erased again when the
+    server starts: it is known from the data that is replaced, and from --erasures.
     """
     from sqlalchemy.exc import DBAPIError
 
@@ -41,11 +50,13 @@ def restore(file: str, force: bool, **given: Any) -> None:
     from agentsight_server.store.database import StoreError
 
     settings = load(given)
+    kept = [record_in(erasures)] if erasures is not None else []
     try:
         lock = FolderLock(settings.data_dir)
     except FolderInUse as error:
         raise Trouble(str(error)) from None
     try:
+        kept += _erased_here(settings)
         with progress_bar() as moved:
             if file == "-":
                 manifest = _restore(sys.stdin.buffer, settings, force, moved)
@@ -67,6 +78,28 @@ def restore(file: str, force: bool, **given: Any) -> None:
         f"{manifest.files:,} attachments",
         err=True,
     )
+    with open_database(settings) as database:
+        for record in kept:
+            replay(database, record)
+
+
+def _erased_here(settings: Settings) -> list[Record]:
+    """What the data that is about to be replaced knows; damaged data knows nothing."""
+    from sqlalchemy.exc import DBAPIError
+
+    from agentsight_server.store.database import Database, StoreError
+    from agentsight_server.store.replaying import record
+
+    database = Database(settings.sqlalchemy_url)
+    try:
+        if database.path is not None and not database.path.exists():
+            return []
+        with database.write() as connection:
+            return [record(connection)]
+    except (DBAPIError, StoreError):
+        return []
+    finally:
+        database.close()
 
 
 def _restore(

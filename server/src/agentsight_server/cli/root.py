@@ -18,6 +18,7 @@ _COMMANDS = {
     "import": ("importing", "import_", "Read conversations from files."),
     "export": ("export", "export", "Write an agent's conversations to a file."),
     "erase": ("erase", "erase", "Erase conversations, a customer or an agent for good."),
+    "erasures": ("erasures", "erasures", "What was erased: keep it beside backups, and replay it on one."),
     "retention": ("erase", "retention", "For how many days conversations are kept."),
     "backup": ("backup", "backup", "Copy everything into one file, while the server runs."),
     "restore": ("restore", "restore", "Make a backup the data again."),

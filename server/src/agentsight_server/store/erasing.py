@@ -37,7 +37,7 @@ from agentsight_server.store.schema import (
     metadata,
 )
 
-Kind = Literal["conversation", "customer", "agent", "retention"]
+Kind = Literal["conversation", "customer", "agent", "retention", "replay"]
 PIECE_SECONDS = 0.04
 """A piece ends when it has taken so long; the commit comes on top."""
 _MARKED_AT_ONCE = 200
@@ -57,9 +57,11 @@ _COUNTED = {
 
 
 class Criterion(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is to go, of one agent: one conversation, a customer's, those that ended before a time, or all."""
+    """What is to go, of one agent: one conversation, a customer's, those that ended before a time, some that a restore
+    brought back, or all."""
 
     conversation: int | None = None
+    returned: tuple[int, ...] = ()
     customer_id: str | None = None
     environment: str | None = None
     ended_before: int | None = None  # microseconds
@@ -70,6 +72,8 @@ class Criterion(msgspec.Struct, frozen=True, omit_defaults=True):
         """What the receipt calls it."""
         if self.conversation is not None:
             return "conversation"
+        if self.returned:
+            return "replay"
         if self.customer_id is not None:
             return "customer"
         return "retention" if self.ended_before is not None else "agent"
@@ -91,6 +95,8 @@ def matching(agent_id: int, criterion: Criterion) -> list[ColumnElement[bool]]:
     wanted = [table.agent_id == agent_id, table.erasure.is_(None)]
     if criterion.conversation is not None:
         wanted.append(table.id == criterion.conversation)
+    if criterion.returned:
+        wanted.append(table.id.in_(criterion.returned))
     if criterion.customer_id is not None:
         wanted.append(table.customer_id == criterion.customer_id)
     if criterion.environment is not None:
@@ -254,12 +260,13 @@ def mark(connection: Connection, job: Job) -> int:
                 "number": number,
             }
         )
-    _put_stones(connection, stones)
+    put_stones(connection, stones)
     _count(connection, job.id, {"conversations": len(rows)})
     return len(rows)
 
 
-def _put_stones(connection: Connection, stones: list[dict[str, Any]]) -> None:
+def put_stones(connection: Connection, stones: list[dict[str, Any]]) -> None:
+    """Remember what was erased; rows of the table `erased`."""
     for stone in stones:
         # A name can be used and erased again.
         connection.execute(

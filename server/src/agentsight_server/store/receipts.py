@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 
 import msgspec
 from sqlalchemy import Connection, Row, select
 
-from agentsight_server.store import erasing, tombstones
-from agentsight_server.store.erasing import Criterion
-from agentsight_server.store.schema import conversations, erased, erasures
+from agentsight_server.store import erasing
+from agentsight_server.store.schema import erasures
 
 
 class Receipt(msgspec.Struct):
@@ -52,44 +51,3 @@ def _read(row: Row[tuple[object, ...]]) -> Receipt:
     values["subject"] = bytes(values["subject"]) if values["subject"] is not None else None
     values["counts"] = msgspec.json.decode(values["counts"])
     return Receipt(**values)
-
-
-class Stone(msgspec.Struct):
-    """One erased conversation in a file that is kept beside backups. `hash` is in hex, `erased_at` in microseconds."""
-
-    agent: int
-    hash: str
-    erased_at: int
-
-
-def stones(connection: Connection) -> Iterator[Stone]:
-    """Everything that was erased, for replaying it on a backup that is older."""
-    for agent_id, hashed, moment in connection.execute(
-        select(erased.c.agent_id, erased.c.hash, erased.c.erased_at).order_by(erased.c.erased_at)
-    ):
-        yield Stone(agent_id, bytes(hashed).hex(), moment)
-
-
-def returned(connection: Connection, known: Sequence[Stone]) -> list[tuple[int, int]]:
-    """The conversations (agent, number) that were erased and are there again: a backup was restored."""
-    key = tombstones.secret_of(connection)
-    moments = {(each.agent, each.hash): each.erased_at for each in known}
-    table = conversations.c
-    found = []
-    for number, agent_id, name, began in connection.execute(
-        select(table.id, table.agent_id, table.conversation_id, table.started_at).where(
-            table.agent_id.in_({each.agent for each in known}), table.erasure.is_(None)
-        )
-    ):
-        moment = moments.get((agent_id, tombstones.hash_of(key, agent_id, "conversation", name).hex()))
-        if moment is not None and began <= moment:
-            found.append((agent_id, number))
-    return found
-
-
-def begin_again(connection: Connection, found: Sequence[tuple[int, int]], requested_by: str) -> list[int]:
-    """Erase what came back."""
-    return [
-        erasing.begin(connection, agent_id, Criterion(conversation=number), requested_by)
-        for agent_id, number in found
-    ]

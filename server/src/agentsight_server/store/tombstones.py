@@ -34,6 +34,12 @@ def secret_of(connection: Connection) -> bytes:
     return bytes.fromhex(value)
 
 
+def adopt(connection: Connection, key: bytes) -> None:
+    """Use this key from now on, if there is none yet: that of an installation whose erasures are replayed here."""
+    if people.installation_value(connection, _SECRET) is None:
+        people.set_installation_value(connection, _SECRET, key.hex())
+
+
 def hash_of(secret: bytes, agent_id: int, kind: str, name: str) -> bytes:
     """What is kept instead of an id; `kind` is conversation or customer.
 
