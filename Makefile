@@ -56,6 +56,7 @@ lint: setup web
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-logo
 	cd server/web && npm_config_loglevel=error $(CURDIR)/$(BIN)/python ../hatch_build.py lint
 

@@ -275,19 +275,21 @@ def test_the_summary_shows_the_times_that_are_sent(
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signals")
 def test_a_signal_handler_may_track_tokens(tracker: ConversationTracker):
     tracker.get_or_create_conversation("c")
-    seen = 0
+    seen = tracked = 0
 
     def handler(*_: object) -> None:
         nonlocal seen
         seen += 1
         tracker.track_token_usage(1, 0)
-        tracker.get_token_usage()
+        assert tracker.get_token_usage()["prompt_tokens"] > 0
 
     before = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
     try:
         while seen < 300:
             tracker.track_token_usage(1, 0)
+            tracked += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+    assert tracker.get_token_usage()["prompt_tokens"] == tracked + seen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import subprocess
 import sys
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -10,7 +12,7 @@ import msgspec
 import pytest
 
 from agentsight import enums, types
-from agentsight.config import OPTIONS
+from agentsight.config import OPTIONS, Config
 from agentsight_server.api import conversations, managing
 from agentsight_server.contract import shapes
 
@@ -39,7 +41,9 @@ def test_records_have_the_keys_that_the_server_answers(record: Any, shape: type[
 
 
 def test_options_are_those_of_config():
-    assert get_type_hints(types.Options).keys() == OPTIONS.keys()
+    assert get_type_hints(types.Options).keys() - {"config"} == OPTIONS.keys()
+    read = re.findall(r"def (\w+)\(self\) -> .*: \.\.\.", inspect.getsource(Config))
+    assert read == list(OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,7 @@ def test_choices_are_those_of_the_enums(name: Any, enum: Any):
 
 def test_everything_public_is_listed():
     public = {name for name, value in vars(types).items() if not name.startswith("_")}
-    imported = {"Any", "BinaryIO", "Literal", "PathLike", "TypedDict", "annotations"}
+    imported = {"Any", "BinaryIO", "Config", "Literal", "PathLike", "TypedDict", "annotations"}
     assert public - imported - set(enums.__dict__) == set(types.__all__)
 
 

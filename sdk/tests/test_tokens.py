@@ -7,8 +7,10 @@ replace is the frameworks, not the SDK.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import types
+import weakref
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
@@ -302,8 +304,7 @@ def test_a_framework_that_is_not_installed(kind: str, package: str, monkeypatch:
 
 
 def test_a_tracker_that_is_gone_is_not_kept_alive(langchain: list[ContextVar[Any]]):
-    import gc
-
-    ConversationTracker(token_handler="langchain")
+    gone = weakref.ref(ConversationTracker(token_handler="langchain"))
     gc.collect()
+    assert gone() is None
     langchain[0].get().on_llm_end(result([answer({"input_tokens": 1, "output_tokens": 1})]))

@@ -46,7 +46,7 @@ def test_mypy(tmp_path: Path):
 
 def test_pyright(tmp_path: Path):
     project = {
-        "include": [str(USES), str(ROOT / "sdk" / "src" / "agentsight" / "*.py")],
+        "include": [str(USES), str(ROOT / "sdk" / "src" / "agentsight")],
         "extraPaths": [str(ROOT / "sdk" / "src")],
         "pythonVersion": "3.10",
         "typeCheckingMode": "standard",

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Literal
 
     from typing_extensions import Unpack
 
@@ -168,7 +168,7 @@ class Config:
     """Settings of one client.
 
     Every option of `OPTIONS` is a keyword; None means "not given". Reading an option that was not given
-    looks at its environment variable, then takes the default.
+    looks at its environment variable, then takes the default. `config`, another one, gives its options first.
 
     Raises:
         InvalidApiKeyException: `api_key` does not have the shape of a key.
@@ -176,9 +176,53 @@ class Config:
         TypeError: there is no such option.
 
     Example:
-        >>> Config(environment="production").environment
+        >>> ours = Config(environment="production", timeout=2)
+        >>> Config(config=ours, timeout=3).environment
         'production'
     """
+
+    __slots__ = ("_given",)
+
+    if TYPE_CHECKING:  # what each option reads as; at run time `__getattr__` finds it in OPTIONS
+
+        @property
+        def api_key(self) -> str | None: ...
+        @property
+        def endpoint(self) -> str: ...
+        @property
+        def environment(self) -> Literal["production", "development"]: ...
+        @property
+        def strict(self) -> bool: ...
+        @property
+        def conversation_id(self) -> str | None: ...
+        @property
+        def log_level(self) -> Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]: ...
+        @property
+        def token_handler(self) -> Literal["llamaindex", "langchain"] | None: ...
+        @property
+        def spool_dir(self) -> str | None: ...
+        @property
+        def auto_send(self) -> bool: ...
+        @property
+        def timeout(self) -> float: ...
+        @property
+        def max_pending_items(self) -> int: ...
+        @property
+        def max_pending_bytes(self) -> int: ...
+        @property
+        def spool_max_bytes(self) -> int: ...
+
+    else:
+
+        def __getattr__(self, name):
+            if name in OPTIONS:
+                return self.get(name)
+            raise AttributeError(f"there is no option {name!r}; the options are {', '.join(OPTIONS)}")
+
+        def __setattr__(self, name, value):
+            if name in OPTIONS:
+                raise AttributeError(f"options are changed by configure({name}=...)")
+            super().__setattr__(name, value)
 
     def __init__(self, **options: Unpack[Options]) -> None:
         self._given: dict[str, Any] = {}
@@ -186,19 +230,16 @@ class Config:
 
     def configure(self, **options: Unpack[Options]) -> None:
         """Change options; those that are None stay as they are. All or none are changed."""
-        checked = {}
+        other = options.pop("config", None)
+        if other is not None and not isinstance(other, Config):
+            raise ConfigurationException(f"config takes a Config, not {type(other).__name__}")
+        checked = {} if other is None else other.options()
         for name, value in options.items():
             if name not in OPTIONS:
                 raise TypeError(f"there is no option {name!r}; the options are {', '.join(OPTIONS)}")
             if value is not None:
                 checked[name] = _parse(name, name, value)
         self._given = {**self._given, **checked}
-
-    def copy(self) -> Config:
-        """A config of its own with the same options."""
-        other = Config()
-        other._given = dict(self._given)
-        return other
 
     def get(self, name: str) -> Any:
         """An option's value by its name.
@@ -295,11 +336,6 @@ class Config:
         if key is None:
             raise NoApiKeyException
         return str(key)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in OPTIONS:
-            return self.get(name)
-        raise AttributeError(name)
 
     def __repr__(self) -> str:
         shown = {name: "…" if name == "api_key" else value for name, value in self._given.items()}

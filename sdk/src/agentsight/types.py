@@ -11,6 +11,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any, BinaryIO, Literal, TypedDict
 
+from agentsight.config import Config
 from agentsight.enums import AttachmentMode, Environment, LogLevel, Sender, Sentiment, TokenHandlerType
 
 __all__ = [
@@ -35,7 +36,6 @@ __all__ = [
     "LogLevelName",
     "MessageFiles",
     "MessageRecord",
-    "MoreOptions",
     "Options",
     "SendResult",
     "SendSummary",
@@ -66,9 +66,15 @@ ItemType = Literal[
 # --- options ---
 
 
-class MoreOptions(TypedDict, total=False):
-    """The options that clients take besides `api_key`, `endpoint`, `environment`, `log_level`, `conversation_id`."""
+class Options(TypedDict, total=False):
+    """What every client takes, and its `configure`, and `Config`; by name. None: not given."""
 
+    config: Config | None  # to start from; it is copied
+    api_key: str | None
+    endpoint: str | None
+    environment: EnvironmentName | None
+    conversation_id: str | None
+    log_level: LogLevelName | None
     strict: bool | None
     token_handler: TokenHandlerName | None
     spool_dir: str | PathLike[str] | None
@@ -77,16 +83,6 @@ class MoreOptions(TypedDict, total=False):
     max_pending_items: int | None
     max_pending_bytes: int | None
     spool_max_bytes: int | None
-
-
-class Options(MoreOptions, total=False):
-    """All options of `Config`."""
-
-    api_key: str | None
-    endpoint: str | None
-    environment: EnvironmentName | None
-    conversation_id: str | None
-    log_level: LogLevelName | None
 
 
 # --- files that are tracked ---

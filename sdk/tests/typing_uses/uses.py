@@ -41,6 +41,13 @@ def options() -> None:
     tracker.configure(environment="development", token_handler="langchain", spool_max_bytes=None)
     more: Options = {"timeout": 3, "environment": "production"}
     Config(**more)
+    seconds: float = tracker.config.timeout
+    folder: str | None = Config(config=tracker.config).spool_dir
+    print(seconds, folder, tracker.config.environment.upper(), tracker.config.log_level.lower())
+    tracker.config.timout  # wrong
+    tracker.config.timeout = 3  # wrong
+    tracker.config.api_key.upper()  # wrong
+    ConversationTracker(timout=3)  # wrong
     ConversationTracker(autosend=True)  # wrong
     ConversationTracker(environment="prod")  # wrong
     ConversationTracker(timeout="5")  # wrong

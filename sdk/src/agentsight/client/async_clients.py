@@ -92,7 +92,7 @@ def _twin(
 
     @functools.wraps(method)
     async def call(self: _AsyncClient, *args: P.args, **kwargs: P.kwargs) -> R:
-        seconds = float(self.config.timeout)
+        seconds = self.config.timeout
         latest = time.monotonic() + seconds
 
         def begin() -> R:

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from agentsight.types import EnvironmentName, LogLevelName, MoreOptions
+    from agentsight.types import Options
 
 __all__ = ["Client", "numbered"]
 
@@ -20,59 +20,23 @@ class Client:
     """Settings and connections of a client whose every call is a request.
 
     Args:
-        api_key, endpoint, environment, log_level, conversation_id, config, options: as in ConversationTracker.
+        options: as in `ConversationTracker`.
     """
 
     _patient = False  # whether each call may take all of its time, also after a failure
 
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        conversation_id: str | None = None,
-        endpoint: str | None = None,
-        environment: EnvironmentName | None = None,
-        log_level: LogLevelName | None = None,
-        config: Config | None = None,
-        **options: Unpack[MoreOptions],
-    ) -> None:
-        self.config = Config() if config is None else config.copy()
+    def __init__(self, **options: Unpack[Options]) -> None:
+        self.config = Config()
         self._transport = Transport(self.config, patient=self._patient)
-        self.configure(
-            api_key=api_key,
-            conversation_id=conversation_id,
-            endpoint=endpoint,
-            environment=environment,
-            log_level=log_level,
-            **options,
-        )
+        self.configure(**options)
 
-    def configure(
-        self,
-        *,
-        api_key: str | None = None,
-        conversation_id: str | None = None,
-        endpoint: str | None = None,
-        environment: EnvironmentName | None = None,
-        log_level: LogLevelName | None = None,
-        config: Config | None = None,
-        **options: Unpack[MoreOptions],
-    ) -> None:
+    def configure(self, **options: Unpack[Options]) -> None:
         """Change settings; what is left out stays as it is.
 
         Raises:
             InvalidApiKeyException, ConfigurationException: a value cannot be used; nothing is changed.
         """
-        if config is not None:
-            self.config.configure(**config.options())
-        self.config.configure(
-            api_key=api_key,
-            conversation_id=conversation_id,
-            endpoint=endpoint,
-            environment=environment,
-            log_level=log_level,
-            **options,
-        )
+        self.config.configure(**options)
         if self.config.given("log_level") is not None:
             set_log_level(self.config.log_level)
 

@@ -253,7 +253,8 @@ def _listen(handler: Any, payloads: Any) -> None:
             if raw is not None and any(raw is each for each in seen):
                 return  # a chat that is made of a completion, which has been counted
             seen.append(raw)
-            usage = raw.get("usage") if hasattr(raw, "get") else getattr(raw, "usage", None)
+            get = getattr(raw, "get", None)
+            usage = getattr(raw, "usage", None) if get is None else get("usage")
             usage = _mapping(usage) if usage else None
             payload = (
                 {payloads.MESSAGES: event.messages, payloads.RESPONSE: event.response}

@@ -208,7 +208,7 @@ class Besides:
                 (prompt, completion, total, embedding)
             )  # atomic; adding up would need the lock
             if len(lane.counts) > COUNTS:
-                lane.tokens()
+                lane.add_up_tokens()
         except Exception as error:
             if not self._mended(error, "track_token_usage", locals()):
                 raise

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
         DeviceName,
         EnvironmentName,
         FlushResult,
-        LogLevelName,
-        MoreOptions,
+        Options,
         SendResult,
         TokenUsage,
         TrackedSummary,
@@ -59,7 +58,7 @@ class ConversationTracker(Tracking):
         environment: `production` or `development`; default AGENTSIGHT_ENVIRONMENT.
         log_level: of the `agentsight` logger; default AGENTSIGHT_LOG_LEVEL.
         config: a `Config` to start from; it is copied.
-        options: any other option of `Config`, such as `timeout` or `auto_send`.
+        timeout, auto_send, spool_dir, strict, …: every other option of `Config`.
 
     Raises:
         InvalidApiKeyException: the key given is none.
@@ -73,26 +72,8 @@ class ConversationTracker(Tracking):
         >>> tracker.send_tracked_data()  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        conversation_id: str | None = None,
-        endpoint: str | None = None,
-        environment: EnvironmentName | None = None,
-        log_level: LogLevelName | None = None,
-        config: Config | None = None,
-        **options: Unpack[MoreOptions],
-    ) -> None:
-        self.config = Config() if config is None else config.copy()
-        self.config.configure(
-            api_key=api_key,
-            conversation_id=conversation_id,
-            endpoint=endpoint,
-            environment=environment,
-            log_level=log_level,
-            **options,
-        )
+    def __init__(self, **options: Unpack[Options]) -> None:
+        self.config = Config(**options)
         self._current = Current()
         self._number = self._current.number
         self._outbox = Outbox(self.config.max_pending_items, self.config.max_pending_bytes)
@@ -109,43 +90,23 @@ class ConversationTracker(Tracking):
         if chosen is not None:
             self._current.set(self._outbox.lane(chosen))
 
-    def configure(
-        self,
-        *,
-        api_key: str | None = None,
-        conversation_id: str | None = None,
-        endpoint: str | None = None,
-        environment: EnvironmentName | None = None,
-        log_level: LogLevelName | None = None,
-        config: Config | None = None,
-        **options: Unpack[MoreOptions],
-    ) -> None:
+    def configure(self, **options: Unpack[Options]) -> None:
         """Change settings; what is left out stays as it is. What is pending stays pending.
 
         Args:
+            options: as the constructor takes them.
             conversation_id: becomes current in the running context, and in no other.
 
         Raises:
             InvalidApiKeyException, ConfigurationException, MissingConversationIdException: as the constructor;
                 nothing is changed then.
         """
-        chosen = None if conversation_id is None else check_conversation_id(conversation_id)
-        kept: Any = {} if config is None else config.options()
-        given: Any = {
-            "api_key": api_key,
-            "endpoint": endpoint,
-            "environment": environment,
-            "log_level": log_level,
-        }
-        merged: Any = {
-            **kept,
-            **options,
-            **{name: value for name, value in given.items() if value is not None},
-        }
-        self.config.configure(**merged)
+        named = options.pop("conversation_id", None)
+        chosen = None if named is None else check_conversation_id(named)
+        self.config.configure(**options)
         self._start()
         self._outbox.set_bounds(self.config.max_pending_items, self.config.max_pending_bytes)
-        if log_level is not None:
+        if options.get("log_level") is not None:
             set_log_level(self.config.log_level)
         if chosen is not None:
             # The setting is now a matter of contexts: a default for all of them would catch the messages of

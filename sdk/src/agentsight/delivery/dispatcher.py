@@ -47,8 +47,9 @@ class Dispatch:
 
     def start(self) -> None:
         """Before anything is tracked or sent: open and start what the settings ask for."""
-        if self.config.spool_dir and self.outbox.spool is None:
-            self._open_spool()
+        folder = self.config.spool_dir
+        if folder and self.outbox.spool is None:
+            self._open_spool(folder)
         if self.config.auto_send:
             from agentsight.delivery.worker import BackgroundSender
 
@@ -69,10 +70,9 @@ class Dispatch:
 
         self.transport.load()
 
-    def _open_spool(self) -> None:
+    def _open_spool(self, folder: str) -> None:
         from agentsight.outbox.spool import Spool
 
-        folder = self.config.spool_dir
         try:
             spool = Spool(folder, lambda: self.config.get("api_key"), self.config.spool_max_bytes)
         except OSError as problem:
@@ -209,7 +209,7 @@ class Dispatch:
         """What has to be right before anything is taken; the environment of conversations that name none."""
         self.start()
         self.config.require_api_key()
-        environment = str(self.config.environment)
+        environment = self.config.environment
         if self.outbox.spool is not None:
             self.outbox.spool.adopt(self.outbox)
         return environment

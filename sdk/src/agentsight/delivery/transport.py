@@ -160,7 +160,7 @@ class Transport:
                 return
             self._probe_at = now + self._probe_pause
             self._probe_pause = min(2 * self._probe_pause, LONGEST_PROBE_PAUSE)
-        deadline = now + float(self.config.timeout)
+        deadline = now + self.config.timeout
 
         def look() -> None:
             try:

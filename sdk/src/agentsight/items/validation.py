@@ -9,7 +9,6 @@ from agentsight.exceptions import InvalidConversationDataException, MissingConve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
     from typing import Any
 
@@ -366,11 +365,6 @@ def _walk(name: str, value: Any, error: type[Exception]) -> None:
             if depth > JSON_DEPTH:
                 raise error(f"{name} takes at most {JSON_DEPTH} levels of nesting")
         level = below
-
-
-def given_fields(fields: Mapping[str, object]) -> dict[str, Any]:
-    """Those fields that are not None."""
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _listed(names: tuple[str, ...]) -> str:

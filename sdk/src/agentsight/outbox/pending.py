@@ -7,6 +7,7 @@ from collections import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from agentsight.items.encoding import Prepared
@@ -44,7 +45,6 @@ class Lane:
         "outbox",
         "papers",
         "queued",
-        "sums",
         "swept",
     )
 
@@ -66,8 +66,7 @@ class Lane:
         self.opened_ns = time.time_ns()
         self.asked_ns = 0  # when the end user last wrote, unless there was an answer since
         self.swept: dict[str, int] = {}  # what others sent of it since it was last sent by name
-        self.counts: deque[tuple[int, int, int, int]] = deque()  # tokens of calls, not added up yet
-        self.sums = (0, 0, 0, 0)
+        self.counts: deque[tuple[int, int, int, int]] = deque()  # tokens of calls, the oldest added up
         self.adjusted: dict[tuple[str, str], int] = {}  # what was changed to fit: (field, how) and how often
 
     def put(self, item: tuple[Any, ...]) -> None:
@@ -126,20 +125,23 @@ class Lane:
     def tokens(self) -> tuple[int, int, int, int]:
         """Tokens tracked since the last send: prompt, completion, total, embedding."""
         with self.outbox.lock:
+            return _added(self.counts.copy())
+
+    def add_up_tokens(self) -> None:
+        """Keep one sum in place of many counts."""
+        with self.outbox.lock:
+            taken = []
             for _ in range(len(self.counts)):
                 try:
-                    more = self.counts.popleft()
-                except IndexError:  # a signal handler that tracks came in between
+                    taken.append(self.counts.popleft())
+                except IndexError:  # a signal handler that tracks came in between, and adds up what it finds
                     break
-                sums = self.sums
-                self.sums = (sums[0] + more[0], sums[1] + more[1], sums[2] + more[2], sums[3] + more[3])
-            return self.sums
+            self.counts.appendleft(_added(taken))
 
     def forget_tokens(self) -> None:
         """Begin to count anew."""
         with self.outbox.lock:
             self.counts.clear()
-            self.sums = (0, 0, 0, 0)
 
     def adjust(self, counts: dict[tuple[str, str], int]) -> None:
         """Note what was changed before it was put here; the server is told with what is sent next."""
@@ -189,6 +191,11 @@ class Timed(_Tuple):
     """An item that has its time for good."""
 
     __slots__ = ()
+
+
+def _added(counts: Iterable[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
+    prompt, completion, total, embedding = (sum(column) for column in zip((0, 0, 0, 0), *counts, strict=True))
+    return prompt, completion, total, embedding
 
 
 def _after(last: int, ns: int) -> int:
