@@ -174,7 +174,7 @@ def calls() -> dict[str, float]:
 
     tracker = ConversationTracker(api_key=KEY, max_pending_items=10_000_000)
     handle = tracker.get_or_create_conversation("benchmark")
-    items = tracker._outbox.lane("benchmark").items
+    items = tracker._outbox.conversation("benchmark").items
     metadata = {"model": "gpt-4o", "temperature": 0.2, "cached": False}
     empty = Empty()
     kinds: dict[str, Callable[[], object]] = {

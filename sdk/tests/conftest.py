@@ -23,7 +23,7 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logger.setLevel(logging.NOTSET)
     # What a test leaves unsent would be complained of when the collector finds its tracker, amid another test.
     for each in list(every_outbox):
-        each.forget()
+        each.reset_after_fork()
 
 
 @pytest.fixture

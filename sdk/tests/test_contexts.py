@@ -174,11 +174,11 @@ def test_many_conversations_in_one_context_leave_no_chain_behind(
 ):
     for number in range(1000):
         tracker.get_or_create_conversation(f"c{number % 7}")
-    place = tracker._current.place()
-    assert place is not None
-    assert place.outer is None
+    binding = tracker._current.binding()
+    assert binding is not None
+    assert binding.outer is None
     tracker.flush()
-    assert len(tracker._outbox.lanes) <= 2  # the current one, and what was current before it
+    assert len(tracker._outbox.conversations) <= 2  # the current one, and what was current before it
 
 
 def test_a_handle_tracks_into_its_own_conversation_whatever_is_current(
@@ -291,11 +291,11 @@ def test_a_pool_thread_forgets_also_after_a_job_that_failed_or_switched_often(
     with ThreadPoolExecutor(max_workers=1) as pool:
         with pytest.raises(RuntimeError):
             pool.submit(failing).result()
-        assert pool.submit(tracker._current.place).result() is None
+        assert pool.submit(tracker._current.binding).result() is None
         # Generated ids are no different: two jobs without a conversation share nothing.
         pool.submit(tracker.track_human_message, "one").result()
         pool.submit(tracker.track_human_message, "two").result()
-        assert pool.submit(tracker._current.place).result() is None
+        assert pool.submit(tracker._current.binding).result() is None
     send_all(tracker)
     assert sorted(tuple(server.contents(name)) for name in server.items) == [("one",), ("two",)]
 

@@ -148,7 +148,7 @@ def test_a_resolver_that_is_silent_holds_nobody_up(monkeypatch: pytest.MonkeyPat
         "http://stats.example.com cannot be reached"
     )
     assert tracker._outbox.count() == 1
-    tracker._outbox.forget()
+    tracker._outbox.reset_after_fork()
 
 
 def test_each_address_of_a_host_gets_its_share(
@@ -183,7 +183,7 @@ def test_each_address_of_a_host_gets_its_share(
         thread.join(10)
     assert seen[0].startswith(b"POST /api/ingest/batch/")
     assert b"Host: two.example.com" in seen[0]
-    tracker._outbox.forget()
+    tracker._outbox.reset_after_fork()
 
 
 def test_a_server_that_is_slow_but_there_is_found_again(server: CaptureServer, unruly: Unruly):
@@ -250,10 +250,10 @@ def test_trouble_is_said_again_after_a_while(
     for _ in range(3):
         tracker.send_tracked_data()
     assert len(warnings(caplog)) == 1
-    monkeypatch.setattr("agentsight.delivery.trouble.COMPLAIN_EVERY", 0.0)
+    monkeypatch.setattr("agentsight.delivery.outage_log.COMPLAIN_EVERY", 0.0)
     tracker.send_tracked_data()
     assert len(warnings(caplog)) == 2
-    tracker._outbox.forget()
+    tracker._outbox.reset_after_fork()
 
 
 def test_a_password_in_the_address_is_not_shown(unruly: Unruly, caplog: pytest.LogCaptureFixture):
@@ -264,7 +264,7 @@ def test_a_password_in_the_address_is_not_shown(unruly: Unruly, caplog: pytest.L
     result = tracker.send_tracked_data("c")
     assert unruly.endpoint in warnings(caplog)[0]
     assert "secret" not in caplog.text + str(result)
-    tracker._outbox.forget()
+    tracker._outbox.reset_after_fork()
 
 
 # --- flush ---
@@ -315,8 +315,8 @@ def test_flush_with_a_background_sender_does_not_wait_for_it(server: CaptureServ
 def test_flush_empties_the_spool_and_takes_what_others_left(server: CaptureServer, tmp_path: Any):
     left = ConversationTracker(api_key=KEY, endpoint=server.endpoint, spool_dir=tmp_path)
     left.track_human_message("left behind", conversation_id="old")
-    left._outbox.spool.forget()  # type: ignore[union-attr] - as if that process had ended
-    left._outbox.forget()
+    left._outbox.spool.reset_after_fork()  # type: ignore[union-attr] - as if that process had ended
+    left._outbox.reset_after_fork()
     tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint, spool_dir=tmp_path)
     tracker.track_human_message("one", conversation_id="c")
     assert tracker.flush() == {"sent": 2, "unsent": 0, "lost": 0}

@@ -136,7 +136,7 @@ def test_a_small_pool_that_many_requests_share(server: CaptureServer, tracker: C
             # The tool does not know where it belongs. It may go anywhere but to another request.
             foreign.add(f"stray {worker}")
             await loop.run_in_executor(pool, tracker.track_human_message, f"stray {worker}")
-            await loop.run_in_executor(pool, tracker._current.place)
+            await loop.run_in_executor(pool, tracker._current.binding)
             for number in range(5):
                 await asyncio.sleep(0)
                 tracker.track_human_message(f"{name} {number}")
@@ -200,7 +200,7 @@ def test_senders_and_trackers_at_the_same_time_lose_and_double_nothing(
         in_order = sorted(server.items[name], key=lambda item: (item["timestamp"], item["id"]))
         assert [item["content"] for item in in_order] == [f"{name} {number}" for number in range(400)]
     assert tracker._outbox.count() == 0
-    assert tracker._outbox.gone == next(tracker._outbox.tick)
+    assert tracker._outbox.finished == next(tracker._outbox.counter)
 
 
 @pytest.mark.parametrize("named", [True, False])

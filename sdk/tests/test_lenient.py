@@ -117,21 +117,21 @@ def test_whatever_is_tracked_nothing_is_raised_and_no_neighbour_is_lost(
     tracker = ConversationTracker(api_key=KEY, strict=False)
     handle = tracker.get_or_create_conversation("c")
     owner = handle if through_handle else tracker
-    lane = handle._its_lane
+    conversation = handle._pending
     expected: list[str] = []
     for number, (method, arguments) in enumerate(tried):
         owner.track_human_message(f"neighbour {number}")
         expected.append(f"neighbour {number}")
-        lane.adjusted.clear()
+        conversation.adjusted.clear()
         getattr(owner, method)(**made(arguments))
         if raises((method, arguments)):
-            assert lane.adjusted or is_quiet(method, made(arguments)), method
+            assert conversation.adjusted or is_quiet(method, made(arguments)), method
         else:
-            assert not lane.adjusted
+            assert not conversation.adjusted
     from agentsight.items.encoding import prepare
 
     items = [
-        json.loads(item.text.encode()) for item in prepare(lane, lane.items)
+        json.loads(item.text.encode()) for item in prepare(conversation, conversation.items)
     ]  # UTF-8, or encoding raises
     said = [item["content"] for item in items if item["type"] == "message"]
     assert [each for each in said if each.startswith("neighbour ")] == expected
@@ -161,7 +161,7 @@ def test_a_conversation_can_always_be_had(fields: dict[str, Make], name: Make):
     with tracker.get_or_create_conversation(name(), **made(fields)) as conversation:
         tracker.track_human_message("there")
         conversation.track_human_message("there too", conversation_id=name())
-    assert len(conversation._its_lane.items) in (1, 2)
+    assert len(conversation._pending.items) in (1, 2)
     assert 0 < len(conversation.conversation_id) <= 255
 
 

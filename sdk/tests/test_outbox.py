@@ -224,12 +224,12 @@ class Sequences(RuleBasedStateMachine):
         expected = sum(len(self.pending.get(name, ())) for name in waiting)
         expected += len(self.announced.intersection(waiting))
         if not waiting:
-            swept = False
+            sent_elsewhere = False
             with contextlib.suppress(NoDataToSendException):
                 result = self.context.run(lambda: self.tracker.send_tracked_data())
-                swept = True
+                sent_elsewhere = True
                 assert result["items"] == []
-            assert not swept or self.current is not None
+            assert not sent_elsewhere or self.current is not None
             return
         result = self.context.run(lambda: self.tracker.send_tracked_data())
         assert len(result["items"]) == expected

@@ -86,7 +86,7 @@ def test_votes_and_named_messages_survive_the_process(server: CaptureServer, tmp
     conversation.track_agent_message("On its way.", message_id=name)
     conversation.feedback("positive", comment="Quick!", message=name)
     conversation.track_token_usage(9, cached_tokens=5)
-    first._outbox.spool.forget()  # type: ignore[union-attr] # as if the process had been killed
+    first._outbox.spool.reset_after_fork()  # type: ignore[union-attr] # as if the process had been killed
     del first, conversation
     contextvars.Context().run(lambda: made(server, tmp_path).flush())
     message, vote, tokens = server.items["c"]

@@ -74,7 +74,7 @@ def test_what_another_process_left_is_not_the_only_conversation(server: CaptureS
     dead = ConversationTracker(**options)  # type: ignore[arg-type]
     dead.track_human_message("of the dead", conversation_id="dead")
     assert dead._outbox.spool is not None
-    dead._outbox.spool.forget()  # as if the process were gone
+    dead._outbox.spool.reset_after_fork()  # as if the process were gone
     tracker = ConversationTracker(**options)  # type: ignore[arg-type]
     tracker.flush()
     assert server.contents("dead") == ["of the dead"]

@@ -406,7 +406,7 @@ def test_a_conversation_of_27_items_is_one_small_request(server: CaptureServer, 
 def test_a_tracker_that_nobody_holds_any_more_does_not_stay_in_the_context(server: CaptureServer):
     import gc
 
-    from agentsight.outbox.context import places
+    from agentsight.outbox.context import bindings
 
     for number in range(10):
         short_lived = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
@@ -415,7 +415,7 @@ def test_a_tracker_that_nobody_holds_any_more_does_not_stay_in_the_context(serve
         short_lived._transport.close()
         del short_lived
         gc.collect()
-    assert len(places.get()) <= 3
+    assert len(bindings.get()) <= 3
 
 
 def test_conversations_that_were_sent_take_no_memory(server: CaptureServer, tracker: ConversationTracker):
@@ -424,6 +424,6 @@ def test_conversations_that_were_sent_take_no_memory(server: CaptureServer, trac
         tracker.track_human_message("Hello")
         tracker.send_tracked_data()
     deadline = time.monotonic() + 5
-    while len(tracker._outbox.lanes) > 2 and time.monotonic() < deadline:
+    while len(tracker._outbox.conversations) > 2 and time.monotonic() < deadline:
         pass
-    assert len(tracker._outbox.lanes) <= 2  # the current one, and the one before it
+    assert len(tracker._outbox.conversations) <= 2  # the current one, and the one before it

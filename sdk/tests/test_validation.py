@@ -123,9 +123,9 @@ def test_conversation_fields(quiet: ConversationTracker, field: str, wrong: Any,
     with pytest.raises(InvalidConversationDataException, match=rf"^{field}.*{says}"):
         quiet.initialize_conversation(**arguments)
     assert nothing_stored(quiet)
-    place = quiet._current.place()
-    assert place is not None
-    assert place.lane.conversation_id == "c"
+    binding = quiet._current.binding()
+    assert binding is not None
+    assert binding.conversation.conversation_id == "c"
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.0, 2.5, "3", True, None, 366 * 86_400_000 + 1, [1], float("nan")])
@@ -406,10 +406,10 @@ def test_whatever_is_tracked_the_call_raises_or_the_server_can_read_it(
         with contextlib.suppress(AgentSightError):
             call()
             tracked += 1
-    lane = tracker._outbox.lane("c")
+    conversation = tracker._outbox.conversation("c")
     from agentsight.items.encoding import prepare
 
-    for item in prepare(lane, lane.items):
+    for item in prepare(conversation, conversation.items):
         assert not has_nul(json.loads(item.text.encode()))  # UTF-8, or encoding raises
         tracked -= 1
     assert tracked == 0

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentsight import AgentSightAPI, ConversationManager, ConversationTracker
-from agentsight.delivery.batch_sender import Delivery
+from agentsight.delivery.batch_sender import BatchSender
 from agentsight.exceptions import (
     AgentSightError,
     ForbiddenException,
@@ -150,14 +150,14 @@ def test_offered_then_used(bot: ConversationTracker, api: AgentSightAPI):
 def test_sent_twice_stored_once(bot: ConversationTracker, api: AgentSightAPI):
     bot.get_or_create_conversation("c")
     bot.track_human_message("one")
-    [parcel] = bot._outbox.take(None)
-    parcel.items = prepare(parcel.lane, parcel.raw)
-    parcel.raw = []
-    items = list(parcel.items)
+    [in_flight] = bot._outbox.take(None)
+    in_flight.items = prepare(in_flight.conversation, in_flight.raw)
+    in_flight.raw = []
+    items = list(in_flight.items)
     for _ in range(2):
-        parcel.items = items
-        delivery = Delivery(bot._outbox, bot._transport, "development", time.monotonic() + 30)
-        delivery.run([parcel])
+        in_flight.items = items
+        delivery = BatchSender(bot._outbox, bot._transport, "development", time.monotonic() + 30)
+        delivery.run([in_flight])
     assert delivery.report()["items"][-1]["response"]["duplicate"] is True
     assert len(api.fetch_conversation("c")["messages"]) == 1
 

@@ -321,7 +321,7 @@ class Config:
         """What constructor or `configure` gave for an option, or None."""
         return self._given.get(name)
 
-    def forget(self, name: str) -> None:
+    def unset(self, name: str) -> None:
         """Take back what constructor or `configure` gave for an option."""
         self._given = {key: value for key, value in self._given.items() if key != name}
 

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 
-from agentsight.client.base import Client
+from agentsight.client.base import ApiClient
 from agentsight.client.manager import ConversationManager
 from agentsight.client.reader import AgentSightAPI
 from agentsight.delivery.transport import shown
@@ -91,7 +91,7 @@ def _twin(
     """The same method for `await`."""
 
     @functools.wraps(method)
-    async def call(self: _AsyncClient, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call(self: _AsyncApiClient, *args: P.args, **kwargs: P.kwargs) -> R:
         seconds = self.config.timeout
         latest = time.monotonic() + seconds
 
@@ -110,11 +110,11 @@ def _twin(
     return twin
 
 
-class _AsyncClient(Client):
+class _AsyncApiClient(ApiClient):
     """Settings and connections as `Client` has them; calls run in threads, on the client that this is a twin of."""
 
-    _twin_of: type[Client]
-    _client: Client
+    _twin_of: type[ApiClient]
+    _client: ApiClient
     _threads: _Threads
 
     if not TYPE_CHECKING:  # for type checkers it takes what Client takes
@@ -138,7 +138,7 @@ class _AsyncClient(Client):
         await self.aclose()
 
 
-class AsyncConversationManager(_AsyncClient):
+class AsyncConversationManager(_AsyncApiClient):
     """`ConversationManager` for asyncio: the same constructor, methods, answers and exceptions, awaited.
 
     A call that is cancelled is not awaited any more; a request that was under way may still reach the server.
@@ -157,7 +157,7 @@ class AsyncConversationManager(_AsyncClient):
     delete_conversation = _twin(ConversationManager.delete_conversation)
 
 
-class AsyncAgentSightAPI(_AsyncClient):
+class AsyncAgentSightAPI(_AsyncApiClient):
     """`AgentSightAPI` for asyncio: the same constructor, methods, answers and exceptions, awaited.
 
     Example:

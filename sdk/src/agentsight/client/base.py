@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from agentsight.types import Options
 
-__all__ = ["Client", "numbered"]
+__all__ = ["ApiClient", "numbered"]
 
 
-class Client:
+class ApiClient:
     """Settings and connections of a client whose every call is a request.
 
     Args:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 
 from agentsight.exceptions import InvalidConversationDataException
-from agentsight.outbox.context import Place, current_lanes, places
+from agentsight.outbox.context import Binding, bindings, current_conversations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from contextvars import Token
     from typing import Any, TypeVar
 
-    from agentsight.outbox.pending import Lane
+    from agentsight.outbox.pending import PendingConversation
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-__all__ = ["bind", "hold", "let_go"]
+__all__ = ["bind", "make_current", "restore"]
 
 _COROUTINE = 0x80  # a flag of code
 
@@ -46,61 +46,65 @@ def bind(function: F) -> F:
         raise InvalidConversationDataException(
             f"function takes what can be called, not {type(function).__name__}"
         )
-    lanes = current_lanes()
+    conversations = current_conversations()
     if _flags(function) & _COROUTINE:
 
         async def bound_async(*args: Any, **kwargs: Any) -> Any:
-            token = hold(lanes)
+            token = make_current(conversations)
             try:
                 return await function(*args, **kwargs)
             finally:
-                let_go(token)
+                restore(token)
 
         return _like(bound_async, function)
 
     def bound(*args: Any, **kwargs: Any) -> Any:
-        token = hold(lanes)
+        token = make_current(conversations)
         try:
             result = function(*args, **kwargs)
         finally:
-            let_go(token)
+            restore(token)
         # What only begins when somebody takes the result is bound too.
         if hasattr(result, "send") and hasattr(result, "throw") and hasattr(result, "close"):
-            return _rest(result, lanes) if hasattr(result, "__await__") else _Steps(result, lanes)
+            return (
+                _rest(result, conversations)
+                if hasattr(result, "__await__")
+                else _Steps(result, conversations)
+            )
         if hasattr(result, "asend") and hasattr(result, "aclose"):
-            return _AsyncSteps(result, lanes)
+            return _AsyncSteps(result, conversations)
         return result
 
     return _like(bound, function)
 
 
-def hold(lanes: dict[int, Lane]) -> Token[dict[int, Place]]:
-    """Make these conversations current, and no others, until `let_go`."""
-    return places.set({number: Place(lane) for number, lane in lanes.items()})
+def make_current(conversations: dict[int, PendingConversation]) -> Token[dict[int, Binding]]:
+    """Make these conversations current, and no others, until `restore`."""
+    return bindings.set({number: Binding(pending) for number, pending in conversations.items()})
 
 
-def let_go(token: Token[dict[int, Place]]) -> None:
-    """What was current before `hold` is current again."""
+def restore(token: Token[dict[int, Binding]]) -> None:
+    """What was current before `make_current` is current again."""
     with contextlib.suppress(
         ValueError
     ):  # begun in one context and thrown away in another, which stays as it is
-        places.reset(token)
+        bindings.reset(token)
 
 
-async def _rest(coroutine: Any, lanes: dict[int, Lane]) -> Any:
-    token = hold(lanes)
+async def _rest(coroutine: Any, conversations: dict[int, PendingConversation]) -> Any:
+    token = make_current(conversations)
     try:
         return await coroutine
     finally:
-        let_go(token)
+        restore(token)
 
 
 class _Steps:
     """A generator that runs in its conversation, step by step."""
 
-    def __init__(self, generator: Any, lanes: dict[int, Lane]) -> None:
+    def __init__(self, generator: Any, conversations: dict[int, PendingConversation]) -> None:
         self._generator = generator
-        self._lanes = lanes
+        self._conversations = conversations
 
     def __iter__(self) -> _Steps:
         return self
@@ -118,34 +122,34 @@ class _Steps:
         return self._step(self._generator.close)
 
     def _step(self, method: Callable[..., Any], *args: Any) -> Any:
-        token = hold(self._lanes)
+        token = make_current(self._conversations)
         try:
             return method(*args)
         finally:
-            let_go(token)
+            restore(token)
 
 
 class _AsyncSteps:
     """An async generator that runs in its conversation, step by step."""
 
-    def __init__(self, generator: Any, lanes: dict[int, Lane]) -> None:
+    def __init__(self, generator: Any, conversations: dict[int, PendingConversation]) -> None:
         self._generator = generator
-        self._lanes = lanes
+        self._conversations = conversations
 
     def __aiter__(self) -> _AsyncSteps:
         return self
 
     async def __anext__(self) -> Any:
-        return await _rest(self._generator.__anext__(), self._lanes)
+        return await _rest(self._generator.__anext__(), self._conversations)
 
     async def asend(self, value: Any) -> Any:
-        return await _rest(self._generator.asend(value), self._lanes)
+        return await _rest(self._generator.asend(value), self._conversations)
 
     async def athrow(self, *error: Any) -> Any:
-        return await _rest(self._generator.athrow(*error), self._lanes)
+        return await _rest(self._generator.athrow(*error), self._conversations)
 
     async def aclose(self) -> Any:
-        return await _rest(self._generator.aclose(), self._lanes)
+        return await _rest(self._generator.aclose(), self._conversations)
 
 
 def _flags(function: Any) -> int:

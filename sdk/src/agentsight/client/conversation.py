@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from agentsight.client.tracker import ConversationTracker
-    from agentsight.delivery.dispatcher import Dispatch
-    from agentsight.outbox.context import Place
-    from agentsight.outbox.pending import Lane
+    from agentsight.delivery.dispatcher import Dispatcher
+    from agentsight.outbox.context import Binding
+    from agentsight.outbox.pending import PendingConversation
     from agentsight.types import SendResult
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-__all__ = ["Conversation", "Sending", "remembering"]
+__all__ = ["BoundSend", "Conversation", "bound_send"]
 
 
-class Sending:
+class BoundSend:
     """`send_tracked_data`, which remembers whether something was pending when it was looked up.
 
     A handler hands `tracker.send_tracked_data` to a background task. When the task runs, another request may
@@ -40,10 +40,10 @@ class Sending:
 
     def __call__(self, conversation_id: str | None = None) -> SendResult:
         owed, self._owed = self._owed, False
-        return self._owner._dispatch.send(self._owner._chosen(conversation_id), owed=owed)
+        return self._owner._dispatcher.send(self._owner._chosen(conversation_id), owed=owed)
 
 
-class _Remembering:
+class _BoundSendMethod:
     """Descriptor that makes a `Sending` at each lookup."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -51,12 +51,12 @@ class _Remembering:
         self.__doc__ = function.__doc__
 
     def __get__(self, owner: Conversation | ConversationTracker | None, kind: type) -> Callable[..., Any]:
-        return self._function if owner is None else Sending(owner)
+        return self._function if owner is None else BoundSend(owner)
 
 
-def remembering(function: F) -> F:
+def bound_send(function: F) -> F:
     """Decorator for `send_tracked_data`; the class shows the function, its instances a `Sending`."""
-    return _Remembering(function)  # type: ignore[return-value]
+    return _BoundSendMethod(function)  # type: ignore[return-value]
 
 
 class Conversation(Tracking):
@@ -71,62 +71,62 @@ class Conversation(Tracking):
         ...     conversation.send_tracked_data()
     """
 
-    __slots__ = ("_blocks", "_its_lane", "_tracker")
+    __slots__ = ("_blocks", "_pending", "_tracker")
 
-    def __init__(self, tracker: ConversationTracker, lane: Lane) -> None:
+    def __init__(self, tracker: ConversationTracker, pending: PendingConversation) -> None:
         self._tracker = tracker
-        self._its_lane = lane
-        self._blocks: list[Place] = []  # those that are open
+        self._pending = pending
+        self._blocks: list[Binding] = []  # those that are open
 
     @property
     def conversation_id(self) -> str:
         """The conversation's text id."""
-        return self._its_lane.conversation_id
+        return self._pending.conversation_id
 
-    def _lane(self, conversation_id: str | None) -> Lane:
-        if conversation_id is not None and conversation_id != self._its_lane.conversation_id:
+    def _pending_for(self, conversation_id: str | None) -> PendingConversation:
+        if conversation_id is not None and conversation_id != self._pending.conversation_id:
             raise InvalidConversationDataException(
-                f"conversation_id: this is the handle of {self._its_lane.conversation_id!r}; "
+                f"conversation_id: this is the handle of {self._pending.conversation_id!r}; "
                 "track other conversations through the tracker"
             )
-        return self._its_lane
+        return self._pending
 
     def _is_strict(self, conversation_id: object) -> bool:
-        return self._tracker.config.is_strict(self._its_lane.known.get("environment"))
+        return self._tracker.config.is_strict(self._pending.known_fields.get("environment"))
 
     def _handle(self, conversation_id: str | None) -> Conversation:
-        self._lane(conversation_id)
+        self._pending_for(conversation_id)
         return self
 
     def _track_answer(self, content: str, metadata: dict[str, Any], ns: int) -> None:
         """Track an answer of which the last word was seen at this time."""
         self._message(ANSWER, content, None, "base64", metadata, None, None, ns)
 
-    @remembering
+    @bound_send
     def send_tracked_data(self, conversation_id: str | None = None) -> SendResult:
         """Send what is pending in this conversation, as `ConversationTracker.send_tracked_data`."""
-        return self._dispatch.send(self._chosen(conversation_id))
+        return self._dispatcher.send(self._chosen(conversation_id))
 
     @property
-    def _dispatch(self) -> Dispatch:
-        return self._tracker._dispatch
+    def _dispatcher(self) -> Dispatcher:
+        return self._tracker._dispatcher
 
-    def _chosen(self, conversation_id: str | None) -> list[Lane]:
-        return [self._lane(conversation_id)]
+    def _chosen(self, conversation_id: str | None) -> list[PendingConversation]:
+        return [self._pending_for(conversation_id)]
 
     def _has_pending(self) -> bool:
-        return self._its_lane.queued or self._its_lane.flights > 0
+        return self._pending.queued or self._pending.in_flight > 0
 
     def __enter__(self) -> Conversation:
-        self._its_lane.enter()
-        self._blocks.append(self._tracker._current.set(self._its_lane, entered=True))
+        self._pending.enter()
+        self._blocks.append(self._tracker._current.set(self._pending, entered=True))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._tracker._current.leave(self._blocks)
-        self._its_lane.leave()
+        self._pending.leave()
 
     def __repr__(self) -> str:
-        return f"Conversation({self._its_lane.conversation_id!r})"
+        return f"Conversation({self._pending.conversation_id!r})"

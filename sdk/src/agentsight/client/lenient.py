@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-from agentsight.client.fields import FIELDS, check_fields
+from agentsight.client.conversation_fields import FIELDS, check_fields
 from agentsight.client.mending import SENSE, TABLE, mend
 from agentsight.client.repair import CLEANED, LEFT_OUT, REPLACED, SHORTENED, Notes, identity
 from agentsight.config import log
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from agentsight.client.conversation import Conversation
     from agentsight.client.mending import Fields
-    from agentsight.client.track_other import Besides
+    from agentsight.client.track_other import OtherTracking
     from agentsight.client.tracker import ConversationTracker
-    from agentsight.outbox.pending import Lane
+    from agentsight.outbox.pending import PendingConversation
 
 __all__ = ["conversation_that_fits", "offer_that_fits", "track_what_fits"]
 
@@ -38,7 +38,9 @@ _SAID = {
 _mending = threading.local()
 
 
-def track_what_fits(owner: Besides, error: Exception, method: str, arguments: Mapping[str, Any]) -> bool:
+def track_what_fits(
+    owner: OtherTracking, error: Exception, method: str, arguments: Mapping[str, Any]
+) -> bool:
     """Track what can be kept of a call that failed; log and count what was changed.
 
     Args:
@@ -55,12 +57,12 @@ def track_what_fits(owner: Besides, error: Exception, method: str, arguments: Ma
     _mending.now = True
     notes = Notes()
     tracker = _tracker_of(owner)
-    lane: Lane | None = None
+    pending: PendingConversation | None = None
     try:
         given = {
             name: arguments.get(name) for name in (*TABLE[method], "attachments", "attachment_mode", "mode")
         }
-        lane, named = _target(owner, arguments.get("conversation_id"), notes)
+        pending, named = _target(owner, arguments.get("conversation_id"), notes)
         again = SENSE[method](method, given, mend(method, given, notes), notes, _contents(error))
         if again is not None:
             name, fields = again
@@ -68,13 +70,13 @@ def track_what_fits(owner: Besides, error: Exception, method: str, arguments: Ma
                 getattr(owner, name)(**fields)
             else:
                 getattr(tracker, name)(conversation_id=named, **fields)
-            lane = tracker._lane(named) if named is not None or owner is tracker else lane
+            pending = tracker._pending_for(named) if named is not None or owner is tracker else pending
     except Exception as problem:
         notes.add(method, LEFT_OUT)
         _say(tracker, (method, LEFT_OUT), "%s: a call was not tracked: %s", method, _shown(problem))
     finally:
         _mending.now = False
-        _tell(tracker, lane, method, notes)
+        _tell(tracker, pending, method, notes)
     return True
 
 
@@ -88,9 +90,9 @@ def conversation_that_fits(
     notes = Notes()
     chosen = _identity(notes, conversation_id)
     fields = _fields(given, notes)
-    lane = tracker._strays.apart() if chosen is None else tracker._outbox.lane(chosen)
-    handle = tracker._open(lane.conversation_id, fields)
-    _tell(tracker, handle._its_lane, "get_or_create_conversation", notes)
+    pending = tracker._strays.apart() if chosen is None else tracker._outbox.conversation(chosen)
+    handle = tracker._open(pending.conversation_id, fields)
+    _tell(tracker, handle._pending, "get_or_create_conversation", notes)
     return handle
 
 
@@ -107,7 +109,7 @@ def offer_that_fits(
     if chosen is None:
         raise MissingConversationIdException
     fields = _fields(given, notes)
-    _tell(tracker, tracker._outbox.lane(chosen), "initialize_conversation", notes)
+    _tell(tracker, tracker._outbox.conversation(chosen), "initialize_conversation", notes)
     return chosen, fields
 
 
@@ -130,17 +132,17 @@ def _identity(notes: Notes, conversation_id: object) -> str | None:
     return chosen
 
 
-def _tracker_of(owner: Besides) -> ConversationTracker:
+def _tracker_of(owner: OtherTracking) -> ConversationTracker:
     tracker: ConversationTracker = getattr(owner, "_tracker", None) or owner  # type: ignore[assignment]
     return tracker
 
 
-def _target(owner: Besides, given: Any, notes: Notes) -> tuple[Lane | None, str | None]:
-    """Where the call belongs: the lane if it is there already, and the id to name, or None for the current one."""
+def _target(owner: OtherTracking, given: Any, notes: Notes) -> tuple[PendingConversation | None, str | None]:
+    """Where the call belongs: its conversation if there is one already, and the id to name (None: the current)."""
     tracker = _tracker_of(owner)
-    its_own: Lane | None = getattr(owner, "_its_lane", None)
-    place = tracker._current.place()
-    current = its_own or (None if place is None else place.lane)
+    its_own: PendingConversation | None = getattr(owner, "_pending", None)
+    binding = tracker._current.binding()
+    current = its_own or (None if binding is None else binding.conversation)
     if given is None or (issubclass(type(given), str) and not str.strip(given)):
         if given is not None:
             notes.add("conversation_id", LEFT_OUT)
@@ -149,10 +151,10 @@ def _target(owner: Besides, given: Any, notes: Notes) -> tuple[Lane | None, str 
     if named is not None:
         if its_own is not None and named == its_own.conversation_id:
             return its_own, None
-        return tracker._outbox.lanes.get(named), named
+        return tracker._outbox.conversations.get(named), named
     # Another conversation was meant, and nobody knows which: not the current one, nor anybody's.
-    lane = tracker._strays.apart()
-    return lane, lane.conversation_id
+    pending = tracker._strays.apart()
+    return pending, pending.conversation_id
 
 
 def _contents(error: Exception) -> Mapping[int, bytes]:
@@ -161,26 +163,28 @@ def _contents(error: Exception) -> Mapping[int, bytes]:
     return found
 
 
-def _tell(tracker: ConversationTracker, lane: Lane | None, method: str, notes: Notes) -> None:
+def _tell(
+    tracker: ConversationTracker, pending: PendingConversation | None, method: str, notes: Notes
+) -> None:
     """Count what was changed where the server will hear of it, and log each kind of change once."""
-    if lane is not None:
-        lane.adjust(notes.counts)
+    if pending is not None:
+        pending.adjust(notes.counts)
     for field, code in notes.counts:
         _say(
             tracker,
             (field, code),
             "%s at %s: %s %s; the rest is tracked, and this is said once (strict=True raises instead)",
             method,
-            origin()[1] if (field, code) not in tracker._outbox.told else "",
+            origin()[1] if (field, code) not in tracker._outbox.warned else "",
             field,
             _SAID[code],
         )
 
 
 def _say(tracker: ConversationTracker, kind: tuple[str, str], *what: object) -> None:
-    told = tracker._outbox.told
-    if kind not in told:
-        told.add(kind)
+    warned = tracker._outbox.warned
+    if kind not in warned:
+        warned.add(kind)
         try:  # noqa: SIM105 - a log handler that raises must not reach the bot
             log().warning(*what)
         except Exception:  # noqa: S110

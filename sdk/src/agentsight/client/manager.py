@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentsight.client.base import Client, numbered
+from agentsight.client.base import ApiClient, numbered
 from agentsight.delivery.responses import cast_answer
 from agentsight.exceptions import InvalidConversationDataException
 from agentsight.items.validation import (
@@ -27,7 +27,7 @@ DEVICES = ("desktop", "mobile", "tablet")
 SENTIMENTS = ("positive", "neutral", "negative")
 
 
-class ConversationManager(Client):
+class ConversationManager(ApiClient):
     """Changes conversations on the server; every method is a request, and raises when it fails.
 
     `conversation_id` is the text id, or the integer database id. A text id is looked up first.

@@ -13,7 +13,7 @@ from agentsight.client.repair import (
     long_text,
     moment,
     number,
-    words,
+    short_text,
 )
 from agentsight.exceptions import AgentSightError
 from agentsight.items.validation import (
@@ -91,7 +91,7 @@ def _address(notes: Notes, field: str, value: object) -> str | None:
     if not isinstance(value, str) or len(value) > NAME_LENGTH:
         notes.add(field, LEFT_OUT)
         return None
-    return words(notes, field, value)
+    return short_text(notes, field, value)
 
 
 def _error_text(notes: Notes, field: str, value: object) -> str | None:
@@ -100,7 +100,7 @@ def _error_text(notes: Notes, field: str, value: object) -> str | None:
             value = f"{type(value).__name__}: {value}"
         except Exception:
             value = type(value).__name__
-    return words(notes, field, value, CONTENT_LENGTH)
+    return short_text(notes, field, value, CONTENT_LENGTH)
 
 
 _text, _label = long_text(CONTENT_LENGTH), long_text(LABEL_LENGTH)
@@ -117,7 +117,7 @@ TABLE: dict[str, dict[str, Fix]] = {
     "track_human_message": _MESSAGE,
     "track_agent_message": _MESSAGE,
     "track_action": {
-        "action_name": words,
+        "action_name": short_text,
         "started_at": moment,
         "ended_at": moment,
         "duration_ms": number,
@@ -126,7 +126,7 @@ TABLE: dict[str, dict[str, Fix]] = {
         "error_msg": _error_text,
         "metadata": dictionary,
     },
-    "track_button": {"button_event": words, "label": _label, "value": _label, "metadata": dictionary},
+    "track_button": {"button_event": short_text, "label": _label, "value": _label, "metadata": dictionary},
     "track_attachments": {
         "sender": _one_of(("end_user", "agent", "system"), _SENDERS),
         "metadata": dictionary,
@@ -141,7 +141,7 @@ TABLE: dict[str, dict[str, Fix]] = {
         "input_audio_tokens": _tokens,
         "reasoning_tokens": _tokens,
         "output_audio_tokens": _tokens,
-        "model": words,
+        "model": short_text,
     },
     "feedback": {
         "sentiment": _one_of(("positive", "neutral", "negative"), _SENTIMENTS),
@@ -153,9 +153,9 @@ TABLE: dict[str, dict[str, Fix]] = {
         "customer_id": identity,
         "customer_ip_address": _address,
         "device": _one_of(("desktop", "mobile", "tablet")),
-        "source": words,
-        "language": words,
-        "name": words,
+        "source": short_text,
+        "language": short_text,
+        "name": short_text,
         "environment": _environment,
         "metadata": dictionary,
     },
@@ -315,7 +315,7 @@ def _file(place: int, given: Any, notes: Notes, read: bytes | None) -> Fields:
     names = {}
     for field in ("filename", "mime_type"):
         name = given.get(field)
-        names[field] = None if name is None else words(notes, "attachments", name)
+        names[field] = None if name is None else short_text(notes, "attachments", name)
     if names["mime_type"] is not None:
         try:
             media_type("mime_type", names["mime_type"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentsight.client.base import Client
+from agentsight.client.base import ApiClient
 from agentsight.delivery.responses import cast_answer
 from agentsight.exceptions import InvalidConversationDataException
 from agentsight.items.validation import choice, timestamp, utc_text
@@ -35,7 +35,7 @@ CHOICES = {
 }
 
 
-class AgentSightAPI(Client):
+class AgentSightAPI(ApiClient):
     """Reads conversations; every method is a request, and raises when it fails.
 
     Every method raises:

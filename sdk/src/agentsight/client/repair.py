@@ -40,7 +40,7 @@ __all__ = [
     "long_text",
     "moment",
     "number",
-    "words",
+    "short_text",
 ]
 
 MARK = "…"  # stands where something was cut
@@ -60,7 +60,7 @@ class Notes:
         self.counts[field, code] = self.counts.get((field, code), 0) + count
 
 
-def words(notes: Notes, field: str, value: object, limit: int = NAME_LENGTH) -> str | None:
+def short_text(notes: Notes, field: str, value: object, limit: int = NAME_LENGTH) -> str | None:
     """Text of at most `limit` characters; None where there is none."""
     if value is None:
         return None
@@ -84,7 +84,7 @@ def words(notes: Notes, field: str, value: object, limit: int = NAME_LENGTH) -> 
 
 def long_text(limit: int) -> Any:
     """`words` of another limit."""
-    return lambda notes, field, value: words(notes, field, value, limit)
+    return lambda notes, field, value: short_text(notes, field, value, limit)
 
 
 def identity(notes: Notes, field: str, value: object) -> str | None:
@@ -97,7 +97,7 @@ def identity(notes: Notes, field: str, value: object) -> str | None:
         notes.add(field, LEFT_OUT)  # its text may be the same for everybody, or another one each time
         return None
     said = str.__str__(value) if isinstance(value, str) else _as_text(value)
-    tidy = words(notes, field, value)
+    tidy = short_text(notes, field, value)
     if tidy is None or tidy == said:
         return tidy
     from hashlib import sha256

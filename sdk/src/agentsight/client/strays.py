@@ -17,9 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import Token
 
-    from agentsight.outbox.context import Place
+    from agentsight.outbox.context import Binding
     from agentsight.outbox.outbox import Outbox
-    from agentsight.outbox.pending import Lane
+    from agentsight.outbox.pending import PendingConversation
 
 __all__ = ["Strays"]
 
@@ -30,10 +30,10 @@ _here: ContextVar[None] = ContextVar("agentsight_here")
 
 
 class _Stray:
-    __slots__ = ("function", "lane", "token")
+    __slots__ = ("function", "pending", "token")
 
-    def __init__(self, lane: Lane, function: int) -> None:
-        self.lane = lane
+    def __init__(self, pending: PendingConversation, function: int) -> None:
+        self.pending = pending
         self.function = function  # the number of the mark on its frame, 0: none could be put there
         self.token: Token[None] = _here.set(None)
 
@@ -59,21 +59,21 @@ class Strays:
         self._outbox = outbox
         self._said: set[str] = set()
 
-    def find(self) -> Lane | None:
+    def find(self) -> PendingConversation | None:
         """The stray of the running code."""
         if not self._outbox.roster.several:  # there was never a stray
             return None
         running = marks()
         for each in running.values():
-            lane = each.strays.get(self._number)
-            if lane is not None and lane.outbox is self._outbox:
-                return lane
+            pending = each.strays.get(self._number)
+            if pending is not None and pending.outbox is self._outbox:
+                return pending
         stray = _remembered.get().get(self._number)
         if stray is None or (stray.function and stray.function not in running) or not stray.is_here():
             return None
-        return stray.lane
+        return stray.pending
 
-    def make(self, ended: Place | None) -> Lane:
+    def make(self, ended: Binding | None) -> PendingConversation:
         """A new conversation for a call that has none.
 
         Args:
@@ -82,35 +82,35 @@ class Strays:
         entry, place = origin()
         if ended is not None and not ended.over:
             ended = None
-        lane = self._new(place)
+        pending = self._new(place)
         if entry is not None:
             own = mark(entry)
             if own is not None and entry.f_code.co_flags & GENERATOR:
-                own.strays[self._number] = lane  # it may be resumed in any context
+                own.strays[self._number] = pending  # it may be resumed in any context
             else:
-                stray = _Stray(lane, 0 if own is None else own.number)
+                stray = _Stray(pending, 0 if own is None else own.number)
                 _remembered.set({**_remembered.get(), self._number: stray})
-        self._say(lane, place, ended)
-        return lane
+        self._say(pending, place, ended)
+        return pending
 
-    def apart(self) -> Lane:
+    def apart(self) -> PendingConversation:
         """A new conversation for one call alone: it named a conversation, and nobody knows which."""
         return self._new(origin()[1])
 
-    def _new(self, place: str) -> Lane:
-        lane = self._outbox.find(generate_conversation_id())
-        self._outbox.roster.have_stray(lane)
-        lane.announce({"metadata": {"unattached": True, "unattached_at": place}})
-        return lane
+    def _new(self, place: str) -> PendingConversation:
+        pending = self._outbox.find(generate_conversation_id())
+        self._outbox.roster.add_stray(pending)
+        pending.announce({"metadata": {"unattached": True, "unattached_at": place}})
+        return pending
 
-    def _say(self, lane: Lane, place: str, ended: Place | None) -> None:
+    def _say(self, pending: PendingConversation, place: str, ended: Binding | None) -> None:
         if place in self._said or len(self._said) >= MOST_PLACES:
             return
         self._said.add(place)
         why = (
             ""
             if ended is None
-            else f" (the block on {ended.lane.conversation_id!r}, from which its context was copied, has ended)"
+            else f" (the block on {ended.conversation.conversation_id!r}, from which its context was copied, has ended)"
         )
         log().warning(
             "no conversation is current here: %s%s; tracking into the new conversation %s, and each such call "
@@ -119,5 +119,5 @@ class Strays:
             "each place",
             place,
             why,
-            lane.conversation_id,
+            pending.conversation_id,
         )

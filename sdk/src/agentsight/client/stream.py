@@ -8,8 +8,8 @@ import contextlib
 from time import time_ns
 from typing import Any, Generic, TypeVar
 
-from agentsight.client.binding import hold, let_go
-from agentsight.client.words import words
+from agentsight.client.binding import make_current, restore
+from agentsight.client.chunk_text import chunk_text
 from agentsight.config import log
 from agentsight.exceptions import InvalidConversationDataException
 from agentsight.items.validation import CONTENT_LENGTH, metadata_text
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from agentsight.client.conversation import Conversation
     from agentsight.outbox.outbox import Outbox
 
-__all__ = ["Answer", "AsyncStream", "Stream", "open_anyhow", "open_stream"]
+__all__ = ["AsyncStream", "Stream", "StreamedAnswer", "open_anyhow", "open_stream"]
 
 T = TypeVar("T")
 _MS = 1_000_000  # ns
 _baffled: set[str] = set()  # types of pieces without words of which that was said
 
 
-class Answer:
+class StreamedAnswer:
     """What was seen of an answer so far, and the conversation that it belongs to."""
 
     def __init__(
         self, conversation: Conversation, text: Callable[[Any], str | None] | None, metadata: dict[str, Any]
     ) -> None:
         self.conversation = conversation
-        lane = conversation._its_lane
+        pending = conversation._pending
         now = time_ns()
-        self.began_ns = lane.asked_ns or now  # the reader waits since they asked
-        lane.asked_ns = 0
-        self.lanes = {conversation._tracker._number: lane}
-        self.outbox: Outbox = lane.outbox
+        self.began_ns = pending.asked_ns or now  # the reader waits since they asked
+        pending.asked_ns = 0
+        self.conversations = {conversation._tracker._number: pending}
+        self.outbox: Outbox = pending.outbox
         self.first_ns = self.last_ns = 0
         self.ended = False
-        self._words = text or words
+        self._words = text or chunk_text
         self._metadata = metadata
         self._parts: list[str] = []
         self._length = 0
@@ -105,18 +105,18 @@ class Answer:
             metadata["interrupted"] = True
         self.conversation._track_answer(content, metadata, self.last_ns)
 
-    def drop(self) -> None:
+    def abandon(self) -> None:
         """The stream is thrown away: end it, but not here, where locks may be held."""
         if self.ended:
             return
         outbox = self.outbox
-        outbox.dropped.append(self)
-        if not outbox.coming:
-            outbox.coming = True
+        outbox.abandoned.append(self)
+        if not outbox.thread_is_coming:
+            outbox.thread_is_coming = True
             try:
-                _thread.start_new_thread(outbox.come, ())
+                _thread.start_new_thread(outbox.end_abandoned_in_thread, ())
             except RuntimeError:  # no thread at the end of the interpreter: whoever sends picks it up
-                outbox.coming = False
+                outbox.thread_is_coming = False
 
 
 class Stream(Generic[T]):
@@ -127,7 +127,7 @@ class Stream(Generic[T]):
 
     __slots__ = ("_answer", "_pieces", "_source")
 
-    def __init__(self, answer: Answer, source: Any) -> None:
+    def __init__(self, answer: StreamedAnswer, source: Any) -> None:
         self._answer = answer
         self._source = source
         self._pieces: Iterator[T] = iter(source)
@@ -137,7 +137,7 @@ class Stream(Generic[T]):
 
     def __next__(self) -> T:
         answer = self._answer
-        token = hold(answer.lanes)
+        token = make_current(answer.conversations)
         try:
             piece = next(self._pieces)
         except StopIteration:
@@ -147,14 +147,14 @@ class Stream(Generic[T]):
             answer.end(interrupted=True)
             raise
         finally:
-            let_go(token)
+            restore(token)
         answer.saw(piece)
         return piece
 
     def close(self) -> None:
         """The reader has left: what they saw is tracked, and the source is closed."""
         self._answer.end(interrupted=True)
-        token = hold(self._answer.lanes)
+        token = make_current(self._answer.conversations)
         try:
             for each in (self._pieces, self._source):
                 close = getattr(each, "close", None)
@@ -162,7 +162,7 @@ class Stream(Generic[T]):
                     close()
                     break
         finally:
-            let_go(token)
+            restore(token)
 
     def __enter__(self) -> Stream[T]:
         return self
@@ -175,7 +175,7 @@ class Stream(Generic[T]):
     def __del__(self) -> None:
         answer = getattr(self, "_answer", None)
         if answer is not None:
-            answer.drop()
+            answer.abandon()
 
 
 class AsyncStream(Generic[T]):
@@ -186,7 +186,7 @@ class AsyncStream(Generic[T]):
 
     __slots__ = ("_answer", "_pieces", "_source")
 
-    def __init__(self, answer: Answer, source: Any) -> None:
+    def __init__(self, answer: StreamedAnswer, source: Any) -> None:
         self._answer = answer
         self._source = source
         self._pieces: AsyncIterator[T] = source.__aiter__()
@@ -196,7 +196,7 @@ class AsyncStream(Generic[T]):
 
     async def __anext__(self) -> T:
         answer = self._answer
-        token = hold(answer.lanes)
+        token = make_current(answer.conversations)
         try:
             piece = await self._pieces.__anext__()
         except StopAsyncIteration:
@@ -206,7 +206,7 @@ class AsyncStream(Generic[T]):
             answer.end(interrupted=True)
             raise
         finally:
-            let_go(token)
+            restore(token)
         answer.saw(piece)
         return piece
 
@@ -217,7 +217,7 @@ class AsyncStream(Generic[T]):
     async def aclose(self) -> None:
         """The reader has left: what they saw is tracked, and the source is closed."""
         self._answer.end(interrupted=True)
-        token = hold(self._answer.lanes)
+        token = make_current(self._answer.conversations)
         try:
             for each in (self._pieces, self._source):
                 close = getattr(each, "aclose", None) or getattr(each, "close", None)
@@ -227,7 +227,7 @@ class AsyncStream(Generic[T]):
                         await closing
                     break
         finally:
-            let_go(token)
+            restore(token)
 
     async def __aenter__(self) -> AsyncStream[T]:
         return self
@@ -240,7 +240,7 @@ class AsyncStream(Generic[T]):
     def __del__(self) -> None:
         answer = getattr(self, "_answer", None)
         if answer is not None:
-            answer.drop()
+            answer.abandon()
 
 
 def open_stream(
@@ -270,7 +270,7 @@ def open_stream(
         from json import loads
 
         kept = loads(extra)
-    answer = Answer(conversation, text, kept)
+    answer = StreamedAnswer(conversation, text, kept)
     return (AsyncStream if is_async else Stream)(answer, pieces)
 
 
@@ -281,7 +281,7 @@ def open_anyhow(handle: Callable[[], Conversation], error: Exception, pieces: An
         with contextlib.suppress(Exception):
             is_async = not hasattr(pieces, "__iter__")
             said: Any = text if callable(text) else None
-            answer = Answer(handle(), said, {})
+            answer = StreamedAnswer(handle(), said, {})
             return (AsyncStream if is_async else Stream)(answer, pieces)
     return pieces
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from time import time_ns
 
-from agentsight.client.streaming import Streaming
-from agentsight.client.track_other import LIGHT, Besides, heavy
+from agentsight.client.stream_method import Streaming
+from agentsight.client.track_other import LIGHT, OtherTracking, json_weight
 from agentsight.exceptions import (
     InvalidAnswerDataException,
     InvalidConversationDataException,
@@ -39,7 +39,7 @@ __all__ = ["Tracking"]
 QUESTION, ANSWER, ACTION = range(3)  # as in wire, which is loaded when sending
 
 
-class Tracking(Streaming, Besides):
+class Tracking(Streaming, OtherTracking):
     """Methods that track something. Each checks its arguments, takes the time and remembers; none does I/O.
 
     Where `strict` is on (by default in development), every one raises `InvalidConversationDataException` (or a
@@ -120,15 +120,15 @@ class Tracking(Streaming, Besides):
             ):  # what most calls give, checked without a call
                 now = time_ns()
                 if metadata is None:
-                    lane = self._lane(conversation_id)
-                    lane.asked_ns = now
-                    lane.put((QUESTION, now, 0, message, None, None))
+                    pending = self._pending_for(conversation_id)
+                    pending.asked_ns = now
+                    pending.put((QUESTION, now, 0, message, None, None))
                     return
                 extra = small_dict("metadata", metadata)
                 weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
-                lane = self._lane(conversation_id)
-                lane.asked_ns = now
-                lane.put((QUESTION, now, weight, message, extra, None))
+                pending = self._pending_for(conversation_id)
+                pending.asked_ns = now
+                pending.put((QUESTION, now, weight, message, extra, None))
                 return
             if question is not None:
                 message = _either("message", message, "question", question, InvalidQuestionDataException)
@@ -201,15 +201,15 @@ class Tracking(Streaming, Besides):
             ):  # what most calls give, checked without a call
                 now = time_ns()
                 if metadata is None:
-                    lane = self._lane(conversation_id)
-                    lane.asked_ns = 0
-                    lane.put((ANSWER, now, 0, message, None, None))
+                    pending = self._pending_for(conversation_id)
+                    pending.asked_ns = 0
+                    pending.put((ANSWER, now, 0, message, None, None))
                     return
                 extra = small_dict("metadata", metadata)
                 weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
-                lane = self._lane(conversation_id)
-                lane.asked_ns = 0
-                lane.put((ANSWER, now, weight, message, extra, None))
+                pending = self._pending_for(conversation_id)
+                pending.asked_ns = 0
+                pending.put((ANSWER, now, weight, message, extra, None))
                 return
             if answer is not None:
                 message = _either("message", message, "answer", answer, InvalidAnswerDataException)
@@ -236,16 +236,16 @@ class Tracking(Streaming, Besides):
             now = time_ns()
         extra = small_dict("metadata", metadata)
         name = None if message_id is None else message_name("message_id", message_id)
-        files, weight = None, len(content) + heavy(extra)
+        files, weight = None, len(content) + json_weight(extra)
         if attachments is not None and len(attachments):
             from agentsight.items.attachments import check_attachments
 
             files, size = check_attachments(attachments, mode)  # last, because it reads files
             weight += size
         item = (kind, now, weight if weight > LIGHT else 0, content, extra, files)
-        lane = self._lane(conversation_id)
-        lane.asked_ns = now if kind == QUESTION else 0
-        lane.put(item if name is None else (*item, name))
+        pending = self._pending_for(conversation_id)
+        pending.asked_ns = now if kind == QUESTION else 0
+        pending.put(item if name is None else (*item, name))
 
     def track_action(
         self,
@@ -313,7 +313,7 @@ class Tracking(Streaming, Besides):
                     answer = (response,)
                 else:
                     answer = small_text("response", response)
-                    weight += heavy(answer)
+                    weight += json_weight(answer)
             if error_msg is not None:
                 if isinstance(error_msg, BaseException):
                     error_msg = f"{type(error_msg).__name__}: {error_msg}"
@@ -321,8 +321,8 @@ class Tracking(Streaming, Besides):
                 weight += len(problem or "")
             if metadata is not None:
                 extra = small_dict("metadata", metadata)
-                weight += heavy(extra)
-            self._lane(conversation_id).put(
+                weight += json_weight(extra)
+            self._pending_for(conversation_id).put(
                 (
                     ACTION,
                     now,

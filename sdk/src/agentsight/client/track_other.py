@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentsight.items.validation import Json
-    from agentsight.outbox.pending import Lane
+    from agentsight.outbox.pending import PendingConversation
     from agentsight.types import Attachment, AttachmentModeName, SenderName, SentimentName
 
-__all__ = ["LIGHT", "Besides", "heavy"]
+__all__ = ["LIGHT", "OtherTracking", "json_weight"]
 
 BUTTON, ATTACHMENTS, TOKEN_USAGE, FEEDBACK = range(3, 7)  # as in wire, which is loaded when sending
 SENDERS = ("end_user", "agent", "system")
@@ -36,12 +36,12 @@ COUNTS = 100  # token counts that are kept before they are added up
 LIGHT = 1024  # bytes; what is heavier is counted against the outbox's bound on bytes
 
 
-class Besides:
+class OtherTracking:
     """`track_button`, `track_attachments`, `track_token_usage` and `feedback`."""
 
     __slots__ = ()
 
-    def _lane(self, conversation_id: str | None) -> Lane:
+    def _pending_for(self, conversation_id: str | None) -> PendingConversation:
         raise NotImplementedError
 
     def _is_strict(self, conversation_id: object) -> bool:
@@ -81,8 +81,8 @@ class Besides:
             shown = text("label", label, LABEL_LENGTH)
             meant = text("value", value, LABEL_LENGTH)
             extra = None if metadata is None else small_dict("metadata", metadata)
-            weight = len(shown) + len(meant) + heavy(extra)
-            self._lane(conversation_id).put(
+            weight = len(shown) + len(meant) + json_weight(extra)
+            self._pending_for(conversation_id).put(
                 (BUTTON, now, weight if weight > LIGHT else 0, event, shown, meant, extra)
             )
         except Exception as error:
@@ -123,8 +123,8 @@ class Besides:
             who = "end_user" if sender is None else choice("sender", sender, SENDERS)
             extra = None if metadata is None else small_dict("metadata", metadata)
             files, weight = check_attachments(attachments, mode, "mode")  # last, because it reads files
-            weight += heavy(extra)
-            self._lane(conversation_id).put((ATTACHMENTS, now, max(weight, LIGHT), who, files, extra))
+            weight += json_weight(extra)
+            self._pending_for(conversation_id).put((ATTACHMENTS, now, max(weight, LIGHT), who, files, extra))
         except Exception as error:
             if not self._mended(error, "track_attachments", locals()):
                 raise
@@ -202,13 +202,13 @@ class Besides:
                         output_audio_tokens=output_audio_tokens,
                     ),
                 }
-            lane = self._lane(conversation_id)
-            lane.put((TOKEN_USAGE, now, 0, prompt, completion, total, embedding, name, None, parts))
-            lane.counts.append(
+            pending = self._pending_for(conversation_id)
+            pending.put((TOKEN_USAGE, now, 0, prompt, completion, total, embedding, name, None, parts))
+            pending.counts.append(
                 (prompt, completion, total, embedding)
             )  # atomic; adding up would need the lock
-            if len(lane.counts) > COUNTS:
-                lane.add_up_tokens()
+            if len(pending.counts) > COUNTS:
+                pending.add_up_tokens()
         except Exception as error:
             if not self._mended(error, "track_token_usage", locals()):
                 raise
@@ -241,8 +241,8 @@ class Besides:
             said = optional_text("comment", comment, COMMENT_LENGTH)
             about = None if message is None else message_reference("message", message)
             extra = None if metadata is None else small_dict("metadata", metadata)
-            weight = len(said or "") + heavy(extra)
-            self._lane(conversation_id).put(
+            weight = len(said or "") + json_weight(extra)
+            self._pending_for(conversation_id).put(
                 (FEEDBACK, now, weight if weight > LIGHT else 0, thought, said, about, extra)
             )
         except Exception as error:
@@ -250,6 +250,6 @@ class Besides:
                 raise
 
 
-def heavy(value: Json | None) -> int:
+def json_weight(value: Json | None) -> int:
     """Bytes that count: of JSON text. The cheaper forms are small."""
     return len(value) if type(value) is str else 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from agentsight.client.conversation import Conversation, remembering
-from agentsight.client.fields import FIELDS, check_fields
+from agentsight.client.conversation import Conversation, bound_send
+from agentsight.client.conversation_fields import FIELDS, check_fields
 from agentsight.client.strays import Strays
 from agentsight.client.track_methods import Tracking
 from agentsight.config import Config, log, set_log_level
-from agentsight.delivery.dispatcher import Dispatch
+from agentsight.delivery.dispatcher import Dispatcher
 from agentsight.delivery.responses import cast_answer
 from agentsight.delivery.transport import Transport
 from agentsight.items.validation import (
@@ -18,7 +18,7 @@ from agentsight.items.validation import (
 from agentsight.items.validation import (
     environment as check_environment,
 )
-from agentsight.outbox.context import Current, current_places
+from agentsight.outbox.context import CurrentConversation, current_bindings
 from agentsight.outbox.frames import marked
 from agentsight.outbox.outbox import Outbox
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from agentsight.outbox.pending import Lane
+    from agentsight.outbox.pending import PendingConversation
     from agentsight.types import (
         ConversationRecord,
         DeviceName,
@@ -74,13 +74,13 @@ class ConversationTracker(Tracking):
 
     def __init__(self, **options: Unpack[Options]) -> None:
         self.config = Config(**options)
-        self._current = Current()
+        self._current = CurrentConversation()
         self._number = self._current.number
         self._outbox = Outbox(self.config.max_pending_items, self.config.max_pending_bytes)
         self._strays = Strays(self._number, self._outbox)
         self._transport = Transport(self.config)
-        self._dispatch = Dispatch(self.config, self._outbox, self._transport)
-        self._outbox.first = self._start
+        self._dispatcher = Dispatcher(self.config, self._outbox, self._transport)
+        self._outbox.on_first_use = self._start
         self._token_handler: object = None
         if self.config.given("log_level") is not None:
             set_log_level(self.config.log_level)
@@ -88,7 +88,7 @@ class ConversationTracker(Tracking):
             self._collect_tokens()
         chosen = self.config.given("conversation_id")
         if chosen is not None:
-            self._current.set(self._outbox.lane(chosen))
+            self._current.set(self._outbox.conversation(chosen))
 
     def configure(self, **options: Unpack[Options]) -> None:
         """Change settings; what is left out stays as it is. What is pending stays pending.
@@ -111,8 +111,8 @@ class ConversationTracker(Tracking):
         if chosen is not None:
             # The setting is now a matter of contexts: a default for all of them would catch the messages of
             # threads that belong to another one.
-            self.config.forget("conversation_id")
-            self._choose(self._outbox.lane(chosen))
+            self.config.unset("conversation_id")
+            self._choose(self._outbox.conversation(chosen))
 
     def get_or_create_conversation(
         self,
@@ -199,7 +199,7 @@ class ConversationTracker(Tracking):
             chosen, fields = offer_that_fits(self, conversation_id, dict(zip(FIELDS, given, strict=True)))
         from agentsight.items.encoding import iso
 
-        lane = self._outbox.lane(chosen)
+        pending = self._outbox.conversation(chosen)
         answer = self._transport.call(
             "POST",
             "/api/conversations/",
@@ -211,23 +211,23 @@ class ConversationTracker(Tracking):
                 "is_used": False,
             },
         )
-        if self._current.place() is None:
-            self._choose(lane)
+        if self._current.binding() is None:
+            self._choose(pending)
         record: ConversationRecord = cast_answer(answer)
         return record
 
     def _open(self, conversation_id: str, fields: dict[str, Any]) -> Conversation:
         """Make a conversation current; both arguments are right."""
-        lane = self._outbox.lane(conversation_id)
-        lane.announce(fields)
-        self._choose(lane)
-        return Conversation(self, lane)
+        pending = self._outbox.conversation(conversation_id)
+        pending.announce(fields)
+        self._choose(pending)
+        return Conversation(self, pending)
 
     def get_token_usage(self) -> TokenUsage:
         """Tokens tracked in the current conversation since it was last sent; where none is current, in all."""
-        lane = self._known_lane()
-        lanes = [lane] if lane is not None else list(self._outbox.lanes.values())
-        sums = [each.tokens() for each in lanes]
+        pending = self._known_conversation()
+        conversations = [pending] if pending is not None else list(self._outbox.conversations.values())
+        sums = [each.tokens() for each in conversations]
         usage: Any = {name: sum(each[index] for each in sums) for index, name in enumerate(TOKENS)}
         counted: TokenUsage = usage
         return counted
@@ -241,11 +241,11 @@ class ConversationTracker(Tracking):
         """
         from agentsight.outbox.summary import summarise
 
-        lane = self._known_lane()
-        lanes = [lane] if lane is not None else list(self._outbox.waiting.values())
-        return summarise(lane.conversation_id if lane is not None else None, lanes)
+        pending = self._known_conversation()
+        conversations = [pending] if pending is not None else list(self._outbox.waiting.values())
+        return summarise(pending.conversation_id if pending is not None else None, conversations)
 
-    @remembering
+    @bound_send
     def send_tracked_data(self, conversation_id: str | None = None) -> SendResult:
         """Send the current conversation; in a context that has none, all that is pending. One request.
 
@@ -265,7 +265,7 @@ class ConversationTracker(Tracking):
             NoApiKeyException, InvalidApiKeyException: there is no key that could be used; all stays pending.
             UnauthorizedException, ForbiddenException: the server refuses the key; all stays pending.
         """
-        return self._dispatch.send(self._chosen(conversation_id))
+        return self._dispatcher.send(self._chosen(conversation_id))
 
     def flush(self, timeout: float | None = None) -> FlushResult:
         """Send what is pending in all conversations of this tracker. Never raises: errors are logged.
@@ -283,7 +283,7 @@ class ConversationTracker(Tracking):
             >>> conversation_tracker.flush()  # doctest: +SKIP
             {'sent': 5, 'unsent': 0, 'lost': 0}
         """
-        return self._dispatch.flush(timeout)
+        return self._dispatcher.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> FlushResult:
         """Send what is pending and close the connections. Tracking again afterwards is allowed.
@@ -295,7 +295,7 @@ class ConversationTracker(Tracking):
             `sent`, `unsent` (still pending) and `lost`: numbers of items. Errors are logged, not raised.
         """
         try:
-            return self._dispatch.finish(timeout)
+            return self._dispatcher.finish(timeout)
         finally:
             self._transport.close()
 
@@ -303,7 +303,7 @@ class ConversationTracker(Tracking):
         """Before anything is tracked, and again when the settings change: check them, start what they ask for."""
         try:
             self.config.check()
-            self._dispatch.start()
+            self._dispatcher.start()
             self._collect_tokens()
         except Exception as problem:
             if self.config.strict:
@@ -317,62 +317,64 @@ class ConversationTracker(Tracking):
 
             self._token_handler = install(kind, self)
 
-    def _lane(self, conversation_id: str | None) -> Lane:
+    def _pending_for(self, conversation_id: str | None) -> PendingConversation:
         if conversation_id is None and not marked:
-            place = current_places().get(self._number)  # as Current.place, without the call
-            if place is not None and not place.over:
-                return place.lane
-        return self._find(conversation_id)
+            binding = current_bindings().get(self._number)  # as CurrentConversation.binding, without the call
+            if binding is not None and not binding.over:
+                return binding.conversation
+        return self._find_pending(conversation_id)
 
     def _is_strict(self, conversation_id: object, environment: object = None) -> bool:
         """Whether a wrong value raises, for a conversation of some environment."""
         try:
             wanted: str | None = check_environment(environment)
         except Exception:
-            place = self._current.place()
+            binding = self._current.binding()
             if conversation_id is None:
-                lane = None if place is None else place.lane
+                pending = None if binding is None else binding.conversation
             else:
-                lane = self._outbox.lanes.get(conversation_id) if type(conversation_id) is str else None
-            wanted = None if lane is None else lane.known.get("environment")
+                pending = (
+                    self._outbox.conversations.get(conversation_id) if type(conversation_id) is str else None
+                )
+            wanted = None if pending is None else pending.known_fields.get("environment")
         return self.config.is_strict(wanted)
 
     def _handle(self, conversation_id: str | None) -> Conversation:
-        return Conversation(self, self._lane(conversation_id))
+        return Conversation(self, self._pending_for(conversation_id))
 
-    def _find(self, conversation_id: str | None) -> Lane:
-        """The lane of a call that names its conversation, or whose context may have none."""
+    def _find_pending(self, conversation_id: str | None) -> PendingConversation:
+        """The conversation of a call that names it, or whose context may have none."""
         if conversation_id is not None:
-            return self._outbox.lane(check_conversation_id(conversation_id))
-        return self._known_lane() or self._strays.make(current_places().get(self._number))
+            return self._outbox.conversation(check_conversation_id(conversation_id))
+        return self._known_conversation() or self._strays.make(current_bindings().get(self._number))
 
-    def _known_lane(self) -> Lane | None:
+    def _known_conversation(self) -> PendingConversation | None:
         """The current conversation, or the configured one, or the only one ever, or the stray made here before."""
-        place = self._current.place()
-        if place is not None:
-            return place.lane
+        binding = self._current.binding()
+        if binding is not None:
+            return binding.conversation
         default = self.config.get("conversation_id")
         if default is not None:
-            return self._outbox.lane(default)
+            return self._outbox.conversation(default)
         return self._outbox.roster.the_only_one() or self._strays.find()
 
-    def _choose(self, lane: Lane) -> None:
-        lane.left = False
-        self._current.set(lane)
+    def _choose(self, pending: PendingConversation) -> None:
+        pending.was_left = False
+        self._current.set(pending)
 
-    def _chosen(self, conversation_id: str | None) -> list[Lane] | None:
+    def _chosen(self, conversation_id: str | None) -> list[PendingConversation] | None:
         """What `send_tracked_data` sends: the conversation named, or the current one, or all (None)."""
         if conversation_id is not None:
-            return [self._outbox.lane(check_conversation_id(conversation_id))]
-        place = self._current.place()
-        return None if place is None else [place.lane]
+            return [self._outbox.conversation(check_conversation_id(conversation_id))]
+        binding = self._current.binding()
+        return None if binding is None else [binding.conversation]
 
     def _has_pending(self) -> bool:
         """Whether there is something that `send_tracked_data` would send here and now."""
-        place = self._current.place()
-        if place is None:
-            return bool(self._outbox.waiting) or self._outbox.flying > 0
-        return place.lane.queued or place.lane.flights > 0
+        binding = self._current.binding()
+        if binding is None:
+            return bool(self._outbox.waiting) or self._outbox.in_flight > 0
+        return binding.conversation.queued or binding.conversation.in_flight > 0
 
     def __repr__(self) -> str:
         return f"ConversationTracker({self.config!r})"

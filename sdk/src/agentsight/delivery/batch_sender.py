@@ -1,4 +1,4 @@
-"""Sends parcels as batches, and tells item by item what became of them."""
+"""Sends what was taken as batches, and tells item by item what became of them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from typing import Any
 
-    from agentsight.delivery.responses import Answer
+    from agentsight.delivery.responses import Response
     from agentsight.delivery.transport import Transport
-    from agentsight.items.encoding import Prepared
+    from agentsight.items.encoding import PreparedItem
     from agentsight.outbox.outbox import Outbox
-    from agentsight.outbox.pending import Parcel
+    from agentsight.outbox.pending import InFlight
     from agentsight.types import SendResult
 
-__all__ = ["Delivery", "add_counts", "empty_report"]
+__all__ = ["BatchSender", "add_counts", "empty_report"]
 
 PATH = "/api/ingest/batch/"
 SMALLEST_BODY = 64 * 1024  # bytes before compression; a request that was late is not made smaller than this
@@ -36,21 +36,21 @@ SEARCHES = 40  # requests spent on finding what in a refused batch is wrong
 COUNTED = ("questions", "answers", "actions", "buttons", "attachments")
 
 
-class _Piece:
-    """Part of a parcel within one request."""
+class BatchPart:
+    """Part of what was taken from one conversation, within one request."""
 
-    __slots__ = ("announced", "items", "parcel")
+    __slots__ = ("announced", "in_flight", "items")
 
-    def __init__(self, parcel: Parcel, announced: bool, items: list[Prepared]) -> None:
-        self.parcel = parcel
+    def __init__(self, in_flight: InFlight, announced: bool, items: list[PreparedItem]) -> None:
+        self.in_flight = in_flight
         self.announced = announced
         self.items = items
 
 
-class Delivery:
-    """One flight: parcels out, outcomes back.
+class BatchSender:
+    """One sending: batches out, outcomes back.
 
-    What is not settled at the end (`Outbox.settle`) was not accepted, and goes back to its lane.
+    What is not settled at the end (`Outbox.settle`) was not accepted, and goes back to its conversation.
 
     Args:
         environment: of conversations that name none.
@@ -82,32 +82,32 @@ class Delivery:
         self._rows: list[tuple[str, int, str]] = []  # (key, kind or -1, time)
         self._outcomes: dict[str, tuple[bool, Any]] = {}
 
-    def run(self, parcels: list[Parcel], silent: Collection[Parcel] = ()) -> None:
-        """Send all parcels, in as few requests as their size allows; `silent` ones are not reported.
+    def run(self, taken: list[InFlight], silent: Collection[InFlight] = ()) -> None:
+        """Send everything, in as few requests as their size allows; `silent` ones are not reported.
 
         Raises:
             UnauthorizedException, ForbiddenException: the key is wrong; nothing is settled by that.
         """
-        pieces = []
-        for parcel in parcels:
-            if parcel.announced and parcel not in silent:
-                self._rows.append((_key(parcel), -1, iso(parcel.lane.opened_ns)))
-            if parcel not in silent:
-                self._rows.extend((each.id, each.kind, iso(each.ns)) for each in parcel.items)
-            pieces.append(_Piece(parcel, parcel.announced, parcel.items))
-        self._send(pieces)
+        parts = []
+        for in_flight in taken:
+            if in_flight.announced and in_flight not in silent:
+                self._rows.append((_key(in_flight), -1, iso(in_flight.conversation.opened_ns)))
+            if in_flight not in silent:
+                self._rows.extend((each.id, each.kind, iso(each.ns)) for each in in_flight.items)
+            parts.append(BatchPart(in_flight, in_flight.announced, in_flight.items))
+        self._send(parts)
 
-    def _send(self, pieces: list[_Piece]) -> None:
+    def _send(self, parts: list[BatchPart]) -> None:
         if self.blocked is not None:
             return
-        size = sum(len(item.text) for piece in pieces for item in piece.items)
-        if size > self.outbox.largest_body or sum(len(piece.items) for piece in pieces) > LARGEST_BATCH:
-            halves = _split(pieces)
+        size = sum(len(item.text) for part in parts for item in part.items)
+        if size > self.outbox.largest_body or sum(len(part.items) for part in parts) > LARGEST_BATCH:
+            halves = _split(parts)
             if halves is not None:
                 self._send(halves[0])
                 self._send(halves[1])
                 return
-        body = self._encode(pieces)
+        body = self._encode(parts)
         try:
             answer = self._post(body)
         except ConversationNetworkException as problem:
@@ -122,9 +122,9 @@ class Delivery:
             return
         if answer.status == 200:
             self.outbox.largest_body = min(2 * self.outbox.largest_body, LARGEST_BODY)
-            self._read(pieces, answer)
+            self._read(parts, answer)
         elif answer.status in (400, 413, 422):
-            self._search(pieces, answer)
+            self._search(parts, answer)
         else:
             try:
                 raise_for(answer)
@@ -133,8 +133,8 @@ class Delivery:
                     raise
                 self.blocked, self.status = str(problem), answer.status
 
-    def _post(self, body: bytes) -> Answer:
-        def post() -> Answer:
+    def _post(self, body: bytes) -> Response:
+        def post() -> Response:
             return self.transport.exchange(
                 "POST", PATH, body, deadline=self.deadline, pause=self.pause, patient=self.patient
             )
@@ -146,9 +146,9 @@ class Delivery:
             answer = post()
         return answer
 
-    def _search(self, pieces: list[_Piece], answer: Answer) -> None:
+    def _search(self, parts: list[BatchPart], answer: Response) -> None:
         """A request was refused as a whole: find what is wrong with it by halving it."""
-        halves = _split(pieces)
+        halves = _split(parts)
         if halves is not None and (answer.status == 413 or self._searches > 0):
             self._searches -= 1
             self._send(halves[0])
@@ -158,31 +158,33 @@ class Delivery:
             said = describe(answer.json())
         except ConversationApiException:
             said = ""
-        for piece in pieces:
-            self._refuse(piece, f"{answer.status}: {said or 'refused by the server'}")
+        for part in parts:
+            self._refuse(part, f"{answer.status}: {said or 'refused by the server'}")
 
-    def _refuse(self, piece: _Piece, error: str) -> None:
-        if piece.announced:
-            self._outcomes[_key(piece.parcel)] = (False, error)
-        for item in piece.items:
+    def _refuse(self, part: BatchPart, error: str) -> None:
+        if part.announced:
+            self._outcomes[_key(part.in_flight)] = (False, error)
+        for item in part.items:
             self._outcomes[item.id] = (False, error)
-        piece.parcel.adjusted = {}
-        self.refused += len(piece.items) + piece.announced
+        part.in_flight.adjusted = {}
+        self.refused += len(part.items) + part.announced
         self.reason = self.reason or error
-        self.outbox.settle(piece.parcel, piece.items, piece.announced)
+        self.outbox.settle(part.in_flight, part.items, part.announced)
 
-    def _encode(self, pieces: list[_Piece]) -> bytes:
+    def _encode(self, parts: list[BatchPart]) -> bytes:
         conversations = []
-        for piece in pieces:
-            lane = piece.parcel.lane
+        for part in parts:
+            conversation = part.in_flight.conversation
             fields = {
-                "conversation_id": lane.conversation_id,
-                "environment": lane.known.get("environment") or self.environment,
-                "timestamp": iso(min(lane.opened_ns, piece.items[0].ns) if piece.items else lane.opened_ns),
+                "conversation_id": conversation.conversation_id,
+                "environment": conversation.known_fields.get("environment") or self.environment,
+                "timestamp": iso(
+                    min(conversation.opened_ns, part.items[0].ns) if part.items else conversation.opened_ns
+                ),
             }
-            if piece.announced:
-                fields = {**piece.parcel.fields, **fields}
-            adjusted = list(piece.parcel.adjusted.items())[:MOST_ADJUSTED]
+            if part.announced:
+                fields = {**part.in_flight.fields, **fields}
+            adjusted = list(part.in_flight.adjusted.items())[:MOST_ADJUSTED]
             if adjusted:
                 fields = {
                     **fields,
@@ -192,29 +194,29 @@ class Delivery:
                     ],
                 }
             head = encode_json(fields)[:-1]
-            conversations.append(head + ',"items":[' + ",".join(item.text for item in piece.items) + "]}")
+            conversations.append(head + ',"items":[' + ",".join(item.text for item in part.items) + "]}")
         return ('{"conversations":[' + ",".join(conversations) + "]}").encode()
 
-    def _read(self, pieces: list[_Piece], answer: Answer) -> None:
+    def _read(self, parts: list[BatchPart], answer: Response) -> None:
         try:
             told = answer.json()["conversations"]
-            if len(told) != len(pieces):
+            if len(told) != len(parts):
                 raise ValueError("not as many conversations as were sent")
-            for piece, conversation in zip(pieces, told, strict=True):
-                self._read_one(piece, conversation)
+            for part, conversation in zip(parts, told, strict=True):
+                self._read_one(part, conversation)
         except (ConversationApiException, AttributeError, KeyError, TypeError, ValueError) as problem:
             self.blocked, self.status = f"the answer is not what an AgentSight server says: {problem}", 200
             self.transport.away = True
 
-    def _read_one(self, piece: _Piece, told: dict[str, Any]) -> None:
-        parcel = piece.parcel
+    def _read_one(self, part: BatchPart, told: dict[str, Any]) -> None:
+        in_flight = part.in_flight
         if not told["success"]:
-            self._refuse(piece, describe(told.get("errors")) or "refused by the server")
+            self._refuse(part, describe(told.get("errors")) or "refused by the server")
             return
-        parcel.adjusted = {}
-        outcomes = {each.get("uuid") or piece.items[each["index"]].id: each for each in told["items"]}
+        in_flight.adjusted = {}
+        outcomes = {each.get("uuid") or part.items[each["index"]].id: each for each in told["items"]}
         settled = []
-        for item in piece.items:
+        for item in part.items:
             outcome = outcomes.get(item.id)
             if outcome is None:
                 continue
@@ -227,7 +229,7 @@ class Delivery:
                         "uuid": item.id,
                         "duplicate": bool(outcome.get("duplicate")),
                         "conversation": told.get("id"),
-                        "conversation_id": parcel.lane.conversation_id,
+                        "conversation_id": in_flight.conversation.conversation_id,
                     },
                 )
             else:
@@ -235,21 +237,21 @@ class Delivery:
                 self.refused += 1
                 self.reason = self.reason or error
                 self._outcomes[item.id] = (False, error)
-        if piece.announced:
-            self._outcomes[_key(parcel)] = (
+        if part.announced:
+            self._outcomes[_key(in_flight)] = (
                 True,
                 {
                     "id": told.get("id"),
-                    "conversation_id": parcel.lane.conversation_id,
+                    "conversation_id": in_flight.conversation.conversation_id,
                     "created": bool(told.get("created")),
                 },
             )
-        self.outbox.settle(parcel, settled, piece.announced)
+        self.outbox.settle(in_flight, settled, part.announced)
 
-    def counts(self, parcel: Parcel) -> dict[str, int]:
-        """How much of a parcel was accepted, by kind, and how much was refused."""
+    def counts(self, in_flight: InFlight) -> dict[str, int]:
+        """How much of it was accepted, by kind, and how much was refused."""
         counts: dict[str, int] = {}
-        for item in parcel.settled:
+        for item in in_flight.settled:
             accepted = self._outcomes[item.id][0]
             name = COUNTED[item.kind] if accepted and item.kind < len(COUNTED) else "errors"
             if not accepted or item.kind < len(COUNTED):
@@ -291,23 +293,23 @@ def add_counts(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
     return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
 
 
-def _key(parcel: Parcel) -> str:
-    return f"conversation {id(parcel)}"
+def _key(in_flight: InFlight) -> str:
+    return f"conversation {id(in_flight)}"
 
 
-def _split(pieces: list[_Piece]) -> tuple[list[_Piece], list[_Piece]] | None:
+def _split(parts: list[BatchPart]) -> tuple[list[BatchPart], list[BatchPart]] | None:
     """The same in two halves, or None when there is nothing to split."""
-    if len(pieces) > 1:
-        middle = len(pieces) // 2
-        return pieces[:middle], pieces[middle:]
-    piece = pieces[0]
-    if len(piece.items) > 1:
-        middle = len(piece.items) // 2
-    elif piece.items and piece.announced:
+    if len(parts) > 1:
+        middle = len(parts) // 2
+        return parts[:middle], parts[middle:]
+    part = parts[0]
+    if len(part.items) > 1:
+        middle = len(part.items) // 2
+    elif part.items and part.announced:
         middle = 0
     else:
         return None
     return (
-        [_Piece(piece.parcel, piece.announced, piece.items[:middle])],
-        [_Piece(piece.parcel, False, piece.items[middle:])],
+        [BatchPart(part.in_flight, part.announced, part.items[:middle])],
+        [BatchPart(part.in_flight, False, part.items[middle:])],
     )

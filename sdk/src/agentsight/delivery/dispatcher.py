@@ -1,4 +1,4 @@
-"""From the outbox to the server and back: one call of `send_tracked_data`, or one turn of the background thread."""
+"""From the outbox to the server and back: a call of `send_tracked_data`, or a `flush_once` in the background."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import weakref
 
 from agentsight.config import log
 from agentsight.delivery.exit_hooks import at_exit
-from agentsight.delivery.trouble import Trouble
+from agentsight.delivery.outage_log import OutageLog
 from agentsight.exceptions import AgentSightError, NoDataToSendException
 
 TYPE_CHECKING = False
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentsight.config import Config
-    from agentsight.delivery.batch_sender import Delivery
+    from agentsight.delivery.batch_sender import BatchSender
     from agentsight.delivery.transport import Transport
     from agentsight.delivery.worker import BackgroundSender
     from agentsight.outbox.outbox import Outbox
-    from agentsight.outbox.pending import Lane, Parcel
+    from agentsight.outbox.pending import InFlight, PendingConversation
     from agentsight.types import FlushResult, SendResult
 
-__all__ = ["Dispatch"]
+__all__ = ["Dispatcher"]
 
 EXIT_SECONDS = 2.0  # that the end of the process may be held up
 BACKGROUND_SECONDS = 15.0  # that one turn in the background may take at least; it holds nobody up
 
-_every: weakref.WeakSet[Dispatch] = weakref.WeakSet()
+_every: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
 
 
-class Dispatch:
-    """Takes what waits, sends it, and lands what came back."""
+class Dispatcher:
+    """Takes what waits, sends it, and puts back what was not accepted."""
 
     def __init__(self, config: Config, outbox: Outbox, transport: Transport) -> None:
         self.config = config
         self.outbox = outbox
         self.transport = transport
         self.background: BackgroundSender | None = None
-        self.trouble = Trouble()
-        self.why: str | None = None  # why the last send_tracked_data left something
+        self.outage = OutageLog()
+        self.last_problem: str | None = None  # why the last send_tracked_data left something
         self.given_up = 0  # items that were not sent when the process ended
         self._unseen: dict[str, int] = {}  # what the background sent since somebody last looked
         _every.add(self)
@@ -80,12 +80,12 @@ class Dispatch:
             return
         with self.outbox.lock:
             if self.outbox.spool is None:
-                for lane in list(self.outbox.waiting.values()):
-                    lane.fix_times()
+                for conversation in list(self.outbox.waiting.values()):
+                    conversation.fix_times()
                 self.outbox.spool = spool
 
-    def send(self, lanes: list[Lane] | None, *, owed: bool = False) -> SendResult:
-        """Send these lanes, or all (None).
+    def send(self, conversations: list[PendingConversation] | None, *, owed: bool = False) -> SendResult:
+        """Send these conversations, or all (None).
 
         Args:
             owed: something was promised to be pending; that there is nothing left is no error.
@@ -102,25 +102,25 @@ class Dispatch:
         try:
             environment = self._check()
         except AgentSightError as error:
-            self.why = str(error)
+            self.last_problem = str(error)
             raise
         deadline = self.transport.deadline()
-        while not (parcels := outbox.take(lanes)):
-            if not outbox.is_flying(lanes):
+        while not (taken := outbox.take(conversations)):
+            if not outbox.is_in_flight(conversations):
                 self._send_adopted(environment, deadline)
-                return self._nothing(lanes, owed)
+                return self._nothing_to_send(conversations, owed)
             # Somebody else is just sending it. Wait for the outcome: what fails comes back, and is tried here.
-            if not outbox.wait_landed(lanes, deadline - time.monotonic()):
+            if not outbox.wait_released(conversations, deadline - time.monotonic()):
                 return empty_report()
             owed = True
-        others = [] if lanes is None else outbox.take(list(outbox.adopted.values()))
-        delivery = self._fly(parcels, environment, deadline, time.sleep, others)
-        self.why = delivery.blocked
-        if lanes is None:
-            self._leave_word(parcels, delivery)
-        return self._tell(delivery.report(), lanes)
+        others = [] if conversations is None else outbox.take(list(outbox.adopted.values()))
+        sender = self._send_taken(taken, environment, deadline, time.sleep, others)
+        self.last_problem = sender.blocked
+        if conversations is None:
+            self._note_sent_elsewhere(taken, sender)
+        return self._completed(sender.report(), conversations)
 
-    def turn(self, timeout: float | None, pause: Callable[[float], object]) -> bool:
+    def flush_once(self, timeout: float | None, pause: Callable[[float], object]) -> bool:
         """Send all in the background. What goes wrong is told to the log.
 
         Args:
@@ -133,19 +133,19 @@ class Dispatch:
         try:
             environment = self._check()
             seconds = max(self.config.timeout, BACKGROUND_SECONDS) if timeout is None else timeout
-            parcels = self.outbox.take(None)
-            if not parcels:
+            taken = self.outbox.take(None)
+            if not taken:
                 return True
-            delivery = self._fly(parcels, environment, time.monotonic() + seconds, pause, patient=True)
+            sender = self._send_taken(taken, environment, time.monotonic() + seconds, pause, patient=True)
         except AgentSightError as problem:
-            self._tell_trouble(problem)
+            self._log_problem(problem)
             return False
-        self._leave_word(parcels, delivery, seen=False)
-        self._count_refused(delivery)
-        return delivery.blocked is None
+        self._note_sent_elsewhere(taken, sender, seen=False)
+        self._count_refused(sender)
+        return sender.blocked is None
 
     def flush(self, timeout: float | None = None) -> FlushResult:
-        """Send what waits in all lanes; nothing is raised.
+        """Send what waits in all conversations; nothing is raised.
 
         Args:
             timeout: seconds that this may take; default: the option. While the server is away, less.
@@ -158,9 +158,9 @@ class Dispatch:
         except (TypeError, ValueError):
             log().warning("flush: timeout takes seconds, not %.60r", timeout)
             deadline = self.transport.deadline()
-        counts, problem = self._empty(deadline)
+        counts, problem = self._send_everything(deadline)
         if counts["unsent"] and problem is not None:
-            self.trouble.tell(problem, 0)
+            self.outage.tell(problem, 0)
         return counts
 
     def finish(self, timeout: float) -> FlushResult:
@@ -170,15 +170,15 @@ class Dispatch:
             `sent`, `unsent` and `lost`.
         """
         self.outbox.end_streams()
-        counts, problem = self._empty(time.monotonic() + timeout, patient=True)
+        counts, problem = self._send_everything(time.monotonic() + timeout, patient=True)
         if self.outbox.spool is not None:
             self.outbox.spool.close()
         if counts["unsent"]:
             log().warning("AgentSight: unsent items: %d (%s)", counts["unsent"], problem or "the time was up")
         return counts
 
-    def _empty(self, deadline: float, patient: bool = False) -> tuple[FlushResult, str | None]:
-        """Send what waits in all lanes; returns counts, and what went wrong."""
+    def _send_everything(self, deadline: float, patient: bool = False) -> tuple[FlushResult, str | None]:
+        """Send what waits in all conversations; returns counts, and what went wrong."""
         outbox, problem = self.outbox, None
         before, lost_before = outbox.count(), sum(outbox.lost.values())
         try:
@@ -186,15 +186,15 @@ class Dispatch:
             before = outbox.count()  # with what another process left
             left = deadline - time.monotonic()
             if self.background is None or self.background.finish(left):
-                while not (parcels := outbox.take(None)) and outbox.is_flying(None):
+                while not (taken := outbox.take(None)) and outbox.is_in_flight(None):
                     # Somebody else is just sending it; what fails comes back, and is tried here.
-                    if not outbox.wait_landed(None, deadline - time.monotonic()):
+                    if not outbox.wait_released(None, deadline - time.monotonic()):
                         break
-                if parcels:
-                    delivery = self._fly(parcels, environment, deadline, time.sleep, patient=patient)
-                    problem = delivery.blocked
-                    self._leave_word(parcels, delivery)
-                    self._count_refused(delivery)
+                if taken:
+                    sender = self._send_taken(taken, environment, deadline, time.sleep, patient=patient)
+                    problem = sender.blocked
+                    self._note_sent_elsewhere(taken, sender)
+                    self._count_refused(sender)
         except AgentSightError as error:
             problem = str(error)
         except Exception as error:
@@ -216,90 +216,97 @@ class Dispatch:
 
     def _send_adopted(self, environment: str, deadline: float) -> None:
         """What another process left goes with whatever is sent first, even if that is nothing."""
-        parcels = self.outbox.take(list(self.outbox.adopted.values())) if self.outbox.adopted else []
-        if parcels:
-            self._count_refused(self._fly(parcels, environment, deadline, time.sleep))
+        taken = self.outbox.take(list(self.outbox.adopted.values())) if self.outbox.adopted else []
+        if taken:
+            self._count_refused(self._send_taken(taken, environment, deadline, time.sleep))
 
-    def _fly(
+    def _send_taken(
         self,
-        parcels: list[Parcel],
+        taken: list[InFlight],
         environment: str,
         deadline: float,
         pause: Callable[[float], object],
-        others: Sequence[Parcel] = (),
+        others: Sequence[InFlight] = (),
         patient: bool = False,
-    ) -> Delivery:
-        from agentsight.delivery.batch_sender import Delivery
+    ) -> BatchSender:
+        from agentsight.delivery.batch_sender import BatchSender
         from agentsight.items.encoding import prepare
 
-        delivery = Delivery(self.outbox, self.transport, environment, deadline, pause, patient)
-        everything = [*parcels, *others]
+        sender = BatchSender(self.outbox, self.transport, environment, deadline, pause, patient)
+        everything = [*taken, *others]
         try:
-            for parcel in everything:
-                parcel.lane.forget_tokens()
-                parcel.items = [*parcel.items, *prepare(parcel.lane, parcel.raw)]
-                parcel.raw = []
-            delivery.run(everything, others)
+            for in_flight in everything:
+                in_flight.conversation.clear_tokens()
+                in_flight.items = [*in_flight.items, *prepare(in_flight.conversation, in_flight.raw)]
+                in_flight.raw = []
+            sender.run(everything, others)
         finally:
-            for parcel in reversed(everything):
-                self.outbox.land(parcel)
-        if delivery.blocked is not None:
-            self.trouble.tell(delivery.blocked, delivery.status)
+            for in_flight in reversed(everything):
+                self.outbox.release(in_flight)
+        if sender.blocked is not None:
+            self.outage.tell(sender.blocked, sender.status)
         else:
-            self.trouble.over()
-        return delivery
+            self.outage.over()
+        return sender
 
-    def _tell_trouble(self, problem: AgentSightError) -> None:
+    def _log_problem(self, problem: AgentSightError) -> None:
         """Where there is nobody to raise it to."""
-        self.trouble.tell(f"{problem}", getattr(problem, "status_code", None) or 0)
+        self.outage.tell(f"{problem}", getattr(problem, "status_code", None) or 0)
 
-    def _count_refused(self, delivery: Delivery) -> None:
+    def _count_refused(self, sender: BatchSender) -> None:
         """Where no report tells of them, refused items are losses."""
-        if delivery.refused:
-            self.outbox.lose(f"refused by the server: {delivery.reason}", delivery.refused)
+        if sender.refused:
+            self.outbox.lose(f"refused by the server: {sender.reason}", sender.refused)
 
-    def _leave_word(self, parcels: list[Parcel], delivery: Delivery, seen: bool = True) -> None:
+    def _note_sent_elsewhere(self, taken: list[InFlight], sender: BatchSender, seen: bool = True) -> None:
         """Whoever works on one of these conversations will find nothing left, and wants to know why."""
         from agentsight.delivery.batch_sender import add_counts
 
-        for parcel in parcels:
-            counts = delivery.counts(parcel)
-            parcel.lane.swept = add_counts(parcel.lane.swept, counts)
+        for in_flight in taken:
+            counts = sender.counts(in_flight)
+            in_flight.conversation.sent_elsewhere = add_counts(in_flight.conversation.sent_elsewhere, counts)
             if not seen:
                 self._unseen = add_counts(self._unseen, counts)
 
-    def _nothing(self, lanes: list[Lane] | None, owed: bool) -> SendResult:
+    def _nothing_to_send(self, conversations: list[PendingConversation] | None, owed: bool) -> SendResult:
         """There is nothing to send: because others have sent it, or because there was nothing."""
         from agentsight.delivery.batch_sender import empty_report
 
-        swept = self._unseen if lanes is None else lanes[0].swept
-        if not owed and not swept and not self.outbox.lost:
-            raise NoDataToSendException(*self._elsewhere(lanes))
-        return self._tell(empty_report(), lanes)
+        sent_elsewhere = self._unseen if conversations is None else conversations[0].sent_elsewhere
+        if not owed and not sent_elsewhere and not self.outbox.lost:
+            raise NoDataToSendException(*self._pending_elsewhere(conversations))
+        return self._completed(empty_report(), conversations)
 
-    def _elsewhere(self, lanes: list[Lane] | None) -> list[str]:
+    def _pending_elsewhere(self, conversations: list[PendingConversation] | None) -> list[str]:
         """What is pending in other conversations than these, as the words of an exception, if anything is."""
-        if lanes is None:
+        if conversations is None:
             return []
         with self.outbox.lock:
-            others = [lane for lane in self.outbox.waiting.values() if lane not in lanes]
-            items = sum(len(lane.items) + len(lane.backlog) or lane.announced for lane in others)
+            others = [
+                conversation
+                for conversation in self.outbox.waiting.values()
+                if conversation not in conversations
+            ]
+            items = sum(
+                len(conversation.items) + len(conversation.backlog) or conversation.announced
+                for conversation in others
+            )
         if not items:
             return []
         verb = "other has" if len(others) == 1 else "others have"
         return [
-            f"nothing to send in conversation {lanes[0].conversation_id!r}; {len(others):,} {verb} "
+            f"nothing to send in conversation {conversations[0].conversation_id!r}; {len(others):,} {verb} "
             f"{items:,} {'item' if items == 1 else 'items'} pending: flush() sends them"
         ]
 
-    def _tell(self, report: Any, lanes: list[Lane] | None) -> SendResult:
+    def _completed(self, report: Any, conversations: list[PendingConversation] | None) -> SendResult:
         """Add to a report what happened to the same conversations without anybody looking."""
         from agentsight.delivery.batch_sender import add_counts
 
-        if lanes is None:
+        if conversations is None:
             unseen, self._unseen = self._unseen, {}
         else:
-            unseen, lanes[0].swept = lanes[0].swept, {}
+            unseen, conversations[0].sent_elsewhere = conversations[0].sent_elsewhere, {}
         report["summary"] = add_counts(report["summary"], unseen)
         lost = sum(self.outbox.report_losses().values())
         if lost:
@@ -311,24 +318,24 @@ class Dispatch:
 def _at_exit() -> None:
     """Send what the background sender has not sent yet; of everything else say that it was not sent."""
     deadline = time.monotonic() + EXIT_SECONDS
-    unsent, why = 0, "send_tracked_data was not called after them"
-    for dispatch in list(_every):
-        outbox = dispatch.outbox
+    unsent, last_problem = 0, "send_tracked_data was not called after them"
+    for dispatcher in list(_every):
+        outbox = dispatcher.outbox
         outbox.end_streams()
         count = outbox.count()
         if count == 0:
             if outbox.spool is not None:
                 outbox.spool.close()
-        elif count == dispatch.given_up:
+        elif count == dispatcher.given_up:
             continue  # some processes have two ends
-        elif dispatch.background is not None:
-            dispatch.finish(max(deadline - time.monotonic(), 0.05))
+        elif dispatcher.background is not None:
+            dispatcher.finish(max(deadline - time.monotonic(), 0.05))
         elif outbox.spool is None:
             unsent += count
-            why = dispatch.why or why
-        dispatch.given_up = outbox.count()
+            last_problem = dispatcher.last_problem or last_problem
+        dispatcher.given_up = outbox.count()
     if unsent:
-        log().warning("AgentSight: unsent items at exit: %d (%s)", unsent, why)
+        log().warning("AgentSight: unsent items at exit: %d (%s)", unsent, last_problem)
 
 
 at_exit(_at_exit)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
 
-__all__ = ["Answer", "cast_answer", "describe", "raise_for"]
+__all__ = ["Response", "cast_answer", "describe", "raise_for"]
 
 
-class Answer:
+class Response:
     """What the server said: status, headers (lower case) and body."""
 
     __slots__ = ("body", "headers", "status")
@@ -45,7 +45,7 @@ class Answer:
             ) from None
 
 
-def raise_for(answer: Answer) -> NoReturn:
+def raise_for(answer: Response) -> NoReturn:
     """Raise what an answer that is no success stands for."""
     try:
         data = answer.json()

@@ -8,7 +8,7 @@ import time
 import weakref
 
 from agentsight._version import __version__
-from agentsight.delivery.responses import Answer, raise_for
+from agentsight.delivery.responses import Response, raise_for
 from agentsight.exceptions import ConfigurationException, ConversationNetworkException
 
 TYPE_CHECKING = False
@@ -79,7 +79,7 @@ class Transport:
         deadline: float | None = None,
         pause: Callable[[float], object] = time.sleep,
         patient: bool = False,
-    ) -> Answer:
+    ) -> Response:
         """One request, tried again while that makes sense and the deadline allows it.
 
         Args:
@@ -118,7 +118,7 @@ class Transport:
         quick = self.away and not patient and not self.patient
         attempts = 1 if quick else ATTEMPTS
         problem: Exception | None = None
-        answer: Answer | None = None
+        answer: Response | None = None
         for attempt in range(1, attempts + 1):
             problem = answer = None
             wait = BACKOFF * 2 ** (attempt - 1) * (0.5 + os.urandom(1)[0] / 255)
@@ -139,7 +139,7 @@ class Transport:
         if answer is not None:
             return answer
         if quick and time.monotonic() >= deadline:
-            self._look_again(endpoint, headers)
+            self._probe(endpoint, headers)
         raise ConversationNetworkException(
             f"{shown(endpoint)} cannot be reached: {_plain(problem)}"
         ) from problem
@@ -148,7 +148,7 @@ class Transport:
         self.away = False
         self._probe_pause = PROBE_PAUSE
 
-    def _look_again(self, endpoint: str, headers: Mapping[str, str]) -> None:
+    def _probe(self, endpoint: str, headers: Mapping[str, str]) -> None:
         """Ask the server in a thread of its own whether it is back, with more time than a quick call has.
 
         Far away or over a slow line, no server answers in half a second; without this, one failure would be the
@@ -178,7 +178,7 @@ class Transport:
 
     def _once(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], deadline: float
-    ) -> Answer:
+    ) -> Response:
         """One attempt, which is over by the deadline whatever the server does.
 
         Raises:
@@ -218,7 +218,7 @@ class Transport:
             raise _Unreachable(error, sent=False) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise _Unreachable(error, sent=True) from error
-        return Answer(
+        return Response(
             response.status,
             {name.lower(): value for name, value in response.headers.items()},
             b"".join(chunks),
@@ -249,7 +249,7 @@ class Transport:
         if pool is not None:
             pool.clear()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """After a fork, in the child: the connections are the parent's."""
         self._lock = threading.Lock()
         self._pool = None
@@ -354,7 +354,7 @@ def _plain(problem: BaseException | None) -> str:
 
 def _after_fork() -> None:
     for transport in list(_every):
-        transport.forget()
+        transport.reset_after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -11,7 +11,7 @@ from agentsight.config import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentsight.delivery.dispatcher import Dispatch
+    from agentsight.delivery.dispatcher import Dispatcher
 
 __all__ = ["BackgroundSender"]
 
@@ -25,8 +25,8 @@ _every: weakref.WeakSet[BackgroundSender] = weakref.WeakSet()
 class BackgroundSender:
     """Sends what waits after a second, or as soon as there is a batch of it."""
 
-    def __init__(self, dispatch: Dispatch) -> None:
-        self._dispatch = dispatch
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
         self._reset()
         _every.add(self)
 
@@ -67,10 +67,10 @@ class BackgroundSender:
                     if not self._something.is_set():
                         self._thread = None
                         return
-            self._pause_for_company()
+            self._wait_for_batch()
             self._something.clear()
             self._batch.clear()
-            failures = 0 if self._turn() else failures + 1
+            failures = 0 if self._flush_once() else failures + 1
             if self._hurry.is_set():
                 with self._lock:
                     self._thread = None
@@ -79,7 +79,7 @@ class BackgroundSender:
                 self._hurry.wait(min(WAIT * 2**failures, LONGEST_PAUSE) * (0.5 + os.urandom(1)[0] / 255))
                 self._something.set()
 
-    def _pause_for_company(self) -> None:
+    def _wait_for_batch(self) -> None:
         until = time.monotonic() + WAIT
         while not self._hurry.is_set() and not self._batch.is_set():
             left = until - time.monotonic()
@@ -87,11 +87,11 @@ class BackgroundSender:
                 return
             self._batch.wait(left)
 
-    def _turn(self) -> bool:
+    def _flush_once(self) -> bool:
         """Send what waits. False if something is left because it could not be sent."""
         timeout = max(self._deadline - time.monotonic(), 0.05) if self._hurry.is_set() else None
         try:
-            return self._dispatch.turn(timeout, self._hurry.wait)
+            return self._dispatcher.flush_once(timeout, self._hurry.wait)
         except Exception:
             # Nothing that happens here may end the thread silently; what was taken has been put back.
             log().exception("sending in the background failed")
@@ -111,14 +111,14 @@ class BackgroundSender:
         self._hurry.clear()
         return not thread.is_alive()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """After a fork, in the child: the thread is the parent's."""
         self._reset()
 
 
 def _after_fork() -> None:
     for sender in list(_every):
-        sender.forget()
+        sender.reset_after_fork()
 
 
 if hasattr(os, "register_at_fork"):

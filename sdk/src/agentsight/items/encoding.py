@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentsight.items.validation import Json
-    from agentsight.outbox.pending import Lane
+    from agentsight.outbox.pending import PendingConversation
 
-__all__ = ["Prepared", "encode_json", "iso", "kind_names", "plain", "prepare"]
+__all__ = ["PreparedItem", "encode_json", "iso", "kind_names", "plain", "prepare"]
 
 # The kinds of items; a waiting item is (kind, time in ns, weight in bytes, *what the kind needs).
 # The spool keeps these numbers: new kinds come at the end, new parts of an item after those it has.
@@ -65,13 +65,15 @@ encode_json = json.JSONEncoder(
 quote = _plain_quote
 
 
-class Prepared:
+class PreparedItem:
     """An item ready to be sent, and to be sent again under the same id."""
 
-    __slots__ = ("id", "kind", "lane", "ns", "text", "weight")
+    __slots__ = ("conversation", "id", "kind", "ns", "text", "weight")
 
-    def __init__(self, lane: Lane, kind: int, ns: int, weight: int, id: str, text: str) -> None:
-        self.lane = lane
+    def __init__(
+        self, conversation: PendingConversation, kind: int, ns: int, weight: int, id: str, text: str
+    ) -> None:
+        self.conversation = conversation
         self.kind = kind
         self.ns = ns
         self.weight = weight
@@ -85,7 +87,9 @@ def iso(ns: int) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06d}Z"
 
 
-def prepare(lane: Lane, items: Iterable[tuple[Any, ...] | Prepared]) -> list[Prepared]:
+def prepare(
+    conversation: PendingConversation, items: Iterable[tuple[Any, ...] | PreparedItem]
+) -> list[PreparedItem]:
     """Give items their ids and JSON text, unless the spool has done so."""
     waiting = list(items)
     chances = os.urandom(8 * len(waiting))
@@ -101,7 +105,7 @@ def prepare(lane: Lane, items: Iterable[tuple[Any, ...] | Prepared]) -> list[Pre
         else:
             id = uuid7(ns, int.from_bytes(chances[8 * index : 8 * index + 8], "big"))
         head = f'{{"id":"{id}","timestamp":"{iso(ns)}",'
-        ready.append(Prepared(lane, item[0], ns, item[2], id, head + _body(item) + "}"))
+        ready.append(PreparedItem(conversation, item[0], ns, item[2], id, head + _body(item) + "}"))
     return ready
 
 

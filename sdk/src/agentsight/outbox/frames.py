@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from agentsight.outbox.context import Place
-    from agentsight.outbox.pending import Lane
+    from agentsight.outbox.context import Binding
+    from agentsight.outbox.pending import PendingConversation
 
 __all__ = ["Mark", "find_mark", "mark", "marked", "marks", "origin", "surroundings"]
 
@@ -52,23 +52,23 @@ class Mark:
     work, and that is where this hangs. (A debugger that is at work has the place; then there is no mark.)
 
     Attributes:
-        places: what a generator's own code has current, by tracker, wherever it is resumed.
+        bindings: what a generator's own code has current, by tracker, wherever it is resumed.
         strays: what a generator's code made where nothing was current, by tracker.
     """
 
-    __slots__ = ("number", "places", "strays")
+    __slots__ = ("bindings", "number", "strays")
 
     def __init__(self) -> None:
         self.number = next(_numbers)
-        self.places: dict[int, Place] = {}
-        self.strays: dict[int, Lane] = {}
+        self.bindings: dict[int, Binding] = {}
+        self.strays: dict[int, PendingConversation] = {}
 
-    def choose(self, tracker: int, place: Place | None) -> None:
+    def choose(self, tracker: int, binding: Binding | None) -> None:
         """Note what is current in the generator's code."""
-        if place is None:
-            self.places.pop(tracker, None)
+        if binding is None:
+            self.bindings.pop(tracker, None)
         else:
-            self.places[tracker] = place
+            self.bindings[tracker] = binding
             marked[self.number] = None
 
     def __call__(self, *_: object) -> None:
@@ -93,15 +93,15 @@ def mark(frame: FrameType) -> Mark | None:
     return made
 
 
-def find_mark(tracker: int) -> Place | None:
+def find_mark(tracker: int) -> Binding | None:
     """What the innermost generator that the caller runs in has chosen for this tracker."""
     frame = _caller()
     while frame is not None:
         held: object = frame.f_trace
         if isinstance(held, Mark):
-            place = held.places.get(tracker)
-            if place is not None:
-                return place
+            binding = held.bindings.get(tracker)
+            if binding is not None:
+                return binding
         if _is_runner(frame):
             return None
         frame = frame.f_back
@@ -167,14 +167,14 @@ def origin() -> tuple[FrameType | None, str]:
     if shown is None:
         while first is not None and first.f_back is not None and _module(first).startswith("agentsight."):
             first = first.f_back
-        return None, _place(first)
+        return None, _location(first)
     entry = shown
     while entry is not library and not entry.f_code.co_flags & GENERATOR:  # which anybody may resume
         outer = entry.f_back
         if outer is None or _kind(outer) != "theirs":
             break
         entry = outer
-    return entry, _place(shown)
+    return entry, _location(shown)
 
 
 def _caller() -> FrameType | None:
@@ -212,7 +212,7 @@ def _kind(frame: FrameType) -> str:
     return "library" if _is_sdk(_module(frame)) or _module(frame) in _OWN else "theirs"
 
 
-def _place(frame: FrameType | None) -> str:
+def _location(frame: FrameType | None) -> str:
     if frame is None:
         return "unknown"
     from pathlib import Path

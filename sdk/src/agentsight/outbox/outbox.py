@@ -1,7 +1,7 @@
 """What waits to be sent.
 
-One lane for each conversation. Tracking appends to its lane without a lock; whoever sends takes lanes whole,
-sends without holding anything, and lands them again: what was accepted is gone, the rest waits in its place.
+Tracking appends to its conversation without a lock; whoever sends takes conversations whole, sends without holding
+anything, and releases what was taken: what was accepted is gone, the rest waits in its place.
 The outbox is bounded by count and bytes, and every item that it gives up is counted.
 """
 
@@ -11,12 +11,12 @@ import itertools
 import os
 import threading
 import time
-import weakref
 from collections import OrderedDict, deque
+from weakref import WeakSet, WeakValueDictionary
 
 from agentsight.config import log
-from agentsight.outbox.context import current_places
-from agentsight.outbox.pending import Lane, Parcel, add_up, merge
+from agentsight.outbox.context import current_bindings
+from agentsight.outbox.pending import InFlight, PendingConversation, add_up, merge
 from agentsight.outbox.roster import Roster
 
 TYPE_CHECKING = False
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from agentsight.client.stream import Answer
-    from agentsight.items.encoding import Prepared
+    from agentsight.client.stream import StreamedAnswer
+    from agentsight.items.encoding import PreparedItem
     from agentsight.outbox.spool import Spool
 
 __all__ = ["Outbox"]
@@ -34,11 +34,11 @@ LARGEST_BODY = 16 * 1024 * 1024  # bytes of one request before compression; the 
 BATCH = 100  # items that go at once when the outbox is full, and that wake the background sender
 COMPLAIN_EVERY = 60.0  # seconds between two log lines about losses
 
-_every: weakref.WeakSet[Outbox] = weakref.WeakSet()
+_every: WeakSet[Outbox] = WeakSet()
 
 
 class Outbox:
-    """All lanes of one tracker.
+    """What waits of all conversations of one tracker.
 
     Args:
         max_items: items that may wait.
@@ -49,15 +49,17 @@ class Outbox:
         self.max_items = max_items
         self.max_bytes = max_bytes
         self.wake: Callable[[bool], None] | None = None
-        self.first: Callable[[], None] | None = None  # called once, before there is anything in here
+        self.on_first_use: Callable[[], None] | None = None  # called once, before there is anything in here
         self.spool: Spool | None = None
-        self.told: set[tuple[str, str]] = set()  # kinds of changes that the log has told of
-        self.adopted: dict[str, Lane] = {}  # with items that another process left; they go with any send
-        self.lanes: weakref.WeakValueDictionary[str, Lane] = weakref.WeakValueDictionary()
+        self.warned: set[tuple[str, str]] = set()  # kinds of changes that the log has told of
+        # With items that another process left; they go with any send.
+        self.adopted: dict[str, PendingConversation] = {}
+        # By id. One lives as long as somebody works with it, or something of it waits.
+        self.conversations: WeakValueDictionary[str, PendingConversation] = WeakValueDictionary()
         self.roster = Roster()
-        self.streams: weakref.WeakSet[Answer] = weakref.WeakSet()  # that have not ended
+        self.streams: WeakSet[StreamedAnswer] = WeakSet()  # that have not ended
         # Streams that were thrown away. That may happen in the middle of anything, whatever locks are held.
-        self.dropped: deque[Answer] = deque()
+        self.abandoned: deque[StreamedAnswer] = deque()
         self._complained = float("-inf")
         self._reset()
         _every.add(self)
@@ -65,32 +67,32 @@ class Outbox:
     def _reset(self) -> None:
         # Reentrant, because a signal handler that tracks may interrupt its own thread in here.
         self.lock = threading.RLock()
-        self.landed = threading.Condition(self.lock)
-        self.picking_up = threading.RLock()
-        self.coming = False  # a thread is on its way to pick up what was dropped
-        self.waiting: OrderedDict[str, Lane] = OrderedDict()  # the longest waiting first
-        self.tick = itertools.count()  # how many were ever put; next() is atomic
-        self.gone = 0  # how many of those were accepted, refused or lost
+        self.released = threading.Condition(self.lock)
+        self.ending_abandoned = threading.RLock()
+        self.thread_is_coming = False  # a thread is on its way to end what was abandoned
+        self.waiting: OrderedDict[str, PendingConversation] = OrderedDict()  # the longest waiting first
+        self.counter = itertools.count()  # how many were ever put; next() is atomic
+        self.finished = 0  # how many of those were accepted, refused or lost
         self.bytes = 0
-        self.flying = 0  # parcels under way
-        self.aloft = 0  # items in them
+        self.in_flight = 0  # how many takings are under way
+        self.in_flight_items = 0  # items in them
         self.newest_ns = 0  # the newest time that an item was given
         self.lost: dict[str, int] = {}
         self.largest_body = LARGEST_BODY  # as far as the line has shown that it carries it in time
         self.woken = 0  # the count at which the background sender was last woken for a batch
-        self.mark = 0  # the count at which something has to be done
-        self._set_mark()
+        self.threshold = 0  # the count at which something has to be done
+        self._set_threshold()
 
-    def _set_mark(self) -> None:
-        self.mark = self.gone + self.max_items
+    def _set_threshold(self) -> None:
+        self.threshold = self.finished + self.max_items
         if self.wake is not None:
-            self.mark = min(self.mark, self.woken + BATCH)
+            self.threshold = min(self.threshold, self.woken + BATCH)
 
     def set_wake(self, wake: Callable[[bool], None]) -> None:
         """Name who is to be told, without a lock, when something waits (False) and when a batch does (True)."""
         with self.lock:
             self.wake = wake
-            self.mark = 0
+            self.threshold = 0
             waits = bool(self.waiting)
         if waits:
             wake(False)
@@ -99,34 +101,35 @@ class Outbox:
         """Change the bounds; they are held from the next item on."""
         with self.lock:
             self.max_items, self.max_bytes = max_items, max_bytes
-            self.mark = 0
+            self.threshold = 0
 
-    def lane(self, conversation_id: str) -> Lane:
-        """The one lane of a conversation that this process works on."""
-        lane = self.lanes.get(conversation_id)
-        if lane is None or not lane.had:
-            lane = self.find(conversation_id)
-            self.roster.have(lane)
-        return lane
+    def conversation(self, conversation_id: str) -> PendingConversation:
+        """The conversation of this id, which this process works on."""
+        conversation = self.conversations.get(conversation_id)
+        if conversation is None or not conversation.is_ours:
+            conversation = self.find(conversation_id)
+            self.roster.add(conversation)
+        return conversation
 
-    def find(self, conversation_id: str) -> Lane:
-        """The one lane of a conversation, which may be another process's."""
-        lane = self.lanes.get(conversation_id)
-        if lane is None:
-            if self.first is not None:
-                self.first()
-                self.first = None
+    def find(self, conversation_id: str) -> PendingConversation:
+        """The conversation of this id, which may be another process's."""
+        conversation = self.conversations.get(conversation_id)
+        if conversation is None:
+            if self.on_first_use is not None:
+                self.on_first_use()
+                self.on_first_use = None
             with self.lock:
-                lane = self.lanes.get(conversation_id)
-                if lane is None:
-                    lane = self.lanes[conversation_id] = Lane(self, conversation_id)
-        return lane
+                conversation = self.conversations.get(conversation_id)
+                if conversation is None:
+                    conversation = PendingConversation(self, conversation_id)
+                    self.conversations[conversation_id] = conversation
+        return conversation
 
-    def enqueue(self, lane: Lane) -> None:
-        """Note that a lane has something to send."""
+    def enqueue(self, conversation: PendingConversation) -> None:
+        """Note that a conversation has something to send."""
         with self.lock:
-            lane.queued = True
-            self.waiting.setdefault(lane.conversation_id, lane)
+            conversation.queued = True
+            self.waiting.setdefault(conversation.conversation_id, conversation)
         if self.wake is not None:
             self.wake(False)
 
@@ -138,17 +141,17 @@ class Outbox:
         if over:
             self._shed()
 
-    def reached(self, number: int) -> None:
-        """The count went over the mark: make room, or wake the background sender."""
+    def on_threshold(self, number: int) -> None:
+        """The count went over the threshold: make room, or wake the background sender."""
         with self.lock:
-            over = number + 1 - self.gone > self.max_items
+            over = number + 1 - self.finished > self.max_items
         if over:
             self._shed(number)
         with self.lock:
             batch = self.wake is not None and number + 1 - self.woken >= BATCH
             if batch:
                 self.woken = number + 1
-            self._set_mark()
+            self._set_threshold()
         if batch and self.wake is not None:
             self.wake(True)
 
@@ -158,21 +161,21 @@ class Outbox:
         with self.lock:
             while self.waiting and (
                 self.bytes > self.max_bytes
-                or (number is not None and number + 1 - self.gone > self.max_items)
+                or (number is not None and number + 1 - self.finished > self.max_items)
             ):
                 lost += self._drop(next(iter(self.waiting.values())))
         if lost:
             self.lose("the outbox was full", lost)
 
-    def _drop(self, lane: Lane) -> int:
+    def _drop(self, conversation: PendingConversation) -> int:
         dropped: list[str] = []
         while len(dropped) < BATCH:
-            if lane.backlog:
-                prepared = lane.backlog.pop(0)
+            if conversation.backlog:
+                prepared = conversation.backlog.pop(0)
                 self.bytes -= prepared.weight
                 dropped.append(prepared.id)
-            elif lane.items:
-                item = lane.items.popleft()
+            elif conversation.items:
+                item = conversation.items.popleft()
                 if isinstance(item, tuple):
                     self.bytes -= item[2]
                     dropped.append("")
@@ -182,18 +185,18 @@ class Outbox:
             else:
                 break
         count = len(dropped)
-        if not lane.backlog and not lane.items:
-            if not dropped and lane.announced:
-                lane.announced = False
-                dropped, lane.papers = lane.papers, []
+        if not conversation.backlog and not conversation.items:
+            if not dropped and conversation.announced:
+                conversation.announced = False
+                dropped, conversation.record_ids = conversation.record_ids, []
                 count = 1
-            if not lane.announced:
-                lane.queued = False
-                self.waiting.pop(lane.conversation_id, None)
-                if lane.items:  # tracked meanwhile, by somebody who still saw `queued`
-                    lane.queued = True
-                    self.waiting[lane.conversation_id] = lane
-        self.gone += count
+            if not conversation.announced:
+                conversation.queued = False
+                self.waiting.pop(conversation.conversation_id, None)
+                if conversation.items:  # tracked meanwhile, by somebody who still saw `queued`
+                    conversation.queued = True
+                    self.waiting[conversation.conversation_id] = conversation
+        self.finished += count
         if self.spool is not None:
             self.spool.settle(dropped)
         return count
@@ -221,168 +224,185 @@ class Outbox:
             lost, self.lost = self.lost, {}
         return lost
 
-    def pick_up(self) -> None:
+    def end_abandoned(self) -> None:
         """Track what was seen of streams that were thrown away."""
-        while self.dropped:
-            with self.picking_up:
-                if self.dropped:
-                    self.dropped.popleft().end(interrupted=True)
+        while self.abandoned:
+            with self.ending_abandoned:
+                if self.abandoned:
+                    self.abandoned.popleft().end(interrupted=True)
 
-    def come(self) -> None:
+    def end_abandoned_in_thread(self) -> None:
         """Pick up, in a thread of its own."""
-        self.coming = False  # first: what is dropped from now on asks for another one
-        self.pick_up()
+        self.thread_is_coming = False  # first: what is dropped from now on asks for another one
+        self.end_abandoned()
 
     def end_streams(self) -> None:
         """Track what was seen of streams that have not ended: nobody will read on."""
-        self.pick_up()
+        self.end_abandoned()
         for answer in list(self.streams):
             answer.end(interrupted=True)
 
-    def take(self, lanes: Iterable[Lane] | None) -> list[Parcel]:
-        """Take what waits in these lanes (None: in all) to send it. Each parcel must be landed."""
-        self.pick_up()
-        parcels = []
+    def take(self, conversations: Iterable[PendingConversation] | None) -> list[InFlight]:
+        """Take what waits in these conversations (None: in all) to send it. All of it must be released."""
+        self.end_abandoned()
+        taken = []
         with self.lock:
-            for lane in list(self.waiting.values()) if lanes is None else lanes:
-                if not lane.queued:
+            for conversation in list(self.waiting.values()) if conversations is None else conversations:
+                if not conversation.queued:
                     continue
-                lane.queued = False
-                self.waiting.pop(lane.conversation_id, None)
-                parcel = Parcel(lane, lane.announced, lane.fields, lane.backlog)
-                parcel.papers, parcel.adjusted = lane.papers, lane.adjusted
-                lane.announced, lane.fields, lane.backlog = False, {}, []
-                lane.papers, lane.adjusted = [], {}
-                parcel.raw = lane.take_items()
-                if lane.items:
-                    lane.queued = True
-                    self.waiting[lane.conversation_id] = lane
-                if parcel.announced or parcel.items or parcel.raw:
-                    lane.flights += 1
-                    self.flying += 1
-                    self.aloft += len(parcel.items) + len(parcel.raw)
-                    parcels.append(parcel)
-        return parcels
+                conversation.queued = False
+                self.waiting.pop(conversation.conversation_id, None)
+                in_flight = InFlight(
+                    conversation, conversation.announced, conversation.unsent_fields, conversation.backlog
+                )
+                in_flight.record_ids, in_flight.adjusted = conversation.record_ids, conversation.adjusted
+                conversation.announced, conversation.unsent_fields, conversation.backlog = False, {}, []
+                conversation.record_ids, conversation.adjusted = [], {}
+                in_flight.raw = conversation.take_items()
+                if conversation.items:
+                    conversation.queued = True
+                    self.waiting[conversation.conversation_id] = conversation
+                if in_flight.announced or in_flight.items or in_flight.raw:
+                    conversation.in_flight += 1
+                    self.in_flight += 1
+                    self.in_flight_items += len(in_flight.items) + len(in_flight.raw)
+                    taken.append(in_flight)
+        return taken
 
-    def land(self, parcel: Parcel) -> None:
+    def release(self, in_flight: InFlight) -> None:
         """Let what was settled go, and put the rest back where it was."""
-        lane = parcel.lane
+        conversation = in_flight.conversation
         with self.lock:
-            lane.flights -= 1
-            self.flying -= 1
-            self.aloft -= len(parcel.settled) + len(parcel.items) + len(parcel.raw)
-            self.gone += len(parcel.settled)
-            self.bytes -= sum(each.weight for each in parcel.settled)
-            self._set_mark()
-            if parcel.items:
-                lane.backlog = sorted([*parcel.items, *lane.backlog], key=_age)
-            lane.items.extendleft(reversed(parcel.raw))
-            lane.adjusted = add_up(parcel.adjusted, lane.adjusted)
-            if parcel.announced:
-                lane.announced = True
-                lane.fields = merge(parcel.fields, lane.fields)
-                lane.papers = [*parcel.papers, *lane.papers]
-            if parcel.items or parcel.raw or parcel.announced:
-                lane.queued = True
-                self.waiting[lane.conversation_id] = lane
-                self.waiting.move_to_end(lane.conversation_id, last=False)
-            elif not lane.queued:
-                self.adopted.pop(lane.conversation_id, None)
-            self.landed.notify_all()
+            conversation.in_flight -= 1
+            self.in_flight -= 1
+            self.in_flight_items -= len(in_flight.settled) + len(in_flight.items) + len(in_flight.raw)
+            self.finished += len(in_flight.settled)
+            self.bytes -= sum(each.weight for each in in_flight.settled)
+            self._set_threshold()
+            if in_flight.items:
+                conversation.backlog = sorted([*in_flight.items, *conversation.backlog], key=_age)
+            conversation.items.extendleft(reversed(in_flight.raw))
+            conversation.adjusted = add_up(in_flight.adjusted, conversation.adjusted)
+            if in_flight.announced:
+                conversation.announced = True
+                conversation.unsent_fields = merge(in_flight.fields, conversation.unsent_fields)
+                conversation.record_ids = [*in_flight.record_ids, *conversation.record_ids]
+            if in_flight.items or in_flight.raw or in_flight.announced:
+                conversation.queued = True
+                self.waiting[conversation.conversation_id] = conversation
+                self.waiting.move_to_end(conversation.conversation_id, last=False)
+            elif not conversation.queued:
+                self.adopted.pop(conversation.conversation_id, None)
+            self.released.notify_all()
         if self.spool is not None:
-            papers = [] if parcel.announced else parcel.papers
-            self.spool.settle([*(each.id for each in parcel.settled), *papers])
+            record_ids = [] if in_flight.announced else in_flight.record_ids
+            self.spool.settle([*(each.id for each in in_flight.settled), *record_ids])
 
-    def settle(self, parcel: Parcel, accepted: Iterable[Prepared], announced: bool) -> None:
-        """Note within a parcel what the server has accepted or refused for good."""
+    def settle(self, in_flight: InFlight, accepted: Iterable[PreparedItem], announced: bool) -> None:
+        """Note within what was taken what the server has accepted or refused for good."""
         settled = {each.id for each in accepted}
-        parcel.settled.extend(each for each in parcel.items if each.id in settled)
-        parcel.items = [each for each in parcel.items if each.id not in settled]
-        if announced and parcel.announced:
-            parcel.announced = False
+        in_flight.settled.extend(each for each in in_flight.items if each.id in settled)
+        in_flight.items = [each for each in in_flight.items if each.id not in settled]
+        if announced and in_flight.announced:
+            in_flight.announced = False
             with self.lock:
-                self.gone += 1
+                self.finished += 1
 
-    def wait_landed(self, lanes: Iterable[Lane] | None, seconds: float) -> bool:
-        """Wait until nothing of these lanes (None: of all) is under way; False if it still is."""
-        watched = None if lanes is None else list(lanes)
-        with self.landed:
-            return self.landed.wait_for(lambda: not self.is_flying(watched), seconds)
+    def wait_released(self, conversations: Iterable[PendingConversation] | None, seconds: float) -> bool:
+        """Wait until nothing of these conversations (None: of all) is under way; False if it still is."""
+        watched = None if conversations is None else list(conversations)
+        with self.released:
+            return self.released.wait_for(lambda: not self.is_in_flight(watched), seconds)
 
-    def is_flying(self, lanes: Iterable[Lane] | None) -> bool:
-        """Whether something of these lanes (None: of any) is under way."""
-        return self.flying > 0 if lanes is None else any(lane.flights for lane in lanes)
+    def is_in_flight(self, conversations: Iterable[PendingConversation] | None) -> bool:
+        """Whether something of these conversations (None: of any) is under way."""
+        return (
+            self.in_flight > 0
+            if conversations is None
+            else any(conversation.in_flight for conversation in conversations)
+        )
 
     def count(self) -> int:
         """How many items wait or are under way."""
-        self.pick_up()
+        self.end_abandoned()
         with self.lock:
-            waiting = sum(len(lane.items) + len(lane.backlog) for lane in self.waiting.values())
-            return waiting + self.aloft
+            waiting = sum(
+                len(conversation.items) + len(conversation.backlog) for conversation in self.waiting.values()
+            )
+            return waiting + self.in_flight_items
 
     def __del__(self) -> None:
-        unsent = sum(len(lane.items) + len(lane.backlog) for lane in self.waiting.values())
+        unsent = sum(
+            len(conversation.items) + len(conversation.backlog) for conversation in self.waiting.values()
+        )
         if unsent and self.spool is None:
             try:  # noqa: SIM105 - contextlib would cost time at import
                 log().warning("lost: %d (a tracker that nobody uses any more had not sent them)", unsent)
             except Exception:  # noqa: S110 - at the end of the interpreter there may be nobody to tell
                 pass
 
-    def adopt_item(self, lane: Lane, opened_ns: int, item: Prepared) -> None:
+    def adopt_item(self, conversation: PendingConversation, opened_ns: int, item: PreparedItem) -> None:
         """Take over an item that another process has tracked and spooled."""
         with self.lock:
-            self._adopt(lane, opened_ns)
+            self._adopt(conversation, opened_ns)
             self.bytes += item.weight
-            lane.backlog = sorted([*lane.backlog, item], key=_age)
-            next(self.tick)
+            conversation.backlog = sorted([*conversation.backlog, item], key=_age)
+            next(self.counter)
 
-    def adopt_fields(self, conversation_id: str, opened_ns: int, fields: dict[str, Any], paper: str) -> None:
+    def adopt_fields(
+        self, conversation_id: str, opened_ns: int, fields: dict[str, Any], record_id: str
+    ) -> None:
         """Take over what another process was told of a conversation."""
-        lane = self.find(conversation_id)
+        conversation = self.find(conversation_id)
         with self.lock:
-            self._adopt(lane, opened_ns)
-            lane.known = merge(lane.known, fields)
-            lane.fields = merge(lane.fields, fields)
-            lane.papers.append(paper)
-            if not lane.announced:
-                lane.announced = True
-                next(self.tick)
+            self._adopt(conversation, opened_ns)
+            conversation.known_fields = merge(conversation.known_fields, fields)
+            conversation.unsent_fields = merge(conversation.unsent_fields, fields)
+            conversation.record_ids.append(record_id)
+            if not conversation.announced:
+                conversation.announced = True
+                next(self.counter)
 
-    def _adopt(self, lane: Lane, opened_ns: int) -> None:
-        lane.opened_ns = min(lane.opened_ns, opened_ns)
-        lane.queued = True
-        self.waiting[lane.conversation_id] = lane
-        self.adopted[lane.conversation_id] = lane
+    def _adopt(self, conversation: PendingConversation, opened_ns: int) -> None:
+        conversation.opened_ns = min(conversation.opened_ns, opened_ns)
+        conversation.queued = True
+        self.waiting[conversation.conversation_id] = conversation
+        self.adopted[conversation.conversation_id] = conversation
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """After a fork, in the child: what waits belongs to the parent, which will send it."""
         self._reset()
-        for lane in list(self.lanes.values()):
-            lane.items.clear()
-            lane.backlog, lane.fields, lane.adjusted = [], {}, {}
-            lane.forget_tokens()
-            lane.announced, lane.queued, lane.flights, lane.papers = False, False, 0, []
-            lane.had = False
+        for conversation in list(self.conversations.values()):
+            conversation.items.clear()
+            conversation.backlog, conversation.unsent_fields, conversation.adjusted = [], {}, {}
+            conversation.clear_tokens()
+            conversation.announced, conversation.queued, conversation.in_flight, conversation.record_ids = (
+                False,
+                False,
+                0,
+                [],
+            )
+            conversation.is_ours = False
         self.adopted = {}
-        self.dropped.clear()
+        self.abandoned.clear()
         for answer in list(self.streams):
             answer.ended = True  # its reader is the parent's
         # The child has had no conversation yet, but for what its context has current.
         self.roster = Roster()
-        for place in current_places().values():
-            if place.lane.outbox is self:
-                self.roster.have(place.lane)
+        for binding in current_bindings().values():
+            if binding.conversation.outbox is self:
+                self.roster.add(binding.conversation)
         if self.spool is not None:
-            self.spool.forget()
+            self.spool.reset_after_fork()
 
 
-def _age(prepared: Prepared) -> int:
+def _age(prepared: PreparedItem) -> int:
     return prepared.ns
 
 
 def _after_fork() -> None:
     for outbox in list(_every):
-        outbox.forget()
+        outbox.reset_after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from agentsight.items.encoding import Prepared
+    from agentsight.items.encoding import PreparedItem
     from agentsight.outbox.outbox import Outbox
 
-__all__ = ["Lane", "Parcel", "add_up", "merge"]
+__all__ = ["InFlight", "PendingConversation", "add_up", "merge"]
 
 _SECOND = 1_000_000_000  # ns
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ else:
     _Tuple = tuple
 
 
-class Lane:
+class PendingConversation:
     """What is known and what waits of one conversation."""
 
     __slots__ = (
@@ -34,38 +34,38 @@ class Lane:
         "blocks",
         "conversation_id",
         "counts",
-        "fields",
-        "flights",
-        "had",
+        "in_flight",
+        "is_ours",
         "items",
-        "known",
+        "known_fields",
         "last_ns",
-        "left",
         "opened_ns",
         "outbox",
-        "papers",
         "queued",
-        "swept",
+        "record_ids",
+        "sent_elsewhere",
+        "unsent_fields",
+        "was_left",
     )
 
     def __init__(self, outbox: Outbox, conversation_id: str) -> None:
         self.outbox = outbox
         self.conversation_id = conversation_id
-        self.items: deque[tuple[Any, ...] | Prepared] = deque()  # tracked, in order
-        self.backlog: list[Prepared] = []  # older than items: was on its way and came back
-        self.known: dict[str, Any] = {}  # the conversation's fields, as far as they were told
-        self.fields: dict[str, Any] = {}  # those of them that the server has not acknowledged
-        self.papers: list[str] = []  # ids of what the spool has written of the conversation itself
+        self.items: deque[tuple[Any, ...] | PreparedItem] = deque()  # tracked, in order
+        self.backlog: list[PreparedItem] = []  # older than items: was on its way and came back
+        self.known_fields: dict[str, Any] = {}  # the conversation's fields, as far as they were told
+        self.unsent_fields: dict[str, Any] = {}  # those of them that the server has not acknowledged
+        self.record_ids: list[str] = []  # ids of what the spool has written of the conversation itself
         self.announced = False  # the conversation itself waits to be sent
         self.queued = False  # stands in outbox.waiting
-        self.flights = 0  # senders that have items of this lane under way
+        self.in_flight = 0  # senders that have items of this lane under way
         self.last_ns = outbox.newest_ns  # of the newest item that has its time for good
-        self.had = False  # this process works on it, or did
+        self.is_ours = False  # this process works on it, or did
         self.blocks = 0  # `with` blocks on it that are open
-        self.left = False  # its `with` blocks have ended, or the pool's job that chose it
+        self.was_left = False  # its `with` blocks have ended, or the pool's job that chose it
         self.opened_ns = time.time_ns()
         self.asked_ns = 0  # when the end user last wrote, unless there was an answer since
-        self.swept: dict[str, int] = {}  # what others sent of it since it was last sent by name
+        self.sent_elsewhere: dict[str, int] = {}  # what others sent of it since it was last sent by name
         self.counts: deque[tuple[int, int, int, int]] = deque()  # tokens of calls, the oldest added up
         self.adjusted: dict[tuple[str, str], int] = {}  # what was changed to fit: (field, how) and how often
 
@@ -75,14 +75,14 @@ class Lane:
         if item[2]:
             outbox.weigh(item[2])
         kept = item if outbox.spool is None else outbox.spool.keep(self, item)
-        # First append, then look: a sender clears `queued` before it empties the lane, so whichever way the two
-        # meet, the item is either taken with the rest or the lane is queued again.
+        # First append, then look: a sender clears `queued` before it empties `items`, so whichever way the
+        # two meet, the item is either taken with the rest or the conversation is queued again.
         self.items.append(kept)
         if not self.queued:
             outbox.enqueue(self)
-        number = next(outbox.tick)
-        if number >= outbox.mark:
-            outbox.reached(number)
+        number = next(outbox.counter)
+        if number >= outbox.threshold:
+            outbox.on_threshold(number)
 
     def rising(self, ns: int) -> int:
         """The time of an item that follows those before it.
@@ -91,14 +91,14 @@ class Lane:
         less than a second, do not change the order of a transcript.
         """
         self.last_ns = ns = _after(self.last_ns, ns)
-        # A lane lives as long as somebody works with it; the next one of the same conversation goes on from here.
+        # This lives as long as somebody works with it; the next one of the same conversation goes on from here.
         if ns > self.outbox.newest_ns:
             self.outbox.newest_ns = ns
         return ns
 
-    def take_items(self) -> list[tuple[Any, ...] | Prepared]:
+    def take_items(self) -> list[tuple[Any, ...] | PreparedItem]:
         """Take what waits, in order, with the outbox's lock: who takes first has the earlier items."""
-        taken: list[tuple[Any, ...] | Prepared] = []
+        taken: list[tuple[Any, ...] | PreparedItem] = []
         for _ in range(len(self.items)):
             try:
                 item = self.items.popleft()
@@ -112,7 +112,7 @@ class Lane:
         """Give what waits its times now, with the outbox's lock: what follows gets its own at once."""
         self.items.extendleft(reversed(self.take_items()))
 
-    def preview(self) -> list[tuple[Any, ...] | Prepared]:
+    def preview(self) -> list[tuple[Any, ...] | PreparedItem]:
         """What waits, as it would be taken now."""
         last, seen = self.last_ns, []
         for item in list(self.items):
@@ -138,7 +138,7 @@ class Lane:
                     break
             self.counts.appendleft(_added(taken))
 
-    def forget_tokens(self) -> None:
+    def clear_tokens(self) -> None:
         """Begin to count anew."""
         with self.outbox.lock:
             self.counts.clear()
@@ -153,38 +153,38 @@ class Lane:
         """A `with` block on it begins."""
         with self.outbox.lock:
             self.blocks += 1
-            self.left = False
+            self.was_left = False
 
     def leave(self) -> None:
         """A `with` block on it ends."""
         with self.outbox.lock:
             self.blocks -= 1
-            self.left = self.blocks <= 0
+            self.was_left = self.blocks <= 0
 
     def announce(self, fields: dict[str, Any]) -> None:
         """Let the conversation itself be sent. Fields given earlier stay, empty ones are filled."""
         outbox = self.outbox
         with outbox.lock:
-            news = {name: value for name, value in fields.items() if name not in self.known}
-            if "metadata" in fields and "metadata" in self.known:
-                known = self.known["metadata"]
+            news = {name: value for name, value in fields.items() if name not in self.known_fields}
+            if "metadata" in fields and "metadata" in self.known_fields:
+                known = self.known_fields["metadata"]
                 added = {key: value for key, value in fields["metadata"].items() if key not in known}
                 if added:
                     news["metadata"] = added
         # Before it can be sent, so that whoever sends it knows which record to take back.
-        papers = [] if outbox.spool is None else [outbox.spool.announce(self, news)]
+        record_ids = [] if outbox.spool is None else [outbox.spool.announce(self, news)]
         with outbox.lock:
-            self.known = merge(self.known, news)
-            self.fields = merge(self.fields, news)
-            self.papers += papers
-            self.left = False
+            self.known_fields = merge(self.known_fields, news)
+            self.unsent_fields = merge(self.unsent_fields, news)
+            self.record_ids += record_ids
+            self.was_left = False
             first = not self.announced
             self.announced = True
         outbox.enqueue(self)
         if first:
-            number = next(outbox.tick)
-            if number >= outbox.mark:
-                outbox.reached(number)
+            number = next(outbox.counter)
+            if number >= outbox.threshold:
+                outbox.on_threshold(number)
 
 
 class Timed(_Tuple):
@@ -217,17 +217,23 @@ def add_up(first: dict[Any, int], second: dict[Any, int]) -> dict[Any, int]:
     return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
 
 
-class Parcel:
-    """What one sender took from one lane."""
+class InFlight:
+    """What one sender took from one conversation, and has under way."""
 
-    __slots__ = ("adjusted", "announced", "fields", "items", "lane", "papers", "raw", "settled")
+    __slots__ = ("adjusted", "announced", "conversation", "fields", "items", "raw", "record_ids", "settled")
 
-    def __init__(self, lane: Lane, announced: bool, fields: dict[str, Any], items: list[Prepared]) -> None:
-        self.lane = lane
+    def __init__(
+        self,
+        conversation: PendingConversation,
+        announced: bool,
+        fields: dict[str, Any],
+        items: list[PreparedItem],
+    ) -> None:
+        self.conversation = conversation
         self.announced = announced  # still to be acknowledged
         self.fields = fields
         self.items = items  # still to be acknowledged, once `raw` is prepared
-        self.papers: list[str] = []
+        self.record_ids: list[str] = []
         self.adjusted: dict[tuple[str, str], int] = {}
-        self.raw: list[tuple[Any, ...] | Prepared] = []
-        self.settled: list[Prepared] = []
+        self.raw: list[tuple[Any, ...] | PreparedItem] = []
+        self.settled: list[PreparedItem] = []

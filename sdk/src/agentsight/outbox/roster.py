@@ -6,7 +6,7 @@ import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentsight.outbox.pending import Lane
+    from agentsight.outbox.pending import PendingConversation
 
 __all__ = ["Roster"]
 
@@ -16,25 +16,25 @@ class Roster:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.only: Lane | None = None
+        self.only: PendingConversation | None = None
         self.several = False
 
-    def have(self, lane: Lane) -> None:
+    def add(self, conversation: PendingConversation) -> None:
         """Note that this process works on a conversation."""
         with self.lock:
-            lane.had = True
-            if self.several or (self.only is not None and self.only is not lane):
+            conversation.is_ours = True
+            if self.several or (self.only is not None and self.only is not conversation):
                 self.only, self.several = None, True
             else:
-                self.only = lane
+                self.only = conversation
 
-    def have_stray(self, lane: Lane) -> None:
+    def add_stray(self, conversation: PendingConversation) -> None:
         """Note a conversation that was made for a call that had none. It is nobody else's."""
         with self.lock:
-            lane.had = self.several = True
+            conversation.is_ours = self.several = True
             self.only = None
 
-    def the_only_one(self) -> Lane | None:
+    def the_only_one(self) -> PendingConversation | None:
         """The only conversation that this process ever had, unless it is known to have ended."""
-        lane = self.only
-        return None if lane is None or lane.left else lane
+        conversation = self.only
+        return None if conversation is None or conversation.was_left else conversation

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from agentsight.config import log
-from agentsight.items.encoding import Prepared, encode_json, prepare, quote
+from agentsight.items.encoding import PreparedItem, encode_json, prepare, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentsight.outbox.outbox import Outbox
-    from agentsight.outbox.pending import Lane
+    from agentsight.outbox.pending import PendingConversation
 
 __all__ = ["Spool"]
 
@@ -94,17 +94,24 @@ class Spool:
 
     # --- writing ---
 
-    def keep(self, lane: Lane, item: tuple[Any, ...]) -> Prepared:
+    def keep(self, conversation: PendingConversation, item: tuple[Any, ...]) -> PreparedItem:
         """Write an item; it gets its id here, so that it keeps it whoever sends it."""
-        [prepared] = prepare(lane, [(item[0], lane.rising(item[1]), *item[2:])])
-        head = f'\n{{"c":{quote(lane.conversation_id)},"o":{lane.opened_ns},"k":{prepared.kind}'
+        [prepared] = prepare(conversation, [(item[0], conversation.rising(item[1]), *item[2:])])
+        head = (
+            f'\n{{"c":{quote(conversation.conversation_id)},"o":{conversation.opened_ns},"k":{prepared.kind}'
+        )
         self._write(prepared.id, f'{head},"n":{prepared.ns},"w":{prepared.weight},"i":{prepared.text}}}')
         return prepared
 
-    def announce(self, lane: Lane, fields: dict[str, Any]) -> str:
+    def announce(self, conversation: PendingConversation, fields: dict[str, Any]) -> str:
         """Write what was told of a conversation; returns the record's id."""
         id = os.urandom(8).hex()
-        record = {"c": lane.conversation_id, "o": lane.opened_ns, "f": fields, "i": {"id": id}}
+        record = {
+            "c": conversation.conversation_id,
+            "o": conversation.opened_ns,
+            "f": fields,
+            "i": {"id": id},
+        }
         self._write(id, "\n" + encode_json(record))
         return id
 
@@ -198,7 +205,7 @@ class Spool:
             self._bytes -= journal.size
         journal.delete()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """After a fork, in the child: the journals are the parent's. Closing them here unlocks nothing there."""
         for journal in {*self._where.values(), *([self._current] if self._current else [])}:
             journal.close()
@@ -252,9 +259,11 @@ class Spool:
             if "f" in record:
                 outbox.adopt_fields(record["c"], record["o"], record["f"], id)
             else:
-                lane = outbox.find(record["c"])
-                item = Prepared(lane, record["k"], record["n"], record["w"], id, encode_json(record["i"]))
-                outbox.adopt_item(lane, record["o"], item)
+                conversation = outbox.find(record["c"])
+                item = PreparedItem(
+                    conversation, record["k"], record["n"], record["w"], id, encode_json(record["i"])
+                )
+                outbox.adopt_item(conversation, record["o"], item)
 
 
 def _locked(descriptor: int, path: Path) -> bool:

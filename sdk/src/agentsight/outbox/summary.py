@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from agentsight.items.encoding import Prepared, iso, kind_names, prepare
+from agentsight.items.encoding import PreparedItem, iso, kind_names, prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from agentsight.outbox.pending import Lane
+    from agentsight.outbox.pending import PendingConversation
     from agentsight.types import TrackedSummary
 
 __all__ = ["summarise"]
@@ -20,20 +20,29 @@ SHOWN = ("questions", "answers", "actions", "buttons", "attachments", "token_usa
 COUNTS = (*SHOWN, "feedbacks")  # by kind; feedbacks only where there are some
 
 
-def summarise(conversation_id: str | None, lanes: Iterable[Lane]) -> TrackedSummary:
-    """Items and counts of what is pending in some lanes; nothing is taken from them."""
+def summarise(conversation_id: str | None, conversations: Iterable[PendingConversation]) -> TrackedSummary:
+    """Items and counts of what is pending in some conversations; nothing is taken from them."""
     items: list[Any] = []
     summary = {"conversation": 0, **dict.fromkeys(SHOWN, 0)}
-    for lane in lanes:
-        with lane.outbox.lock:
-            prepared, waiting, announced = list(lane.backlog), lane.preview(), lane.announced
+    for conversation in conversations:
+        with conversation.outbox.lock:
+            prepared, waiting, announced = (
+                list(conversation.backlog),
+                conversation.preview(),
+                conversation.announced,
+            )
         if announced:
             summary["conversation"] += 1
-            data = {"conversation_id": lane.conversation_id, **lane.known}
+            data = {"conversation_id": conversation.conversation_id, **conversation.known_fields}
             items.append(
-                {"index": len(items), "type": "conversation", "timestamp": iso(lane.opened_ns), "data": data}
+                {
+                    "index": len(items),
+                    "type": "conversation",
+                    "timestamp": iso(conversation.opened_ns),
+                    "data": data,
+                }
             )
-        for each in [*prepared, *prepare(lane, waiting)]:
+        for each in [*prepared, *prepare(conversation, waiting)]:
             counted = COUNTS[each.kind]
             summary[counted] = summary.get(counted, 0) + 1
             items.append(
@@ -51,11 +60,11 @@ def summarise(conversation_id: str | None, lanes: Iterable[Lane]) -> TrackedSumm
     }
 
 
-def _data(item: Prepared) -> dict[str, Any]:
+def _data(item: PreparedItem) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(item.text)
     for name in ("id", "type", "timestamp"):
         data.pop(name)
     for file in data.get("attachments", ()):
         coded = file.pop("data")
         file["size_bytes"] = len(coded) // 4 * 3 - coded[-2:].count("=")
-    return {"conversation_id": item.lane.conversation_id, **data}
+    return {"conversation_id": item.conversation.conversation_id, **data}

@@ -6,12 +6,12 @@ import time
 
 from agentsight.config import log
 
-__all__ = ["Trouble"]
+__all__ = ["OutageLog"]
 
 COMPLAIN_EVERY = 60.0  # seconds between two log lines about the same trouble
 
 
-class Trouble:
+class OutageLog:
     """Whether sending works, as told to the log. Lines name the server and the problem, never what was tracked."""
 
     def __init__(self) -> None:

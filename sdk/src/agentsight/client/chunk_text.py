@@ -9,13 +9,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["words"]
+__all__ = ["chunk_text"]
 
 # Events of OpenAI and Anthropic that carry words; the others of the same families repeat them, or are not for readers.
 _SAID = frozenset(("response.output_text.delta", "response.refusal.delta", "content.delta", "refusal.delta"))
 
 
-def words(piece: Any) -> str | bytes | None:
+def chunk_text(piece: Any) -> str | bytes | None:
     """What a reader sees of a piece; None or empty where it has no words.
 
     Understood are chunks of OpenAI's chat completions and completions, events of its Responses API and of its
@@ -45,7 +45,7 @@ def words(piece: Any) -> str | bytes | None:
             return _text(_get(choices[0], "text"))
         return _text(_get(delta, "content")) or _text(_get(delta, "refusal"))
     if _get(piece, "event") == "on_chat_model_stream":  # LangChain's astream_events
-        return words(_get(_get(piece, "data"), "chunk"))
+        return chunk_text(_get(_get(piece, "data"), "chunk"))
     message = _get(piece, "message")  # Ollama; LlamaIndex has one too, with all words so far
     delta = _get(piece, "delta")
     if isinstance(delta, str):
