@@ -23,6 +23,15 @@ _numbers = itertools.count(1)
 METRICS_TOKEN = "for the tests"
 
 
+def samples(text: str) -> dict[str, float]:
+    """The lines of /metrics: name with labels → value."""
+    return {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in text.splitlines()
+        if not line.startswith("#")
+    }
+
+
 class ServerProcess:
     """`agentsight serve` on a free port, until the block ends."""
 

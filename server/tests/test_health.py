@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from agentsight_server.runtime.logs import error_text, identity_of, shown_path
-from tests.serving import METRICS_TOKEN, ServerProcess
+from tests.serving import METRICS_TOKEN, ServerProcess, samples
 
 HELLO = {
     "conversations": [
@@ -30,14 +30,6 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
-
-
-def samples(text: str) -> dict[str, float]:
-    return {
-        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
-        for line in text.splitlines()
-        if not line.startswith("#")
-    }
 
 
 def test_alive_and_ready(server: ServerProcess) -> None:
@@ -99,7 +91,7 @@ def test_metrics_count_what_happened(tmp_path: Path) -> None:
         assert len(missing) == 1
         assert "77" not in missing[0], "one line a route, not one a row"
         assert after['agentsight_http_seconds_count{room="write"}'] == 1
-        assert after['agentsight_http_seconds_bucket{room="write",le="+Inf"}'] == 1
+        assert after['agentsight_http_seconds_bucket{le="+Inf",room="write"}'] == 1
         assert after['agentsight_store_bytes{file="agentsight.db"}'] > 0
         assert after["process_resident_memory_bytes"] > 10_000_000
         # Each line is a comment, or a name with labels and a number.
@@ -151,8 +143,10 @@ def test_counters_only_rise_and_begin_anew_with_the_process(tmp_path: Path) -> N
             if family.endswith(("_total", "_bucket", "_count")):
                 values = [each.get(name, 0) for each in seen]
                 assert values == sorted(values), name
-        for room in {found for name in seen[-1] for found in re.findall(r'_bucket\{room="(\w+)"', name)}:
-            ladder = [value for name, value in seen[-1].items() if f'_bucket{{room="{room}"' in name]
+        for room in {found for name in seen[-1] for found in re.findall(r'_bucket\{.*room="(\w+)"', name)}:
+            ladder = [
+                value for name, value in seen[-1].items() if "_bucket{" in name and f'room="{room}"' in name
+            ]
             assert ladder == sorted(ladder)
             assert ladder[-1] == seen[-1][f'agentsight_http_seconds_count{{room="{room}"}}']
         server.stop()

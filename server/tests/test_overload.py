@@ -26,7 +26,7 @@ from agentsight_server.http import connections
 from agentsight_server.http import limits as traffic
 from agentsight_server.http.connections import Patient
 from agentsight_server.http.limits import Traffic
-from tests.serving import METRICS_TOKEN, Agent, ServerProcess
+from tests.serving import METRICS_TOKEN, Agent, ServerProcess, samples
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -190,7 +190,8 @@ def test_a_large_body_holds_up_nobody_else(tmp_path: Path) -> None:
         with httpx.Client(base_url=server.address, headers=asking, timeout=30) as client:
             writing.start()
             while not judged.is_set():
-                whole = f"agentsight_http_body_bytes {len(large)}" in client.get("/metrics").text
+                told = samples(client.get("/metrics").text)
+                whole = told["agentsight_http_body_bytes"] == len(large)
                 meanwhile += whole and not judged.is_set()
         writing.join(30)
         assert answers[0].json() == {"attachments.40.data": ["takes base64"]}
@@ -421,7 +422,7 @@ def test_whoever_does_not_read_holds_up_nobody_else(tmp_path: Path) -> None:
                     caller.sendall(ask.encode())
                     assert caller.recv(15) == b"HTTP/1.1 200 OK"
                     # Once nothing more can be sent to it, it does not count; the one that asks does.
-                    until(lambda: "agentsight_http_serving 1\n" in server.metrics())
+                    until(lambda: samples(server.metrics())["agentsight_http_serving"] == 1)
                 assert client.post("/api/ingest/batch/", json=body("small")).status_code == 200
                 third = client.get("/api/export/")
                 assert (third.status_code, third.headers["retry-after"]) == (429, "1")

@@ -17,6 +17,7 @@ import msgspec
 from agentsight_server.domain.errors import RequestError
 from agentsight_server.http.bodies import HOLD
 from agentsight_server.http.body_budget import BodyMemory, Holding
+from agentsight_server.http.counts import Counts
 from agentsight_server.runtime.executors import ASKING, CLOSED
 from agentsight_server.runtime.logs import REQUEST_ID, identity_of, shown_path
 from agentsight_server.store.writer import Overloaded
@@ -36,24 +37,7 @@ LEAST_RATE = 4_096  # ... bytes a second, and faster where it is so large that i
 LONGEST_SECONDS = 300.0
 STRANGERS_BYTES = 64 * 1024
 """How large a body may be of whom neither a key nor a session names."""
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
-
-
-class Latency:
-    """How long answers took: counts by upper bound (seconds), and their sum."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS) + 1)
-        self.total = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one answer."""
-        place = next((place for place, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))
-        self.counts[place] += 1
-        self.total += seconds
 
 
 class Traffic:
@@ -72,9 +56,7 @@ class Traffic:
         self.bodies = BodyMemory(body_bytes)
         self.requests = requests
         self.serving = 0
-        self.answers: dict[tuple[str, str, int], int] = {}
-        self.latencies: dict[str, Latency] = {}
-        self.shed: dict[str, int] = {"requests": 0, "bodies": 0, "slow": 0}
+        self.counts = Counts(lambda: self.serving, lambda: self.bodies.held)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request (ASGI)."""
@@ -89,7 +71,7 @@ class Traffic:
         self.serving += 1
         try:
             if self.serving > self.requests and scope["path"].startswith("/api/"):
-                self.shed["requests"] += 1
+                self.counts.shed("requests")
                 await request.shed()
             else:
                 await self.app(scope, request.receive, request.send)
@@ -104,10 +86,7 @@ class Traffic:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         template = str(scope.get("path_template") or ("(shed)" if request.was_shed else "(none)"))
         status = request.status or CLOSED
-        key = (method, template, status)
-        self.answers[key] = self.answers.get(key, 0) + 1
-        room = _room(method, template)
-        self.latencies.setdefault(room, Latency()).add(seconds)
+        self.counts.answered(method, template, status, _room(method, template), seconds)
         level = logging.DEBUG if template in _QUIET or template.startswith("/static") else logging.INFO
         if status >= 500:
             level = logging.WARNING
@@ -234,7 +213,7 @@ class _Request:
             Overloaded: there is no room for them beside what others hold.
         """
         if not self.traffic.bodies.take(self.holding, count):
-            self.traffic.shed["bodies"] += 1
+            self.traffic.counts.shed("bodies")
             raise Overloaded
 
     async def receive(self) -> Message:
@@ -303,7 +282,7 @@ class _Request:
                 raise
             if hasattr(task, "uncancel"):
                 task.uncancel()
-            self.traffic.shed["slow"] += 1
+            self.traffic.counts.shed("slow")
             self._body_ended = True
             raise RequestError(
                 408, {"detail": "the body did not arrive in time"}, {"Connection": "close"}

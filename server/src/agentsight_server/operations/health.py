@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,21 +12,27 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from sqlalchemy import text
 
 from agentsight_server._version import __version__
 from agentsight_server.contract.documentation import Doc
 from agentsight_server.domain.errors import RequestError
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.limits import BUCKETS, Traffic
+from agentsight_server.http.limits import Traffic
 from agentsight_server.http.state import Services, services_of
 from agentsight_server.runtime.outages import RETRY_AFTER, first_line
 from agentsight_server.security.access import Access
-from agentsight_server.store.database import Database
 
 _PUBLIC: dict[str, Any] = {"access": Access.PUBLIC}
 _PATIENCE = 3.0  # seconds
-_STARTED = time.time()
 
 
 class Alive(msgspec.Struct):
@@ -93,9 +98,14 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
     services = services_of(request)
     _check_reader(request, services.settings.metrics_token)
     traffic: Traffic | None = request.scope.get("agentsight.traffic")  # type: ignore[assignment]
-    lines = [*_own(services), *(_traffic(traffic) if traffic is not None else ())]
-    lines += await services.executors.lookups.run(lambda: [*_process(), *_sizes(services.database)])
-    return Response("\n".join(lines).encode() + b"\n", media_type="text/plain; version=0.0.4")
+    registry = CollectorRegistry()
+    registry.register(_Server(services))
+    if traffic is not None:
+        registry.register(traffic.counts)
+    ProcessCollector(registry=registry)
+    # Away from the event loop: it looks at files.
+    text = await services.executors.lookups.run(lambda: generate_latest(registry))
+    return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _check_reader(request: AnyRequest, token: str | None) -> None:
@@ -108,102 +118,57 @@ def _check_reader(request: AnyRequest, token: str | None) -> None:
         )
 
 
-def _family(name: str, kind: str, about: str, samples: Mapping[str, float]) -> Iterator[str]:
-    yield f"# HELP agentsight_{name} {about}"
-    yield f"# TYPE agentsight_{name} {kind}"
-    for labels, value in samples.items():
-        # In full: a counter that is rounded stands still, then jumps.
-        yield f"agentsight_{name}{labels} {int(value) if value == int(value) else repr(value)}"
+class _Server(Collector):
+    """What the parts of the server count for themselves, read when Prometheus asks."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterator[Metric]:
+        writer = self._services.writer
+        yield _gauge("build_info", "The version.", 1, version=__version__)
+        items = CounterMetricFamily(
+            "agentsight_ingest_items",
+            "Items sent by clients, by what became of them.",
+            labels=("outcome",),
+        )
+        for outcome, count in self._services.ledger.totals().items():
+            items.add_metric((outcome,), count)
+        yield items
+        yield _gauge("writer_waiting_items", "Items that wait to be written.", writer.waiting)
+        yield _counter("writer_commits", "Transactions committed.", writer.commits)
+        yield _counter("writer_failures", "Transactions that the database did not take.", writer.failures)
+        yield _counter("writer_seconds", "Time spent writing.", writer.seconds)
+        since = writer.failing_since
+        yield _gauge(
+            "writer_failing_seconds",
+            "For how long the database has taken no writes; 0: it does.",
+            0 if since is None else round(time.monotonic() - since, 1),
+        )
+        if (path := self._services.database.path) is not None:
+            yield from _sizes(path)
 
 
-def _own(services: Services) -> Iterator[str]:
-    writer = services.writer
-    yield from _family("build_info", "gauge", "The version.", {f'{{version="{__version__}"}}': 1})
-    items = {f'{{outcome="{name}"}}': float(count) for name, count in services.ledger.totals().items()}
-    yield from _family(
-        "ingest_items_total", "counter", "Items sent by clients, by what became of them.", items
-    )
-    yield from _family(
-        "writer_waiting_items", "gauge", "Items that wait to be written.", {"": writer.waiting}
-    )
-    yield from _family("writer_commits_total", "counter", "Transactions committed.", {"": writer.commits})
-    yield from _family(
-        "writer_failures_total",
-        "counter",
-        "Transactions that the database did not take.",
-        {"": writer.failures},
-    )
-    yield from _family(
-        "writer_seconds_total", "counter", "Time spent writing.", {"": round(writer.seconds, 6)}
-    )
-    failing = 0.0 if writer.failing_since is None else time.monotonic() - writer.failing_since
-    yield from _family(
-        "writer_failing_seconds",
-        "gauge",
-        "For how long the database has taken no writes; 0: it does.",
-        {"": round(failing, 1)},
-    )
-
-
-def _traffic(traffic: Traffic) -> Iterator[str]:
-    counted = {
-        f'{{method="{method}",route="{_escape(route)}",status="{status}"}}': float(count)
-        for (method, route, status), count in sorted(traffic.answers.items())
-    }
-    yield from _family("http_requests_total", "counter", "Requests answered.", counted)
-    shed = {f'{{reason="{reason}"}}': float(count) for reason, count in traffic.shed.items()}
-    yield from _family("http_shed_total", "counter", "Requests refused to protect the others.", shed)
-    yield from _family("http_serving", "gauge", "Requests being served.", {"": traffic.serving})
-    yield from _family(
-        "http_body_bytes", "gauge", "Bytes of request bodies in memory.", {"": traffic.bodies.held}
-    )
-    yield "# HELP agentsight_http_seconds Time to answer."
-    yield "# TYPE agentsight_http_seconds histogram"
-    for room, latency in sorted(traffic.latencies.items()):
-        running = 0
-        for bound, count in zip((*BUCKETS, "+Inf"), latency.counts, strict=True):
-            running += count
-            yield f'agentsight_http_seconds_bucket{{room="{room}",le="{bound}"}} {running}'
-        yield f'agentsight_http_seconds_sum{{room="{room}"}} {latency.total:.6f}'
-        yield f'agentsight_http_seconds_count{{room="{room}"}} {running}'
-
-
-def _sizes(database: Database) -> Iterator[str]:
-    if database.path is None:
-        return
-    sizes = {}
+def _sizes(database: Path) -> Iterator[Metric]:
+    sizes = GaugeMetricFamily("agentsight_store_bytes", "Size of the database's files.", labels=("file",))
     for ending in ("", "-wal"):
-        path = Path(f"{database.path}{ending}")
+        path = Path(f"{database}{ending}")
         if path.exists():
-            sizes[f'{{file="{path.name}"}}'] = float(path.stat().st_size)
-    yield from _family("store_bytes", "gauge", "Size of the database's files.", sizes)
-    disk = os.statvfs(database.path.parent) if hasattr(os, "statvfs") else None
-    if disk is not None:
-        free = float(disk.f_bavail * disk.f_frsize)
-        yield from _family("disk_free_bytes", "gauge", "Space left where the data lies.", {"": free})
+            sizes.add_metric((path.name,), path.stat().st_size)
+    yield sizes
+    if hasattr(os, "statvfs"):
+        disk = os.statvfs(database.parent)
+        yield _gauge("disk_free_bytes", "Space left where the data lies.", disk.f_bavail * disk.f_frsize)
 
 
-def _process() -> Iterator[str]:
-    """The names under which every Prometheus client reports its process."""
-    used = time.process_time()
-    yield "# HELP process_cpu_seconds_total Processor time used, in seconds."
-    yield "# TYPE process_cpu_seconds_total counter"
-    yield f"process_cpu_seconds_total {used:.2f}"
-    yield "# HELP process_start_time_seconds When the process began, in seconds since 1970."
-    yield "# TYPE process_start_time_seconds gauge"
-    yield f"process_start_time_seconds {_STARTED:.2f}"
-    if sys.platform == "linux":
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        yield "# HELP process_resident_memory_bytes Memory in use."
-        yield "# TYPE process_resident_memory_bytes gauge"
-        yield f"process_resident_memory_bytes {pages * os.sysconf('SC_PAGE_SIZE')}"
-        yield "# HELP process_open_fds Open files and connections."
-        yield "# TYPE process_open_fds gauge"
-        yield f"process_open_fds {sum(1 for _ in Path('/proc/self/fd').iterdir())}"
+def _gauge(name: str, about: str, value: float, **labels: str) -> Metric:
+    family = GaugeMetricFamily(f"agentsight_{name}", about, labels=tuple(labels))
+    family.add_metric(tuple(labels.values()), value)
+    return family
 
 
-def _escape(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _counter(name: str, about: str, value: float) -> Metric:
+    return CounterMetricFamily(f"agentsight_{name}", about, value)
 
 
 def _json(answer: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[bytes]:
