@@ -153,3 +153,27 @@ def test_one_message_is_never_cut(server: ServerProcess) -> None:
         second = read(client, first["messages_next"])
         assert [each["content"] for each in second["messages"]] == [text]
         assert "messages_next" not in second
+
+
+def test_more_files_than_fit_are_read_in_parts(server: ServerProcess) -> None:
+    agent = server.agent()
+    file = {"filename": "a.txt", "mime_type": "text/plain", "data": "aGVsbG8="}
+    items = [
+        {"id": str(uuid.uuid4()), "type": "attachments", "attachments": [file] * 20,
+         "timestamp": f"2026-08-01T11:{place // 60:02}:{place % 60:02}Z"}
+        for place in range(265)
+    ]  # fmt: skip
+    for start in range(0, 265, 100):
+        (number,) = send(agent, [{"conversation_id": "album", "items": items[start : start + 100]}])
+    with agent.client("read") as client:
+        first = read(client, f"/api/conversations/{number}/attachments/")
+        assert first["total_attachments"] == 5_300
+        assert sum(len(each["attachments"]) for each in first["messages"]) == 5_000
+        rest = read(client, first["attachments_next"])
+        assert sum(len(each["attachments"]) for each in rest["messages"]) == 300
+        assert "attachments_next" not in rest
+    api = AgentSightAPI(api_key=agent.keys["read"], endpoint=server.address)
+    found = api.fetch_conversation_attachments("album")
+    assert len({file["id"] for each in found["messages"] for file in each["attachments"]}) == 5_300
+    assert len(found["messages"]) == 265
+    assert "attachments_next" not in found

@@ -152,10 +152,7 @@ class AgentSightAPI(ApiClient):
         answer: Any = self._get_one(conversation_id, "")
         following = answer.pop("messages_next", None)
         while following:
-            from urllib.parse import parse_qsl, urlsplit  # seldom needed, and imported for nothing else
-
-            asked = dict(parse_qsl(urlsplit(following).query))
-            part = self._get(f"/api/conversations/{answer['id']}/", asked, self._transport.deadline())
+            part = self._following(following, f"/api/conversations/{answer['id']}/")
             answer["messages"] += part["messages"]
             answer["feedbacks"] += part["feedbacks"]
             following = part.get("messages_next")
@@ -164,8 +161,20 @@ class AgentSightAPI(ApiClient):
 
     def fetch_conversation_attachments(self, conversation_id: str | int) -> ConversationFiles:
         """Read which files a conversation has, by message; each `file_url` works for a limited time."""
-        answer: ConversationFiles = self._get_one(conversation_id, "attachments/")
-        return answer
+        answer: Any = self._get_one(conversation_id, "attachments/")
+        following = answer.pop("attachments_next", None)
+        while following:
+            part = self._following(following, f"/api/conversations/{answer['conversation']}/attachments/")
+            _join_files(answer["messages"], part["messages"])
+            following = part.get("attachments_next")
+        found: ConversationFiles = answer
+        return found
+
+    def _following(self, address: str, path: str) -> Any:
+        from urllib.parse import parse_qsl, urlsplit  # seldom needed, and imported for nothing else
+
+        asked = dict(parse_qsl(urlsplit(address).query))
+        return self._get(path, asked, self._transport.deadline())
 
     def _get_one(self, conversation_id: str | int, what: str) -> Any:
         deadline = self._transport.deadline()
@@ -174,6 +183,16 @@ class AgentSightAPI(ApiClient):
 
     def _get(self, path: str, params: dict[str, str] | None = None, deadline: float | None = None) -> Any:
         return cast_answer(self._transport.call("GET", path, params=params, deadline=deadline))
+
+
+def _join_files(messages: list[Any], further: list[Any]) -> None:
+    """Files of one message may lie in two answers."""
+    by_id = {each["message_id"]: each for each in messages}
+    for each in further:
+        if each["message_id"] in by_id:
+            by_id[each["message_id"]]["attachments"] += each["attachments"]
+        else:
+            messages.append(each)
 
 
 def _number(name: str, value: object) -> int | None:

@@ -221,41 +221,66 @@ class MessageFiles(msgspec.Struct):
 
 
 class ConversationFiles(msgspec.Struct):
-    """Every file of a conversation, by message; `conversation` is the integer id."""
+    """Every file of a conversation, by message; `conversation` is the integer id.
+
+    `attachments_next` is there when there are more than one answer takes: the address of the next ones.
+    """
 
     conversation_id: str
     conversation: int
     total_attachments: int
     messages: list[MessageFiles]
+    attachments_next: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_FILES_AT_ONCE = 5_000
+_FILES_AFTER = Query(
+    "attachments_after",
+    "The number of an attachment: what was added after it. `attachments_next` of an answer names it",
+    {"type": "integer", "minimum": 1},
+)
 
 
 @get(
     "/api/conversations/{number:int}/attachments",
     opt=_READ
-    | {"doc": Doc("A conversation's files", "Reading", None, {200: ConversationFiles}, (_DELETED_TOO,))},
+    | {
+        "doc": Doc(
+            "A conversation's files", "Reading", None, {200: ConversationFiles}, (_DELETED_TOO, _FILES_AFTER)
+        )
+    },
 )
 async def files_of_conversation(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
-    """Each `file_url` is signed and works for a while, also without a key."""
+    """Each `file_url` is signed and works for a while, also without a key. 5,000 files are in one answer at most."""
     agents = viewer_of(request).agent_ids
     given = parameters(request)
-    only(given, _DELETED_TOO_NAMES)
+    only(given, _DELETED_TOO_NAMES | {_FILES_AFTER.name})
     deleted = include_deleted(request, given)
+    after = integer(given, _FILES_AFTER.name, 0, least=0, most=2**63 - 1)
+    here = f"{base_url(request)}/api/conversations/{number}/attachments/"
 
     def query(connection: Connection) -> ConversationFiles:
         row = only_found(conversations.get(connection, agents, number, include_deleted=deleted))
         links = file_links(request).of_deleted() if row.is_deleted else file_links(request)
-        messages = [
-            MessageFiles(
-                entry.id,
-                SENDERS[entry.sender or 0],
-                times.to_text(entry.timestamp),
-                [shapes.attachment(file, links) for file in entry.files],
-            )
-            for entry in transcripts.load(connection, [row.id])[row.id].entries
-            if entry.files
-        ]
-        total = sum(len(each.attachments) for each in messages)
-        return ConversationFiles(row.conversation_id, row.id, total, messages)
+        found, last = transcripts.files_of_conversation(connection, row.id, after, _FILES_AT_ONCE)
+        answer = ConversationFiles(
+            row.conversation_id,
+            row.id,
+            transcripts.number_of_files(connection, row.id),
+            [
+                MessageFiles(
+                    each.id,
+                    SENDERS[each.sender or 0],
+                    times.to_text(each.timestamp),
+                    [shapes.attachment(file, links) for file in each.files],
+                )
+                for each in found
+            ],
+        )
+        if last is not None:
+            more = "&include_deleted=true" if row.is_deleted else ""
+            answer.attachments_next = f"{here}?{_FILES_AFTER.name}={last}{more}"
+        return answer
 
     return answer_json(await services_of(request).read(query))
 

@@ -300,6 +300,57 @@ def stored_bytes(connection: Connection, agent_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+class MessageFilesRow(msgspec.Struct):
+    """A message that has files, by its item's number; `timestamp` in microseconds."""
+
+    id: int
+    sender: int | None
+    timestamp: int
+    files: list[FileRow]
+
+
+def files_of_conversation(
+    connection: Connection, conversation: int, after: int, most: int
+) -> tuple[list[MessageFilesRow], int | None]:
+    """The messages of a conversation that have files, oldest first, without their words.
+
+    Args:
+        after: number of the last file that the caller has; 0: from the first one.
+        most: files.
+
+    Returns:
+        The messages, and the number of the last file when there are more.
+    """
+    query = (
+        select(
+            items.c.id,
+            items.c.sender,
+            items.c.timestamp,
+            attachments.c.id,
+            attachments.c.sha256,
+            attachments.c.filename,
+            attachments.c.mime_type,
+            attachments.c.size_bytes,
+        )
+        .join(items, items.c.id == attachments.c.item)
+        .where(attachments.c.conversation == conversation, attachments.c.id > after)
+        .order_by(attachments.c.id)
+        .limit(most + 1)
+    )
+    rows = connection.execute(query).all()
+    found: dict[int, MessageFilesRow] = {}
+    for number, sender, timestamp, *file in rows[:most]:
+        found.setdefault(number, MessageFilesRow(number, sender, timestamp, [])).files.append(FileRow(*file))
+    ordered = sorted(found.values(), key=lambda each: (each.timestamp, each.id))
+    return ordered, rows[most - 1][3] if len(rows) > most else None
+
+
+def number_of_files(connection: Connection, conversation: int) -> int:
+    """How many files a conversation has."""
+    query = select(func.count()).select_from(attachments).where(attachments.c.conversation == conversation)
+    return int(connection.execute(query).scalar_one())
+
+
 def file_of(connection: Connection, attachment_id: int) -> tuple[int, FileRow] | None:
     """The conversation that an attachment belongs to, and the attachment."""
     row = connection.execute(
