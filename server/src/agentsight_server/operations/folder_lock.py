@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import sys
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 logger = logging.getLogger(__name__)
 
@@ -46,19 +46,17 @@ class FolderLock:
                 f"the data folder {folder} cannot be written ({error.strerror}): change its owner or --data-dir"
             ) from None
         try:
-            _lock(file)
+            taken = lock_descriptor(file, blocking=False)
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                # Some network file systems know no locks; whoever uses them sees to it alone.
-                logger.warning("the data folder %s cannot be locked: %s", folder, error.strerror)
-                self._file = file
-                return
+            # Some network file systems know no locks; whoever uses them sees to it alone.
+            logger.warning("the data folder %s cannot be locked: %s", folder, error.strerror)
+            self._file = file
+            return
+        if not taken:
             holder = os.pread(file, 32, 0).decode("ascii", "replace").strip() if hasattr(os, "pread") else ""
             os.close(file)
             who = f" (process {holder})" if holder.isdigit() else ""
-            raise FolderInUse(
-                f"a server{who} runs on {folder}: stop it, or choose another --data-dir"
-            ) from None
+            raise FolderInUse(f"a server{who} runs on {folder}: stop it, or choose another --data-dir")
         try:
             os.ftruncate(file, 0)
             os.write(file, f"{os.getpid()}\n".encode())
@@ -80,24 +78,8 @@ def is_held(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        _lock(file)
-    except OSError as error:
-        return error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+        return not lock_descriptor(file, blocking=False)
+    except OSError:  # a file system without locks
+        return False
     finally:
         os.close(file)
-    return False
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: int) -> None:
-        # Far behind the number that stands at the beginning: Windows locks also keep others from reading.
-        os.lseek(file, 1024, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        os.lseek(file, 0, os.SEEK_SET)
-else:
-    import fcntl
-
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
