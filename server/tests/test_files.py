@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,8 +21,20 @@ from agentsight_server.attachments.file_types import (
     content_disposition,
     file_kind,
     guess_mime_type,
+    is_media_type,
     shown_inline,
 )
+
+WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+
+def zipped(*names: str) -> bytes:
+    """A small archive with files of these names."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return file.getvalue()
 
 
 @pytest.fixture(params=["folder", "url", "memory"])
@@ -195,10 +209,38 @@ def test_the_kind_of_a_file(mime_type: str | None, filename: str | None, kind: s
         ("blob", b"\x00\x01\x02", "application/octet-stream"),
         ("blob", b"\xff\xfe\xfa", "application/octet-stream"),
         (None, b"", "application/octet-stream"),
+        (None, b"GIF87a\x01\x00\x01\x00\x80\x00", "image/gif"),
+        (None, b"GIF89a\x01\x00\x01\x00\x80\x00", "image/gif"),
+        (None, b"GIF8 is how such a file begins", "text/plain"),
+        (None, b"BMW, invoice of May", "text/plain"),
+        (None, b"ID3 tags, explained", "text/plain"),
+        (None, b"%PDF-1.7\n1 0 obj", "application/pdf"),
+        (None, b"ID3\x03\x00\x00\x00\x00", "audio/mpeg"),
+        (None, b"\xff\xf3\x90\x64\x00", "audio/mpeg"),
+        (None, b"\x00\x00\x00\x14ftypM4A \x00\x00\x00\x00M4A ", "audio/mp4"),
+        (None, b"\x00\x00\x00\x14ftypdash\x00\x00\x00\x00iso6", "video/mp4"),
+        (None, b"\x00\x00\x00\x14ftypqt  \x00\x00\x00\x00qt  ", "video/quicktime"),
+        (None, zipped("[Content_Types].xml", "word/document.xml"), WORD),
+        (None, zipped("a.txt"), "application/zip"),
+        # Two things at once: a page within a picture is never called a page, nor shown as one.
+        (None, b"<html>\x89PNG\r\n\x1a\n<script>alert(1)</script>", "application/octet-stream"),
+        (None, b"GIF89a/*<script>alert(1)</script>*/=1", "text/plain"),
+        (None, b"<!DOCTYPE html><script>alert(1)</script>", "text/plain"),
+        (None, b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "text/plain"),
     ],
 )
 def test_a_missing_type_is_worked_out(filename: str | None, data: bytes, mime_type: str) -> None:
     assert guess_mime_type(filename, data) == mime_type
+
+
+@given(
+    st.binary(max_size=64),
+    st.sampled_from([b"", b"\x00\x00\x00\x18ftyp", b"PK\x03\x04", b"\x1aE\xdf\xa3", b"RIFF"]),
+)
+def test_no_bytes_are_too_odd_to_be_looked_at(rest: bytes, beginning: bytes) -> None:
+    found = guess_mime_type(None, beginning + rest)
+    assert is_media_type(found)
+    assert found not in {"text/html", "image/svg+xml", "application/xml"}
 
 
 def test_only_harmless_types_open_in_the_browser() -> None:
