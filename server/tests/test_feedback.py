@@ -136,8 +136,8 @@ def test_a_vote_on_no_message_of_the_conversation_is_refused_alone(
         assert (refused.status_code, list(refused.json())) == (400, ["message"]), text
     totals = client.get("/api/ingest/ledger/").json()["totals"]
     assert totals["received"] == totals["accepted"] + totals["duplicate"] + totals["refused"]
-    reasons = {each["reason"]: each["count"] for each in totals["reasons"]}
-    assert reasons["message: there is no such message in this conversation"] == len(wrong)
+    reasons = {(each["field"], each["code"]): each["count"] for each in totals["reasons"]}
+    assert reasons["message", "no_such_message"] == len(wrong)
 
 
 def test_feedback_alone_engages_nobody(client: httpx.Client) -> None:

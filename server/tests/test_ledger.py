@@ -1,4 +1,4 @@
-"""The ingest ledger: figures that hold whatever happens, reasons that name fields and never values."""
+"""The ingest ledger: figures that hold whatever happens, and why: by field and code, never by value."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 from agentsight_server.domain import times
-from agentsight_server.ingest.tally import reason
+from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.ingest.ingest_stats import cause_of
 from agentsight_server.store import ledger
 from agentsight_server.store.database import Database
-from agentsight_server.store.ledger import Counts, Ledger
+from agentsight_server.store.ledger import Cause, Counts, Ledger, Refusals
 from tests.serving import Agent, ServerProcess
 
 HELLO = {"type": "message", "sender": "end_user", "content": "a secret text"}
@@ -78,13 +79,17 @@ def test_refusals_say_why_and_nothing_else(agent: Agent) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert figures(answer) == (6, 1, 10, 1, 0, 9)
-    reasons = {each["reason"]: each["count"] for each in answer["totals"]["reasons"]}
-    assert sum(reasons.values()) == 9
-    assert reasons["sender: takes end_user, agent or system"] == 2
-    assert reasons["device: takes desktop, mobile or tablet"] == 2
-    assert reasons["content: must not be blank"] == 1
-    assert reasons["sender: is required"] == 1
-    assert reasons["no such conversation"] == 1
+    told_of = {(each["field"], each["code"]): each for each in answer["totals"]["reasons"]}
+    assert sum(each["count"] for each in told_of.values()) == 9
+    assert {cause: (each["count"], each["example"]) for cause, each in told_of.items()} == {
+        ("sender", "choice"): (2, "takes end_user, agent or system"),
+        ("device", "choice"): (2, "takes desktop, mobile or tablet"),
+        ("content", "blank"): (1, "must not be blank"),
+        ("sender", "required"): (1, "is required: end_user, agent or system"),
+        ("", "not_found"): (1, "no such conversation"),
+        ("", "malformed_json"): (1, "malformed JSON: Input data was truncated"),
+        ("", "media_type"): (1, "send application/json"),
+    }
     assert "secret" not in str(answer)
 
 
@@ -187,21 +192,21 @@ def test_what_waits_when_the_server_stops_is_kept(tmp_path: Any) -> None:
 
 def test_a_transaction_that_did_not_come_to_be_leaves_its_counts_waiting(tmp_path: Any) -> None:
     book = Ledger()
-    book.refuse(1, "why")
+    book.refuse(1, Cause("name", "blank"), "must not be blank")
     taken = book.take()
     assert not book.is_pending
-    book.refuse(1, "why")
+    book.refuse(1, Cause("name", "blank"), "must not be blank")
     book.put_back(taken)
     (counts,) = book.take().values()
-    assert (counts.refused, counts.reasons) == (2, {"why": 2})
+    assert (counts.refused, counts.refusals) == (2, {("name", "blank"): Refusals(2, "must not be blank")})
 
 
-def test_reasons_are_bounded(tmp_path: Any) -> None:
+def test_kinds_of_refusals_are_bounded(tmp_path: Any) -> None:
     database = Database(f"sqlite:///{tmp_path / 'agentsight.db'}")
     database.migrate()
     book = Ledger()
     for number in range(500):
-        book.refuse(1, f"reason {number}")
+        book.refuse(1, Cause(f"field {number}", "blank"), "must not be blank")
     with database.write() as connection:
         ledger.settle(connection, book.take())
         stored = connection.exec_driver_sql("SELECT count(*), sum(count) FROM ingest_refusals").one()
@@ -211,19 +216,24 @@ def test_reasons_are_bounded(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("errors", "said"),
+    ("problem", "cause", "example"),
     [
-        ({"items.3.device": ["takes desktop, not 'my secret'"]}, "device: takes desktop"),
-        ({"attachments.0.data": ["takes base64"]}, "data: takes base64"),
-        ({"my secret.data": ["must not be empty"]}, "data: must not be empty"),
-        ({"my secret": ["is required"]}, "field: is required"),
-        ({"detail": "malformed JSON: invalid character (byte 7)"}, "malformed JSON"),
-        ({"mode": ["cannot be 'my secret'"]}, "mode: cannot be what it is"),
-        ({"detail": "send application/json, not my/secret"}, "send application/json"),
+        (Problem("items.3.device", Code.CHOICE, "desktop", "'my secret'"), "device choice", "takes desktop"),
+        (Problem("attachments.0.data", Code.FORMAT, "base64"), "data format", "takes base64"),
+        (Problem("my secret.data", Code.EMPTY), "data empty", "must not be empty"),
+        (Problem("my secret", Code.REQUIRED), "other required", "is required"),
+        (
+            Problem("my secret", Code.UNKNOWN_FIELD, "a, b"),
+            "other unknown_field",
+            "is not known here; there are: a, b",
+        ),
+        (Problem("items.0.contnet", Code.UNKNOWN_FIELD), "other unknown_field", "contnet is not known here"),
+        (Problem("", Code.MEDIA_TYPE, given="my/secret"), " media_type", "send application/json"),
     ],
 )
-def test_reasons_hold_no_values(errors: dict[str, Any], said: str) -> None:
-    assert reason(errors) == said
+def test_refusals_hold_no_values(problem: Problem, cause: str, example: str) -> None:
+    found, said = cause_of(problem)
+    assert (f"{found.field} {found.code}", said) == (cause, example)
 
 
 def test_counts_of_a_day_add_up(tmp_path: Any) -> None:
@@ -232,7 +242,12 @@ def test_counts_of_a_day_add_up(tmp_path: Any) -> None:
     today = times.now() // times.DAY
     with database.write() as connection:
         for _ in range(3):
-            ledger.settle(connection, {(1, today): Counts(1, 0, 5, 3, 1, 1, {"a": 1})})
+            ledger.settle(
+                connection,
+                {(1, today): Counts(1, 0, 5, 3, 1, 1, {Cause("name", "blank"): Refusals(1, "blank")})},
+            )
         row = connection.exec_driver_sql("SELECT * FROM ingest_ledger").one()
+        (refused,) = connection.exec_driver_sql("SELECT count FROM ingest_refusals").one()
     assert tuple(row) == (1, today, 3, 0, 15, 9, 3, 3)
+    assert refused == 3
     database.close()

@@ -252,9 +252,9 @@ def test_what_it_is_not_allowed_is_counted_for_the_owner(server: ServerProcess) 
         days = reader.get("/api/ingest/ledger/").json()["days"]
         while not days or not days[0]["refused"]:
             days = reader.get("/api/ingest/ledger/").json()["days"]
-    assert days[0]["reasons"][0]["reason"].startswith(
-        "conversation: by number is for a key with the role write"
-    )
+    [reason] = days[0]["reasons"]
+    assert (reason["field"], reason["code"], reason["count"]) == ("conversation", "by_number", 1)
+    assert reason["example"].startswith("by number is for a key with the role write")
 
 
 def test_files_join_messages_of_conversations_that_it_began(

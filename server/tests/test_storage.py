@@ -116,8 +116,8 @@ def test_an_agent_keeps_to_its_limit_and_its_words_come_in_anyway(server: Server
         found = reader.get("/api/conversations/", params={"conversation_id": "c"}).json()["results"][0]
         assert sum(len(each["attachments"]) for each in found["messages"]) == 2
         day = reader.get("/api/ingest/ledger/").json()["days"][0]
-        why = "attachments: are more than the storage of this agent takes"
-        assert {"reason": why, "count": 3} in day["reasons"]
+        why = {"field": "attachments", "code": "storage_full", "count": 3}
+        assert why | {"example": "are more than the storage of this agent takes"} in day["reasons"]
 
 
 def test_an_owner_sets_the_limit(sqlite_server: ServerProcess) -> None:

@@ -35,7 +35,7 @@ from agentsight_server.erasure.eraser import ErasingThread
 from agentsight_server.http.bodies import FORM_PARTS, AnyRequest, BoundedRequest
 from agentsight_server.http.state import Services
 from agentsight_server.http.uncached import forget_requests
-from agentsight_server.ingest import routes, tally
+from agentsight_server.ingest import ingest_stats, routes
 from agentsight_server.operations import health
 from agentsight_server.reference.geo import Places
 from agentsight_server.runtime import outages
@@ -157,7 +157,7 @@ def _answer(status: int, body: Any, headers: dict[str, str] | None = None) -> Re
 
 
 def _refused(request: AnyRequest, error: RequestError) -> Response[bytes]:
-    tally.note_refusal(request, error)
+    ingest_stats.note_refusal(request, error)
     return _answer(error.status, error.body, error.headers)
 
 
@@ -180,7 +180,7 @@ def _http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
         413: "the body is too large",
     }
     detail = details.get(error.status_code) or error.detail or "the request was refused"
-    tally.note_refusal(request, RequestError(error.status_code, {"detail": detail}))
+    ingest_stats.note_refusal(request, RequestError(error.status_code, {"detail": detail}))
     return _answer(error.status_code, {"detail": detail}, dict(error.headers or {}))
 
 

@@ -53,3 +53,55 @@ def test_an_older_database_is_refused_without_migrations(store_url: str) -> None
 def test_readers_cannot_write(database: Database) -> None:
     with pytest.raises(DBAPIError, match=r"(?i)readonly|read-only"), database.read() as connection:
         connection.execute(text("DELETE FROM counters"))
+
+
+# What an older server has counted: field and sentence in one text.
+OLD_REASONS = {
+    "sender: takes end_user, agent or system": (2, "sender", "choice"),
+    "content: must not be blank": (1, "content", "blank"),
+    "content: takes at most 1,048,576 characters": (3, "content", "too_long"),
+    "metadata: takes at most 64 levels of nesting": (1, "metadata", "too_deep"),
+    "field: is not known here": (4, "other", "unknown_field"),
+    "name: takes text": (1, "name", "type"),
+    "timestamp: takes an ISO 8601 time": (1, "timestamp", "time"),
+    "conversation_token: is required": (1, "conversation_token", "no_token"),
+    "message: there is no such message in this conversation": (5, "message", "no_such_message"),
+    "malformed JSON": (7, "", "malformed_json"),
+    "no such conversation": (1, "", "not_found"),
+    "no such message in this conversation": (2, "", "not_found"),
+    "name: was eaten by a goat": (6, "name", "other"),
+    "a goat: was here": (8, "", "other"),
+}
+
+
+def test_refusals_told_in_prose_are_carried_over_by_field_and_code(database: Database) -> None:
+    config = alembic_config()
+    with database.writing.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0010")
+        for reason, (count, _, _) in OLD_REASONS.items():
+            values = {"reason": reason, "count": count}
+            connection.execute(text("INSERT INTO ingest_refusals VALUES (1, 20000, :reason, :count)"), values)
+        connection.execute(text("INSERT INTO ingest_adjustments VALUES (1, 20000, 'name: shortened', 9)"))
+    database.migrate()
+    with database.read() as connection:
+        found = {
+            (row.field, row.code): (row.count, row.example)
+            for row in connection.execute(schema.ingest_refusals.select())
+        }
+        (adjusted,) = connection.execute(schema.ingest_adjustments.select()).all()
+    for reason, (count, field, code) in OLD_REASONS.items():
+        if code != "not_found":  # two sentences, one code
+            example = reason if field == "" else reason.partition(": ")[2]
+            assert found[field, code] == (count, example), reason
+    assert found["", "not_found"][0] == 3
+    assert sum(count for count, _ in found.values()) == sum(count for count, _, _ in OLD_REASONS.values())
+    assert tuple(adjusted) == (1, 20000, "name", "shortened", 9)
+
+    with database.writing.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0010")
+        rows = connection.execute(text("SELECT reason, count FROM ingest_refusals"))
+        kept = {row["reason"]: row["count"] for row in rows.mappings()}
+    assert kept["name: was eaten by a goat"] == 6
+    assert sum(kept.values()) == sum(count for count, _, _ in OLD_REASONS.values())

@@ -12,10 +12,11 @@ from sqlalchemy import Connection
 
 from agentsight_server.api.conversations import answer_json, parameters
 from agentsight_server.api.filters import integer, only
-from agentsight_server.contract import fields
+from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import times
-from agentsight_server.domain.errors import Invalid, RequestError, decode, not_found
+from agentsight_server.domain.errors import Invalid, RequestError, not_found
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest, json_body
 from agentsight_server.http.state import services_of, viewer_of
 from agentsight_server.security import audit
@@ -115,7 +116,7 @@ async def erase(request: AnyRequest) -> Response[bytes]:
     """
     viewer = manager(request)
     services = services_of(request)
-    given = decode(await json_body(request, services.settings.max_body_bytes), _erasure, fields.CHOICES)
+    given = decode(await json_body(request, services.settings.max_body_bytes), _erasure)
     agent_id, criterion = await services.read(lambda c: _meant(c, viewer, given))
     if given.dry_run:
         found = await services.read(lambda c: erasing.amount(c, agent_id, criterion))
@@ -147,7 +148,7 @@ def _meant(connection: Connection, viewer: Viewer, given: ErasureIn) -> tuple[in
     ]
     if len(named) != 1:
         raise Invalid(
-            {"detail": ["takes exactly one of conversation, conversation_id, customer_id and whole_agent"]}
+            Problem("", Code.EXACTLY_ONE, "conversation, conversation_id, customer_id and whole_agent")
         )
     if given.conversation is not None or given.conversation_id is not None:
         row = (
@@ -163,13 +164,13 @@ def _meant(connection: Connection, viewer: Viewer, given: ErasureIn) -> tuple[in
     agent_id = _agent(viewer, given.agent)
     if given.customer_id is not None:
         if not given.customer_id.strip():
-            raise Invalid({"customer_id": ["must not be blank"]})
+            raise Invalid(Problem("customer_id", Code.BLANK))
         return agent_id, Criterion(customer_id=given.customer_id)
     names = [row.name for row in agents.listing(connection, frozenset({agent_id}))]
     if not names:
         raise not_found("no such agent")
     if given.whole_agent != names[0]:
-        raise Invalid({"whole_agent": ["takes the agent's very name, to be sure"]})
+        raise Invalid(Problem("whole_agent", Code.FORMAT, "the agent's very name, to be sure"))
     return agent_id, Criterion(whole_agent=True)
 
 
@@ -245,7 +246,7 @@ async def write_retention(request: AnyRequest) -> Response[bytes]:
     says how much that would be."""
     viewer = manager(request)
     services = services_of(request)
-    given = decode(await json_body(request, services.settings.max_body_bytes), _retention, fields.CHOICES)
+    given = decode(await json_body(request, services.settings.max_body_bytes), _retention)
     agent_id = _agent(viewer, given.agent)
     days: dict[str, int | None] = {}
     for name in retention.ENVIRONMENTS:
@@ -253,7 +254,9 @@ async def write_retention(request: AnyRequest) -> Response[bytes]:
         if value is msgspec.UNSET:
             continue
         if value is not None and not retention.LEAST_DAYS <= value <= retention.MOST_DAYS:
-            raise Invalid({name: [f"takes {retention.LEAST_DAYS} to {retention.MOST_DAYS:,} days, or null"]})
+            raise Invalid(
+                Problem(name, Code.RANGE, f"{retention.LEAST_DAYS} to {retention.MOST_DAYS:,} days, or null")
+            )
         days[name] = value
     if not given.dry_run:
         said: dict[str, Any] = {name: value or "for ever" for name, value in days.items()}
@@ -295,7 +298,7 @@ def asked_by(viewer: Viewer) -> str:
 def _agent(viewer: Viewer, given: int | None) -> int:
     agent_id = given if given is not None else viewer.agent_id
     if agent_id is None:
-        raise Invalid({"agent": ["is required: the agent's number"]})
+        raise Invalid(Problem("agent", Code.REQUIRED, "the agent's number"))
     return viewer.require_agent(agent_id)
 
 

@@ -14,10 +14,11 @@ from sqlalchemy import Connection
 
 from agentsight_server.api.conversations import answer_json, parameters
 from agentsight_server.api.filters import integer, only
-from agentsight_server.contract import fields
+from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import times
-from agentsight_server.domain.errors import Invalid, RequestError, decode, not_found
+from agentsight_server.domain.errors import Invalid, RequestError, not_found
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest, json_body
 from agentsight_server.http.state import services_of, viewer_of
 from agentsight_server.security import audit, key_ring, key_settings, keys
@@ -102,7 +103,7 @@ async def list_keys(request: AnyRequest) -> Response[bytes]:
     only(given, frozenset({"agent", "include_revoked"}))
     revoked = given.get("include_revoked", "false")
     if revoked not in {"true", "false"}:
-        raise Invalid({"include_revoked": ["takes true or false"]})
+        raise Invalid(Problem("include_revoked", Code.CHOICE, "true or false", repr(revoked)))
     agent_id = _agent(viewer_of(request), integer(given, "agent", 0, least=1, most=2**63 - 1) or None)
     rows = await services_of(request).read(lambda connection: agents.keys(connection, agent_id))
     return answer_json(Keys([_shown(row) for row in rows if revoked == "true" or row.revoked_at is None]))
@@ -111,7 +112,7 @@ async def list_keys(request: AnyRequest) -> Response[bytes]:
 @post("/api/keys", opt=_MANAGE | {"doc": Doc("Make a key", "Keys", NewKey, {201: MadeKey})})
 async def make_key(request: AnyRequest) -> Response[bytes]:
     """Make a key; it is told only this once. A write key makes keys that write or read, and none like itself."""
-    given = decode(await json_body(request, _BODY_BYTES), _new_key, fields.CHOICES)
+    given = decode(await json_body(request, _BODY_BYTES), _new_key)
     viewer = viewer_of(request)
     agent_id = _agent(viewer, given.agent)
     role = key_settings.role(given.role)
@@ -140,7 +141,7 @@ async def make_key(request: AnyRequest) -> Response[bytes]:
 async def change_key(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Set the fields that are given."""
     await services_of(request).read(lambda connection: _found(connection, viewer_of(request), number))
-    given = decode(await json_body(request, _BODY_BYTES), _key_change, fields.CHOICES)
+    given = decode(await json_body(request, _BODY_BYTES), _key_change)
     label = None if given.label is UNSET else key_settings.label(given.label)
 
     def work(connection: Connection, row: KeyRow) -> None:
@@ -225,7 +226,7 @@ def _found(connection: Connection, viewer: Viewer, number: int) -> KeyRow:
 def _agent(viewer: Viewer, given: int | None) -> int:
     number = given or viewer.agent_id
     if number is None:
-        raise Invalid({"agent": ["is required: the agent's number"]})
+        raise Invalid(Problem("agent", Code.REQUIRED, "the agent's number"))
     return viewer.require_agent(number)
 
 

@@ -14,6 +14,7 @@ from agentsight_server.api.filters import integer, only
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.http.state import services_of, viewer_of
 from agentsight_server.security.access import Access
@@ -35,10 +36,13 @@ class LedgerKey(msgspec.Struct):
 
 
 class LedgerReason(msgspec.Struct):
-    """Why items were refused."""
+    """Why items were refused: the `field` (empty: the request as a whole), the `code` of the mistake (docs/errors.md),
+    and one of them in words, without what was given."""
 
-    reason: str
+    field: str
+    code: str
     count: int
+    example: str
 
 
 class LedgerAdjustment(msgspec.Struct):
@@ -101,14 +105,14 @@ async def read_ledger(request: AnyRequest) -> Response[bytes]:
     viewer = viewer_of(request)
     agent_id = integer(given, "agent", viewer.agent_id or 0, least=1, most=2**63 - 1)
     if not agent_id:
-        raise Invalid({"agent": ["is required: the agent's number"]})
+        raise Invalid(Problem("agent", Code.REQUIRED, "the agent's number"))
     viewer.require_agent(agent_id)
     last = _day(given, "to", _FIRST + timedelta(days=times.now() // times.DAY))
     first = _day(given, "from", max(_FIRST, last - timedelta(days=_USUAL_DAYS - 1)))
     if first > last:
-        raise Invalid({"from": ["must not be after to"]})
+        raise Invalid(Problem("from", Code.AFTER, "to"))
     if (last - first).days > _LONGEST_DAYS:
-        raise Invalid({"from": [f"takes a period of at most {_LONGEST_DAYS:,} days"]})
+        raise Invalid(Problem("from", Code.RANGE, f"a period of at most {_LONGEST_DAYS:,} days"))
 
     def query(connection: Connection) -> tuple[list[ledger.Line], list[agents.KeyRow]]:
         lines = ledger.of_agent(connection, agent_id, (first - _FIRST).days, (last - _FIRST).days)
@@ -133,18 +137,16 @@ async def read_ledger(request: AnyRequest) -> Response[bytes]:
 def _figures(counts: ledger.Line | ledger.Counts) -> dict[str, Any]:
     figures: dict[str, Any] = {name: getattr(counts, name) for name in ledger.FIGURES}
     return figures | {
-        "reasons": [LedgerReason(*each) for each in _falling(counts.reasons)],
+        "reasons": [
+            LedgerReason(*cause, refusals.count, refusals.example)
+            for cause, refusals in sorted(counts.refusals.items(), key=lambda each: (-each[1].count, each[0]))
+        ],
         "adjusted": counts.adjusted,
         "adjustments": [
-            LedgerAdjustment(field, code, count)
-            for what, count in _falling(counts.adjustments)
-            for field, _, code in [what.partition(": ")]
+            LedgerAdjustment(*change, count)
+            for change, count in sorted(counts.adjustments.items(), key=lambda each: (-each[1], each[0]))
         ],
     }
-
-
-def _falling(counts: dict[str, int]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
 
 
 def _day(given: dict[str, str], name: str, otherwise: date) -> date:
@@ -153,9 +155,9 @@ def _day(given: dict[str, str], name: str, otherwise: date) -> date:
     try:
         found = date.fromisoformat(given[name])
     except ValueError:
-        raise Invalid({name: ["takes a day such as 2026-01-31"]}) from None
+        raise Invalid(Problem(name, Code.FORMAT, "a day such as 2026-01-31")) from None
     if not 1970 <= found.year < 2200:
-        raise Invalid({name: ["takes a day from 1970 to 2199"]})
+        raise Invalid(Problem(name, Code.RANGE, "a day from 1970 to 2199"))
     return found
 
 

@@ -12,11 +12,13 @@ from sqlalchemy import Connection
 
 from agentsight_server.api.conversations import answer_json, only_found
 from agentsight_server.contract import fields, shapes
+from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc
 from agentsight_server.contract.fields import clean, json_text
 from agentsight_server.contract.links import file_links
 from agentsight_server.domain import times
-from agentsight_server.domain.errors import Invalid, decode, not_found
+from agentsight_server.domain.errors import Invalid, not_found
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest, json_body
 from agentsight_server.http.state import services_of, viewer_of
 from agentsight_server.security import audit
@@ -62,7 +64,7 @@ _update = msgspec.json.Decoder(UpdateIn)
 )
 async def mark(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Mark a conversation, or take the mark away."""
-    given = decode(await _body(request), _mark, fields.CHOICES)
+    given = decode(await _body(request), _mark)
     return await _change(request, number, {"is_marked": given.is_marked})
 
 
@@ -72,7 +74,7 @@ async def mark(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
 )
 async def rename(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Give a conversation another name, of at most 255 characters."""
-    given = decode(await _body(request), _rename, fields.CHOICES)
+    given = decode(await _body(request), _rename)
     return await _change(request, number, {"name": clean("name", given.name)})
 
 
@@ -82,7 +84,7 @@ async def rename(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
 )
 async def change(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Set the fields given and leave the others."""
-    given = decode(await _body(request), _update, fields.CHOICES)
+    given = decode(await _body(request), _update)
     values: dict[str, Any] = {}
     for name in UpdateIn.__struct_fields__:
         value = getattr(given, name)
@@ -94,7 +96,7 @@ async def change(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
             value = clean(name, value) if value.strip() else None
         values[name] = value
     if not values:
-        raise Invalid({"detail": [f"give at least one of {', '.join(UpdateIn.__struct_fields__)}"]})
+        raise Invalid(Problem("", Code.NOTHING_GIVEN, ", ".join(UpdateIn.__struct_fields__)))
     return await _change(request, number, values)
 
 

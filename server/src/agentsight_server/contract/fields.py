@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid
+from agentsight_server.domain.problems import Code, Problem
 
 # Limits, in characters; the SDK knows the same ones.
 NAME_LENGTH = 255
@@ -42,17 +43,6 @@ FeedbackSource = Literal["customer", "platform"]
 Adjustment = Literal["shortened", "cleaned", "replaced", "left_out"]
 Metadata = dict[str, Any]
 
-CHOICES: dict[str, str] = {
-    "device": "desktop, mobile or tablet",
-    "environment": "production or development",
-    "sender": "end_user, agent or system",
-    "sentiment": "positive, neutral or negative",
-    "source": "customer or platform",
-    "mode": "base64 or form_data",
-    "code": "shortened, cleaned, replaced or left_out",
-    "type": "message, action, button, attachments, token_usage or feedback",
-}
-
 _EARLIEST = 0
 _LATEST = times.from_datetime(datetime(2200, 1, 1))
 _encode = msgspec.json.Encoder().encode
@@ -66,16 +56,16 @@ def timestamp(field: str, value: datetime, *, archived: bool = False) -> int:
     """
     moment = times.from_datetime(value)
     if archived and not _EARLIEST <= moment < _LATEST:
-        raise Invalid({field: ["takes a time from 1970 to 2199"]})
+        raise Invalid(Problem(field, Code.RANGE, "a time from 1970 to 2199"))
     if not archived and not _EARLIEST <= moment <= times.now() + times.DAY:
-        raise Invalid({field: ["takes a time from 1970 on, at most a day ahead"]})
+        raise Invalid(Problem(field, Code.RANGE, "a time from 1970 on, at most a day ahead"))
     return moment
 
 
 def clean(field: str, value: str) -> str:
     """Refuse what a database cannot keep: the NUL character."""
     if "\0" in value:
-        raise Invalid({field: ["must not contain the NUL character"]})
+        raise Invalid(Problem(field, Code.NUL))
     return value
 
 
@@ -95,14 +85,14 @@ def json_text(field: str, value: Any) -> str | None:
     if text.count(b"{") + text.count(b"[") > JSON_DEPTH and _depth_over(value, JSON_DEPTH):
         raise _too_deep(field)
     if len(text) > JSON_LENGTH:
-        raise Invalid({field: [f"takes at most {JSON_LENGTH:,} bytes of JSON"]})
+        raise Invalid(Problem(field, Code.TOO_MUCH_JSON, JSON_LENGTH))
     if b"\\u0000" in text and _has_nul(value):
-        raise Invalid({field: ["must not contain the NUL character"]})
+        raise Invalid(Problem(field, Code.NUL))
     return text.decode()
 
 
 def _too_deep(field: str) -> Invalid:
-    return Invalid({field: [f"takes at most {JSON_DEPTH} levels of nesting"]})
+    return Invalid(Problem(field, Code.TOO_DEEP, JSON_DEPTH))
 
 
 def _depth_over(value: Any, limit: int) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 from sqlalchemy import Connection
 
-from agentsight_server.dashboard.arrived import DAYS
+from agentsight_server.dashboard.ingest_log import DAYS
 from agentsight_server.domain import times
 from agentsight_server.store import strays
 

@@ -19,7 +19,8 @@ from litestar.datastructures import FormMultiDict
 from litestar.exceptions import ClientException
 from litestar.types import Empty
 
-from agentsight_server.domain.errors import RequestError, malformed
+from agentsight_server.domain.errors import RequestError, malformed, refused
+from agentsight_server.domain.problems import Code, Problem
 
 AnyRequest = Request[Any, Any, Any]
 # In a request's scope: a function that counts bytes which the request keeps in memory, see traffic.py.
@@ -70,14 +71,11 @@ async def json_body(request: AnyRequest, limit: int) -> bytes:
     """
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise RequestError(415, {"detail": f"send application/json, not {kind[:100]}"})
+        raise refused(415, Problem("", Code.MEDIA_TYPE, given=kind))
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"gzip", "x-gzip", "identity", ""}:
-        raise RequestError(
-            415,
-            {"detail": f"Content-Encoding takes gzip or nothing, not {encoding[:100]}"},
-            {"Accept-Encoding": "gzip"},
-        )
+        wrong = Problem("", Code.ENCODING, "Content-Encoding takes gzip or nothing", encoding)
+        raise refused(415, wrong, {"Accept-Encoding": "gzip"})
     body = await raw_body(request, limit)
     if encoding in {"gzip", "x-gzip"}:
         packed = body
@@ -100,7 +98,7 @@ def _check_utf8(body: bytes) -> None:
         try:
             decoder.decode(view[start : start + _PIECE], last)
         except UnicodeDecodeError:
-            raise malformed(f"the body is not UTF-8 (from byte {max(0, start - 3):,} on)") from None
+            raise malformed(Code.NOT_UTF8, max(0, start - 3)) from None
 
 
 async def raw_body(request: AnyRequest, limit: int) -> bytes:
@@ -127,7 +125,10 @@ async def raw_body(request: AnyRequest, limit: int) -> bytes:
 
 def too_large(limit: int) -> RequestError:
     """413 that says what the limit is."""
-    return RequestError(413, {"detail": f"the body may have at most {limit:,} bytes, also when decompressed"})
+    return refused(
+        413,
+        Problem("", Code.TOO_LARGE, f"the body may have at most {limit:,} bytes, also when decompressed"),
+    )
 
 
 def inflate(body: bytes, limit: int) -> bytes:
@@ -149,22 +150,24 @@ def inflate(body: bytes, limit: int) -> bytes:
                 if stream is None:
                     members += 1
                     if members > GZIP_MEMBERS:
-                        raise malformed(f"the gzip body has more than {GZIP_MEMBERS} members")
+                        raise malformed(Code.ENCODING, f"the gzip body has more than {GZIP_MEMBERS} members")
                     stream = zlib.decompressobj(31)
                 part = stream.decompress(piece, min(limit + 1 - made, _MADE_AT_ONCE))
                 made += len(part)
                 if made > limit:
                     raise too_large(limit)
                 if made > GZIP_FREE and made > GZIP_RATIO * min(len(body), start + _GZIP_PIECE):
-                    raise RequestError(413, {"detail": f"the body is more than {GZIP_RATIO} times its gzip"})
+                    raise refused(
+                        413, Problem("", Code.TOO_LARGE, f"the body is more than {GZIP_RATIO} times its gzip")
+                    )
                 parts.append(part)
                 piece = stream.unconsumed_tail
                 if stream.eof:
                     piece, stream = stream.unused_data, None
     except zlib.error:
-        raise malformed("the body is not gzip, as Content-Encoding says") from None
+        raise malformed(Code.ENCODING) from None
     if stream is not None:
-        raise malformed("the gzip body is cut off")
+        raise malformed(Code.CUT_OFF, "the gzip body is cut off")
     return b"".join(parts)
 
 
@@ -190,7 +193,7 @@ def _fields(body: bytes) -> dict[str, Any]:
     try:
         pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=FORM_FIELDS)
     except ValueError:
-        raise malformed(f"a form takes at most {FORM_FIELDS} fields") from None
+        raise malformed(Code.TOO_MANY, f"{FORM_FIELDS} fields in a form") from None
     fields: dict[str, Any] = {}
     for name, value in pairs:
         fields.setdefault(name, []).append(value)

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, get_args
 
 import msgspec
 
-from agentsight_server.contract import fields
+from agentsight_server.contract.decoding import decode, loosely
 from agentsight_server.contract.fields import timestamp
 from agentsight_server.domain import times
-from agentsight_server.domain.errors import Invalid, RequestError, decode
+from agentsight_server.domain.errors import Invalid, RequestError
+from agentsight_server.domain.problems import Code, Problem, sentences
 from agentsight_server.ingest import schemas as wire
 from agentsight_server.ingest.normalise import Normaliser, Pending
 from agentsight_server.ingest.public import PublicKey
 from agentsight_server.store.append import Appended, NewConversation, NewItem, Refusal
 
-# What is said of a conversation that the store does not take.
-REFUSALS: dict[Refusal, str] = {
-    "deleted": "was deleted; it takes nothing until it is restored",
-    "erased": "was erased; what is from before that is not taken again",
-}
-FROM_BEFORE = {"timestamp": ["is from before the conversation was erased"]}
-_REFUSED = {"conversation": ["was refused, see its errors"]}
-NO_MESSAGE = "there is no such message in this conversation"
+Problems = tuple[Problem, ...]
+
+REFUSALS: dict[Refusal, Code] = {"deleted": Code.DELETED, "erased": Code.ERASED}
+BEFORE_ERASURE = Problem("timestamp", Code.BEFORE_ERASURE)
+NO_MESSAGE = Problem("message", Code.NO_SUCH_MESSAGE)
+_REFUSED = (Problem("conversation", Code.CONVERSATION_REFUSED),)
 
 
 class _Whole(wire.Known):
@@ -49,7 +47,6 @@ class _Kind(msgspec.Struct):
 
 
 _whole = msgspec.json.Decoder(_Whole)
-_anything = msgspec.json.Decoder()
 _loose = msgspec.json.Decoder(_Loose)
 _loose_items = msgspec.json.Decoder(_LooseItems)
 _name = msgspec.json.Decoder(_Name)
@@ -88,14 +85,33 @@ class BatchOutcome(msgspec.Struct):
     conversations: list[ConversationOutcome]
 
 
-class _Waiting(msgspec.Struct):
-    """An accepted conversation until its answer: its outcome and, where some of its items were refused, the outcomes
-    of those that were kept; else the ids and types of all. What was sent is not held: it may be large."""
+class JudgedItem(msgspec.Struct):
+    """One item before its outcome: how it was named, and what is wrong with it."""
 
-    outcome: ConversationOutcome
-    ids: list[str | None]
-    tags: list[str]
-    kept: list[ItemOutcome] | None = None
+    index: int
+    uuid: str | None = None
+    type: str | None = None
+    problems: Problems = ()
+
+
+class Judged(msgspec.Struct):
+    """One conversation before its outcome. Of one without mistakes only the ids and types of its items are held: what
+    was sent may be large. Else `items` are all of them, right and wrong."""
+
+    conversation_id: str | None
+    problems: Problems = ()
+    ids: list[str | None] = []
+    tags: list[str] = []
+    items: list[JudgedItem] | None = None
+
+    def all_items(self) -> list[JudgedItem]:
+        """All items, to mark mistakes in."""
+        if self.items is None:
+            self.items = [
+                JudgedItem(index, uuid, tag)
+                for index, (uuid, tag) in enumerate(zip(self.ids, self.tags, strict=True))
+            ]
+        return self.items
 
 
 class Batch:
@@ -110,23 +126,21 @@ class Batch:
     def __init__(self, normaliser: Normaliser, body: bytes, author: PublicKey | None = None) -> None:
         self.normaliser = normaliser
         self._author = author
-        self._normalise = normaliser.item if author is None else self._judged
+        self._normalise = normaliser.item if author is None else self._item_of_public_key
         self.now = times.now()
         self.received = 0
         self.accepted: list[NewConversation] = []
         self.adjusted: list[list[wire.Adjusted]] = []  # of the accepted ones
-        self.outcomes: list[ConversationOutcome] = []
-        self._waiting: list[_Waiting] = []
+        self.judged: list[Judged] = []  # all of them; those without problems are accepted, in the same order
         try:
             for given in _whole.decode(body).conversations:
                 self._take(given)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             # Something does not fit: go through it piece by piece, so that the rest can be stored.
-            self.accepted, self.adjusted, self.outcomes, self._waiting = [], [], [], []
+            self.accepted, self.adjusted, self.judged = [], [], []
             self.received = 0
-            with suppress(Invalid):  # a number like 1e999 is its item's mistake
-                decode(body, _anything, fields.CHOICES)  # what is not JSON at all is refused as a whole
-            for raw in decode(body, _loose, fields.CHOICES).conversations:
+            loosely(body)  # what is not JSON at all is refused as a whole
+            for raw in decode(body, _loose).conversations:
                 self._take_loose(raw)
 
     @property
@@ -147,24 +161,17 @@ class Batch:
         """How many bytes of files are to be stored."""
         return sum(file.size_bytes for each in self.accepted for item in each.items for file in item.files)
 
-    def refuse_files(self, errors: dict[str, list[str]]) -> None:
+    def refuse_files(self, problem: Problem) -> None:
         """Leave out every item that brings files."""
-        for target, waiting in zip(self.accepted, self._waiting, strict=True):
+        taken = [each for each in self.judged if not each.problems]
+        for target, judged in zip(self.accepted, taken, strict=True):
             if not any(item.files for item in target.items):
                 continue
-            kept = waiting.kept
-            if kept is None:  # so far none of its items was refused
-                kept = [
-                    ItemOutcome(index, None, uuid, tag, False)
-                    for index, (uuid, tag) in enumerate(zip(waiting.ids, waiting.tags, strict=True))
-                ]
-                waiting.outcome.items = kept
-            pairs = [*zip(target.items, kept, strict=True)]
-            for item, outcome in pairs:
+            kept = [each for each in judged.all_items() if not each.problems]
+            for item, each in zip(target.items, kept, strict=True):
                 if item.files:
-                    outcome.errors = errors
-            target.items = [item for item, _ in pairs if not item.files]
-            waiting.kept = [outcome for item, outcome in pairs if not item.files]
+                    each.problems = (problem,)
+            target.items = [item for item in target.items if not item.files]
 
     def _take(self, given: wire.ConversationIn) -> None:
         sent = [] if given.items is msgspec.UNSET else given.items
@@ -173,144 +180,138 @@ class Batch:
         self.received += len(sent)
         normalise, now = self._normalise, self.now
         try:
-            fields = self._fields(given)
-            fields.items = [normalise(item, now) for item in sent]
+            target = self._conversation(given)
+            target.items = [normalise(item, now) for item in sent]
         except Invalid:
-            outcomes = [_outcome(index, item) for index, item in enumerate(sent)]
-            self._judge(given, outcomes, [*zip(outcomes, sent, strict=True)])
+            self._judge(
+                given,
+                [(JudgedItem(index, item.id, _TAGS[type(item)]), item) for index, item in enumerate(sent)],
+            )
             return
-        outcome = ConversationOutcome(given.conversation_id, None, False, True, None, [])
-        self._accept(
-            given, fields, _Waiting(outcome, [item.id for item in sent], [_TAGS[type(item)] for item in sent])
+        judged = Judged(
+            given.conversation_id, (), [item.id for item in sent], [_TAGS[type(item)] for item in sent]
         )
+        self._accept(given, target, judged)
 
     def _take_loose(self, raw: msgspec.Raw) -> None:
-        outcomes: list[ItemOutcome] = []
-        taken: list[tuple[ItemOutcome, wire.ItemIn]] = []
+        pairs: list[tuple[JudgedItem, wire.ItemIn | None]] = []
         name: Any = None
         try:
-            name = decode(raw, _name, fields.CHOICES).conversation_id
-            pieces = decode(raw, _loose_items, fields.CHOICES)
+            name = decode(raw, _name).conversation_id
+            pieces = decode(raw, _loose_items)
             for decoder, piece in [
                 *((_item, each) for each in pieces.items),
                 *((_feedback, each) for each in pieces.feedbacks),
             ]:
-                outcome = ItemOutcome(len(outcomes), None, None, None, False)
-                outcomes.append(outcome)
+                judged = JudgedItem(len(pairs))
+                item = None
                 self.received += 1
                 try:
-                    kind = decode(piece, _kind, fields.CHOICES)
-                    outcome.uuid = kind.id if isinstance(kind.id, str) else None
-                    outcome.type = kind.type if isinstance(kind.type, str) else None
-                    taken.append((outcome, decode(piece, decoder, fields.CHOICES)))
+                    kind = decode(piece, _kind)
+                    judged.uuid = kind.id if isinstance(kind.id, str) else None
+                    judged.type = kind.type if isinstance(kind.type, str) else None
+                    item = decode(piece, decoder)
                 except RequestError as error:
-                    outcome.errors = _errors(error)
-            given = decode(_without_items(raw), _fields, fields.CHOICES)
+                    judged.problems = error.problems
+                pairs.append((judged, item))
+            given = decode(_without_items(raw), _fields)
         except RequestError as error:
-            self._refuse(name if isinstance(name, str) else None, outcomes, _errors(error))
+            name = name if isinstance(name, str) else None
+            self._refuse(name, [judged for judged, _ in pairs], error.problems)
             return
-        self._judge(given, outcomes, taken)
+        self._judge(given, pairs)
 
-    def _judge(
-        self,
-        given: wire.ConversationIn,
-        outcomes: list[ItemOutcome],
-        taken: list[tuple[ItemOutcome, wire.ItemIn]],
-    ) -> None:
-        """Take what is right in a conversation that has mistakes."""
+    def _judge(self, given: wire.ConversationIn, pairs: list[tuple[JudgedItem, wire.ItemIn | None]]) -> None:
+        """Take what is right in a conversation that has mistakes. An item that could not be decoded is None."""
+        items = [judged for judged, _ in pairs]
         try:
-            fields = self._fields(given)
+            target = self._conversation(given)
         except Invalid as error:
-            self._refuse(given.conversation_id, outcomes, error.errors)
+            self._refuse(given.conversation_id, items, error.problems)
             return
-        items: list[NewItem] = []
-        kept: list[ItemOutcome] = []
-        for each, item in taken:
+        for judged, item in pairs:
+            if item is None:
+                continue
             try:
-                items.append(self._normalise(item, self.now))
-                kept.append(each)
+                target.items.append(self._normalise(item, self.now))
             except Invalid as error:
-                each.errors = error.errors
-        fields.items = items
-        outcome = ConversationOutcome(given.conversation_id, None, False, True, None, outcomes)
-        self._accept(given, fields, _Waiting(outcome, [], [], kept))
+                judged.problems = error.problems
+        self._accept(given, target, Judged(given.conversation_id, items=items))
 
-    def _judged(self, item: wire.ItemIn, now: int) -> NewItem:
+    def _item_of_public_key(self, item: wire.ItemIn, now: int) -> NewItem:
         assert self._author is not None
         made = self.normaliser.item(item, now)
         self._author.item(made)
         return made
 
-    def _fields(self, given: wire.ConversationIn) -> NewConversation:
-        fields = self.normaliser.conversation(given)
+    def _conversation(self, given: wire.ConversationIn) -> NewConversation:
+        target = self.normaliser.conversation(given)
         if self._author is not None:
             self._author.conversation(given)
-            self._author.sign(fields, given.conversation_token)
-        fields.is_marked = given.is_marked
-        fields.is_offered = given.is_offered
+            self._author.sign(target, given.conversation_token)
+        target.is_marked = given.is_marked
+        target.is_offered = given.is_offered
         if given.deleted_at is not None:
-            fields.deleted_at = timestamp("deleted_at", given.deleted_at, archived=True)
-        return fields
+            target.deleted_at = timestamp("deleted_at", given.deleted_at, archived=True)
+        return target
 
-    def _accept(self, given: wire.ConversationIn, fields: NewConversation, waiting: _Waiting) -> None:
-        self.accepted.append(fields)
+    def _accept(self, given: wire.ConversationIn, target: NewConversation, judged: Judged) -> None:
+        self.accepted.append(target)
         self.adjusted.append(given.adjusted)
-        self.outcomes.append(waiting.outcome)
-        self._waiting.append(waiting)
+        self.judged.append(judged)
 
-    def _refuse(self, name: str | None, items: list[ItemOutcome], errors: dict[str, list[str]]) -> None:
+    def _refuse(self, name: str | None, items: list[JudgedItem], problems: Problems) -> None:
         for item in items:
-            item.errors = item.errors or dict(_REFUSED)
-        self.outcomes.append(ConversationOutcome(name, None, False, False, errors, items))
+            item.problems = item.problems or _REFUSED
+        self.judged.append(Judged(name, problems, items=items))
 
     def answer(self, appended: list[Appended]) -> BatchOutcome:
         """The outcomes, with the database's ids."""
-        for stored, waiting in zip(appended, self._waiting, strict=True):
-            outcome = waiting.outcome
-            if stored.refused is not None:
-                _take_back(outcome, waiting, REFUSALS[stored.refused])
-                continue
-            outcome.id, outcome.created = stored.id, stored.created
-            if waiting.kept is None:
-                outcome.items = [
-                    ItemOutcome(index, number, uuid, tag, True, duplicate)
-                    for index, (uuid, tag, (number, duplicate)) in enumerate(
-                        zip(waiting.ids, waiting.tags, stored.items, strict=True)
-                    )
-                ]
-            else:
-                for judged, (number, duplicate) in zip(waiting.kept, stored.items, strict=True):
-                    judged.id, judged.duplicate, judged.success = number, duplicate, True
-            for judged in outcome.items:
-                if judged.id is not None and judged.id <= 0:
-                    judged.errors = {"message": [NO_MESSAGE]} if judged.id == 0 else dict(FROM_BEFORE)
-                    judged.id, judged.success = None, False
-        return BatchOutcome(self.outcomes)
+        stored = iter(appended)
+        return BatchOutcome(
+            [_told(judged) if judged.problems else _stored(judged, next(stored)) for judged in self.judged]
+        )
 
 
 _TAGS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(wire.ItemIn)}
 
 
-def _take_back(outcome: ConversationOutcome, waiting: _Waiting, reason: str) -> None:
-    """Say that the store did not take a conversation that is right in itself."""
-    outcome.success, outcome.errors = False, {"conversation_id": [reason]}
-    if waiting.kept is None:
-        outcome.items = [
-            ItemOutcome(index, None, uuid, tag, False)
-            for index, (uuid, tag) in enumerate(zip(waiting.ids, waiting.tags, strict=True))
+def _told(judged: Judged) -> ConversationOutcome:
+    """The outcome of a conversation that nothing was stored of."""
+    items = [
+        ItemOutcome(
+            each.index, None, each.uuid, each.type, False, False, sentences(each.problems or _REFUSED)
+        )
+        for each in judged.all_items()
+    ]
+    return ConversationOutcome(judged.conversation_id, None, False, False, sentences(judged.problems), items)
+
+
+def _stored(judged: Judged, stored: Appended) -> ConversationOutcome:
+    if stored.refused is not None:  # by the store; it is right in itself
+        problem = Problem("conversation_id", REFUSALS[stored.refused])
+        return _told(Judged(judged.conversation_id, (problem,), items=judged.all_items()))
+    if judged.items is None:
+        outcomes = [
+            ItemOutcome(index, number, uuid, tag, True, again)
+            for index, (uuid, tag, (number, again)) in enumerate(
+                zip(judged.ids, judged.tags, stored.items, strict=True)
+            )
         ]
-    for item in outcome.items:
-        item.errors = item.errors or dict(_REFUSED)
-
-
-def _outcome(index: int, item: wire.ItemIn) -> ItemOutcome:
-    return ItemOutcome(index, None, item.id, _TAGS[type(item)], False)
-
-
-def _errors(error: RequestError) -> dict[str, list[str]]:
-    if isinstance(error, Invalid):
-        return error.errors
-    return {"detail": [str(error.body.get("detail", error.body))]}
+    else:
+        numbers = iter(stored.items)
+        outcomes = [
+            ItemOutcome(each.index, None, each.uuid, each.type, False, False, sentences(each.problems))
+            if each.problems
+            else ItemOutcome(each.index, number, each.uuid, each.type, True, again)
+            for each in judged.items
+            for number, again in [(0, False) if each.problems else next(numbers)]
+        ]
+    for each in outcomes:
+        if each.id is not None and each.id <= 0:
+            each.errors = sentences([NO_MESSAGE if each.id == 0 else BEFORE_ERASURE])
+            each.id, each.success = None, False
+    return ConversationOutcome(judged.conversation_id, stored.id, stored.created, True, None, outcomes)
 
 
 def _without_items(raw: msgspec.Raw) -> bytes:

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Response
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.http.state import Services, services_of, viewer_of
 from agentsight_server.ingest import single
@@ -17,7 +18,7 @@ from agentsight_server.ingest.normalise import Pending
 from agentsight_server.ingest.public import PublicKey, Receipt
 from agentsight_server.security import conversation_tokens
 
-FULL = {"attachments": ["are more than the storage of this agent takes"]}
+FULL = Problem("attachments", Code.STORAGE_FULL)
 
 
 async def has_room(request: AnyRequest, size: int) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from agentsight_server.attachments.file_types import clean_filename, guess_mime_type, is_media_type
 from agentsight_server.contract.fields import MOST_MILLISECONDS, MOST_TOKENS, clean, json_text, timestamp
 from agentsight_server.domain.errors import Invalid
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.ingest import schemas as wire
 from agentsight_server.store.append import NewConversation, NewFile, NewItem
 from agentsight_server.store.schema import (
@@ -117,7 +118,7 @@ class Normaliser:
 
     def _message(self, given: wire.MessageIn, now: int) -> NewItem:
         if not given.content.strip() and not given.attachments and not self._archive:
-            raise Invalid({"content": ["must not be blank"]})
+            raise Invalid(Problem("content", Code.BLANK))
         return NewItem(
             MESSAGE,
             self._when(given.timestamp, now),
@@ -137,7 +138,7 @@ class Normaliser:
         duration = given.duration_ms
         if started is not None and ended is not None:
             if ended < started:
-                raise Invalid({"ended_at": ["must not be before started_at"]})
+                raise Invalid(Problem("ended_at", Code.BEFORE, "started_at"))
             if duration is None:
                 duration = min((ended - started) // 1000, MOST_MILLISECONDS)
         when = ended if ended is not None else started if started is not None else now
@@ -230,9 +231,8 @@ class Normaliser:
         try:
             return _uuid(text)
         except Invalid:
-            raise Invalid(
-                {"message": ["takes the number of a message, or the UUID it was sent with"]}
-            ) from None
+            taken = "the number of a message, or the UUID it was sent with"
+            raise Invalid(Problem("message", Code.FORMAT, taken)) from None
 
     def _customers_feedback(self, given: wire.FeedbackIn, now: int) -> NewItem:
         return self.feedback(given, now, source="customer")
@@ -246,11 +246,11 @@ class Normaliser:
     def file(self, field: str, filename: str, mime_type: str | None, data: bytes) -> NewFile:
         """An attachment's row; its bytes are kept until the request is stored."""
         if not data:
-            raise Invalid({field + "data": ["must not be empty"]})
+            raise Invalid(Problem(field + "data", Code.EMPTY))
         mime = (mime_type or "").strip().lower() or guess_mime_type(filename, data)
         if not is_media_type(mime):
             if not self._archive:
-                raise Invalid({field + "mime_type": ["takes a media type such as image/png"]})
+                raise Invalid(Problem(field + "mime_type", Code.FORMAT, "a media type such as image/png"))
             mime = guess_mime_type(
                 filename, data
             )  # an older server took anything, and its records stay whole
@@ -293,7 +293,7 @@ def _check_parts(given: wire.TokenUsageIn) -> None:
         most = getattr(given, whole) or 0
         if sum(getattr(given, name) or 0 for name in alone) > most:
             said = "is a part of" if len(alone) == 1 else f"and {alone[1]} are parts of"
-            raise Invalid({alone[0]: [f"{said} {whole}, which must count it as well"]})
+            raise Invalid(Problem(alone[0], Code.NOT_A_PART, f"{said} {whole}"))
 
 
 def _as_token_usage(given: wire.ActionIn) -> wire.TokenUsageIn:
@@ -305,13 +305,9 @@ def _as_token_usage(given: wire.ActionIn) -> wire.TokenUsageIn:
             wire.TokenUsageIn,
         )
     except msgspec.ValidationError:
-        raise Invalid(
-            {
-                "metadata": [
-                    f"{', '.join(_COUNTS[:-1])} and {_COUNTS[-1]} take whole numbers from 0 to {MOST_TOKENS:,}"
-                ]
-            }
-        ) from None
+        counted = f"{', '.join(_COUNTS[:-1])} and {_COUNTS[-1]}"
+        taken = f"whole numbers from 0 to {MOST_TOKENS:,} in {counted}"
+        raise Invalid(Problem("metadata", Code.RANGE, taken)) from None
     usage.id, usage.timestamp = given.id, given.timestamp or given.ended_at or given.started_at
     rest = {key: value for key, value in counts.items() if key not in names}
     usage.metadata = rest or None
@@ -326,7 +322,7 @@ def _uuid(value: str | None) -> bytes | None:
     except ValueError:
         parsed = b""
     if len(parsed) != 16:
-        raise Invalid({"id": ["takes a UUID such as 018f3b5e-9d2a-7c31-8a4b-2f6d1c0e9b77"]})
+        raise Invalid(Problem("id", Code.FORMAT, "a UUID such as 018f3b5e-9d2a-7c31-8a4b-2f6d1c0e9b77"))
     return parsed
 
 
@@ -342,4 +338,4 @@ def _from_base64(index: int, text: str) -> bytes:
     try:
         return base64.b64decode(text.translate(_WHITESPACE), validate=True)
     except (binascii.Error, ValueError):
-        raise Invalid({f"attachments.{index}.data": ["takes base64"]}) from None
+        raise Invalid(Problem(f"attachments.{index}.data", Code.FORMAT, "base64")) from None

@@ -13,6 +13,7 @@ import msgspec
 from agentsight_server.contract.fields import clean
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.ingest import schemas as wire
 from agentsight_server.security import conversation_tokens
 from agentsight_server.security.access import Viewer
@@ -20,8 +21,6 @@ from agentsight_server.security.conversation_tokens import BadToken, Token
 from agentsight_server.store.agents import KeySettings
 from agentsight_server.store.append import Author, NewConversation, NewItem
 from agentsight_server.store.schema import ACTION, END_USER, FEEDBACK, ITEM_KINDS, SENDERS, TOKEN_USAGE
-
-_MANAGED = "is for a key with the role write, not ingest"
 
 
 class Receipt(msgspec.Struct):
@@ -36,9 +35,8 @@ class Receipt(msgspec.Struct):
 class NotAllowed(Invalid):
     """403: the named fields are not this key's to write."""
 
-    def __init__(self, errors: dict[str, list[str]]) -> None:
-        super().__init__(errors)
-        self.status = 403
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(*problems, status=403)
 
 
 class PublicKey:
@@ -75,9 +73,7 @@ class PublicKey:
         if isinstance(conversation, str) and conversation.strip() in wire.NO_REFERENCE:
             return
         if conversation is not None:
-            raise NotAllowed(
-                {"conversation": [f"by number {_MANAGED}: name it by its text id, conversation_id"]}
-            )
+            raise NotAllowed(Problem("conversation", Code.BY_NUMBER))
 
     def conversation(self, given: wire.ConversationIn) -> None:
         """Judge a conversation's own fields.
@@ -90,9 +86,9 @@ class PublicKey:
             "is_offered": given.is_offered,
             "deleted_at": given.deleted_at,
         }
-        wrong = {name: [_MANAGED] for name, value in said.items() if value is not None}
+        wrong = [Problem(name, Code.ROLE) for name, value in said.items() if value is not None]
         if wrong:
-            raise NotAllowed(wrong)
+            raise NotAllowed(*wrong)
 
     def sign(self, target: NewConversation, token: str | None = None) -> None:
         """Mark what is to be stored in a conversation as this key's.
@@ -113,11 +109,11 @@ class PublicKey:
         try:
             proof = conversation_tokens.read(token, self._secrets, times.now())
         except BadToken as error:
-            raise NotAllowed({"conversation_token": [str(error)]}) from None
+            raise NotAllowed(Problem("conversation_token", error.code, error.takes)) from None
         if proof.conversation_id != target.conversation_id:
-            raise NotAllowed({"conversation_token": ["is for another conversation"]})
+            raise NotAllowed(Problem("conversation_token", Code.OTHER_CONVERSATION))
         if target.customer_id not in (None, proof.customer_id):
-            raise NotAllowed({"customer_id": ["is not the one in the conversation token"]})
+            raise NotAllowed(Problem("customer_id", Code.OTHER_CUSTOMER))
         return proof
 
     def item(self, item: NewItem) -> None:
@@ -139,10 +135,10 @@ def judge(author: Author | None, item: NewItem) -> None:
     if author is None:
         return
     if item.kind == FEEDBACK and item.detail is not None and item.detail[1] == "platform":
-        raise NotAllowed({"source": ["platform is for a signed-in person; a key's feedback is customer's"]})
+        raise NotAllowed(Problem("source", Code.PLATFORM))
     if not author.as_customer:
         return
     if item.kind in {ACTION, TOKEN_USAGE}:
-        raise NotAllowed({"type": [f"{ITEM_KINDS[item.kind]} takes a token with both_sides"]})
+        raise NotAllowed(Problem("type", Code.BOTH_SIDES, ITEM_KINDS[item.kind]))
     if item.sender not in {None, END_USER}:
-        raise NotAllowed({"sender": [f"{SENDERS[item.sender]} takes a token with both_sides"]})
+        raise NotAllowed(Problem("sender", Code.BOTH_SIDES, SENDERS[item.sender]))

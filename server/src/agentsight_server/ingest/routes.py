@@ -10,15 +10,17 @@ from litestar import Response, post
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec.structs import asdict
 
-from agentsight_server.contract import fields, shapes
+from agentsight_server.contract import shapes
+from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc
 from agentsight_server.contract.links import file_links
 from agentsight_server.domain import times
-from agentsight_server.domain.errors import Invalid, RequestError, decode, not_found
+from agentsight_server.domain.errors import Invalid, RequestError, not_found
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest, aside, json_body
 from agentsight_server.http.state import Services, services_of, viewer_of
+from agentsight_server.ingest import ingest_stats, single
 from agentsight_server.ingest import schemas as wire
-from agentsight_server.ingest import single, tally
 from agentsight_server.ingest.batch import Batch, BatchOutcome
 from agentsight_server.ingest.calls import (
     FULL,
@@ -81,7 +83,10 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
             batch.refuse_files(FULL)
     await keep_files(services, batch.files)
     appended = await services.append(
-        agent_of(request), batch.accepted, weight=batch.weight, tally=tally.of_batch(key_of(request), batch)
+        agent_of(request),
+        batch.accepted,
+        weight=batch.weight,
+        tally=ingest_stats.of_batch(key_of(request), batch),
     )
     refused = any(each.refused or any(number == OLD for number, _ in each.items) for each in appended)
     await see_to_files(services, batch.files, refused=refused)
@@ -293,7 +298,7 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         judge(target.author, new)
     services.storage.check_disk()
     if not await has_room(request, sum(file.size_bytes for file in new.files)):
-        raise RequestError(413, FULL)
+        raise Invalid(FULL, status=413)
     files = list(normaliser.files.values())
     await keep_files(services, files)
     agent_id = agent_of(request)
@@ -301,7 +306,7 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         if message_number is not None:
             written = await services.write(
                 lambda connection, _: single.join(connection, agent_id, target, message_number, new),
-                tally=tally.of_files(key_of(request)),
+                tally=ingest_stats.of_files(key_of(request)),
             )
         else:
             assert target is not None
@@ -343,7 +348,7 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
     if agent_id is None:
         number = target.row
         if number is None:
-            raise Invalid({"conversation": ["is required: the integer id"]})
+            raise Invalid(Problem("conversation", Code.REQUIRED, "the integer id"))
         found = await services.look_up(lambda c: conversations.get(c, viewer.agent_ids, number))
         if found is None:
             raise not_found("no such conversation")
@@ -371,7 +376,7 @@ async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[
     services.writer.check_room()
     body = await json_body(request, services.settings.max_body_bytes)
     spend(request, items=1, size=len(body))
-    return services, await aside(len(body), lambda: decode(body, decoder, fields.CHOICES))
+    return services, await aside(len(body), lambda: decode(body, decoder))
 
 
 async def _store_item(
@@ -394,7 +399,7 @@ async def _store(
     key_id = viewer_of(request).key_id
     return await services.write(
         lambda connection, attempt: single.write(connection, attempt, agent_id, target),
-        tally=None if key_id is None else tally.of_single(key_id, target, adjusted),
+        tally=None if key_id is None else ingest_stats.of_single(key_id, target, adjusted),
     )
 
 

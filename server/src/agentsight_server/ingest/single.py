@@ -13,6 +13,7 @@ from agentsight_server.contract import fields
 from agentsight_server.contract.fields import clean, json_text, timestamp
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
+from agentsight_server.domain.problems import Code, Problem, either
 from agentsight_server.http.bodies import AnyRequest, aside
 from agentsight_server.ingest import schemas as wire
 from agentsight_server.ingest.batch import REFUSALS
@@ -21,8 +22,10 @@ from agentsight_server.ingest.public import PublicKey
 from agentsight_server.store import amend, append, conversations, transcripts
 from agentsight_server.store.append import Appended, NewConversation, NewItem
 from agentsight_server.store.conversations import ConversationRow
-from agentsight_server.store.schema import ATTACHMENTS
+from agentsight_server.store.schema import ATTACHMENTS, SENDERS
 
+_SENDERS = either(SENDERS)
+_MODES = ("base64", "form_data")
 _json_object = msgspec.json.Decoder(dict[str, Any])
 _FORM_FIELDS = frozenset({*wire.AttachmentsCall.__struct_fields__} - {"attachments"})
 
@@ -47,16 +50,18 @@ def reference(given: wire.Reference, author: PublicKey | None = None) -> NewConv
         elif (digits := _number(text)) is not None:
             number = digits
         else:
-            raise Invalid({"conversation": ["takes the integer id; put a text id into conversation_id"]})
+            raise Invalid(
+                Problem("conversation", Code.FORMAT, "the integer id; put a text id into conversation_id")
+            )
     if number is not None:
         if not 0 < number < 2**63:
             raise not_found("no such conversation")
         return NewConversation(row=number)
     name = given.conversation_id
     if name is None or not name.strip():
-        raise Invalid({"conversation_id": ["is required, or conversation with the integer id"]})
+        raise Invalid(Problem("conversation_id", Code.REQUIRED_OR, "conversation with the integer id"))
     if len(name) > fields.NAME_LENGTH:  # a form's fields come unchecked
-        raise Invalid({"conversation_id": [f"takes at most {fields.NAME_LENGTH} characters"]})
+        raise Invalid(Problem("conversation_id", Code.TOO_LONG, fields.NAME_LENGTH))
     return NewConversation(conversation_id=clean("conversation_id", name))
 
 
@@ -74,7 +79,7 @@ def place_of_message(given: wire.Reference, author: PublicKey | None) -> NewConv
     if all(each is None or (isinstance(each, str) and each.strip() in wire.NO_REFERENCE) for each in names):
         if author is not None:
             # A message's number alone can be guessed; the text id of its conversation cannot.
-            raise Invalid({"conversation_id": ["is required"]})
+            raise Invalid(Problem("conversation_id", Code.REQUIRED))
         return None
     return reference(given, author)
 
@@ -103,7 +108,8 @@ def write(connection: Connection, attempt: int, agent_id: int, given: NewConvers
     """
     stored: Appended = append.append(connection, attempt, agent_id, [given])[0]
     if stored.refused is not None and given.row is None:
-        raise RequestError(409, {"detail": f"this conversation {REFUSALS[stored.refused]}"})
+        problem = Problem("", REFUSALS[stored.refused])
+        raise RequestError(409, {"detail": f"this conversation {problem}"}, problems=(problem,))
     row = conversations.get(connection, {agent_id}, stored.id) if stored.id is not None else None
     if row is None:
         raise not_found("no such conversation")
@@ -141,7 +147,7 @@ def join(
     there = {(file.sha256, file.filename) for file in found.files}
     new = [file for file in item.files if (file.sha256, file.filename) not in there]
     if len(found.files) + len(new) > fields.FILES_PER_ITEM:
-        raise Invalid({"attachments": [f"a message takes at most {fields.FILES_PER_ITEM} files"]})
+        raise Invalid(Problem("attachments", Code.TOO_MANY, f"{fields.FILES_PER_ITEM} files on a message"))
     metadata = found.metadata
     if item.metadata is not None:
         given, present = _json_object.decode(item.metadata), _json_object.decode(metadata or "{}")
@@ -160,7 +166,7 @@ def tracked(given: wire.TrackIn, normaliser: Normaliser) -> list[NewItem]:
     now = times.now()
     if given.question is not None or given.answer is not None:
         if given.content is not None:
-            raise Invalid({"content": ["goes without question and answer"]})
+            raise Invalid(Problem("content", Code.GOES_WITHOUT, "question and answer"))
         pairs: Iterable[tuple[str, fields.Sender, str | None]] = (
             ("question", "end_user", given.question),
             ("answer", "agent", given.answer),
@@ -172,9 +178,9 @@ def tracked(given: wire.TrackIn, normaliser: Normaliser) -> list[NewItem]:
                 items.append(_named(normaliser, message, now, field))
         return items
     if given.content is None:
-        raise Invalid({"content": ["is required, or question and answer"]})
+        raise Invalid(Problem("content", Code.REQUIRED_OR, "question and answer"))
     if given.sender is None:
-        raise Invalid({"sender": ["is required: end_user, agent or system"]})
+        raise Invalid(Problem("sender", Code.REQUIRED, _SENDERS))
     message = wire.MessageIn(given.sender, given.content, None, given.timestamp, given.metadata)
     return [normaliser.item(message, now)]
 
@@ -184,7 +190,10 @@ def _named(normaliser: Normaliser, message: wire.MessageIn, now: int, field: str
         return normaliser.item(message, now)
     except Invalid as error:
         raise Invalid(
-            {field if name == "content" else name: say for name, say in error.errors.items()}
+            *(
+                msgspec.structs.replace(each, field=field) if each.field == "content" else each
+                for each in error.problems
+            )
         ) from None
 
 
@@ -202,7 +211,7 @@ async def multipart_attachments(
     for name, value in sorted(form.multi_items(), key=_position):
         if isinstance(value, (str, bytes)):
             if len(files) + len(values) > fields.FILES_PER_ITEM + 20:
-                raise Invalid({"detail": ["too many form fields"]})
+                raise Invalid(Problem("", Code.TOO_MANY, f"{fields.FILES_PER_ITEM + 20} form fields"))
             values[name] = value if isinstance(value, str) else value.decode("utf-8", "replace")
         else:
             data = await value.read()
@@ -212,28 +221,28 @@ async def multipart_attachments(
             files.append(await aside(len(data), lambda given=given: normaliser.file(*given)))  # type: ignore[misc]
     unknown = sorted(values.keys() - _FORM_FIELDS)
     if unknown:
-        there = ", ".join(sorted(_FORM_FIELDS))
-        raise Invalid({name[:100]: [f"is not known here; there are: {there}, and files"] for name in unknown})
+        there = f"{', '.join(sorted(_FORM_FIELDS))}, and files"
+        raise Invalid(*(Problem(name[:100], Code.UNKNOWN_FIELD, there) for name in unknown))
     if not files:
-        raise Invalid({"attachment_0": ["is required: at least one file"]})
+        raise Invalid(Problem("attachment_0", Code.REQUIRED, "at least one file"))
     if len(files) > fields.FILES_PER_ITEM:
-        raise Invalid({"attachments": [f"takes at most {fields.FILES_PER_ITEM} files"]})
+        raise Invalid(Problem("attachments", Code.TOO_MANY, f"{fields.FILES_PER_ITEM} files"))
     call = wire.Reference(
         conversation=values.get("conversation"), conversation_id=values.get("conversation_id")
     )
     number = message_number(values.get("message"))
     named = reference(call, author) if number is None else place_of_message(call, author)
     sender = values.get("sender") or "end_user"
-    if sender not in ("end_user", "agent", "system"):
-        raise Invalid({"sender": [f"takes {fields.CHOICES['sender']}"]})
+    if sender not in SENDERS:
+        raise Invalid(Problem("sender", Code.CHOICE, _SENDERS, repr(sender)))
     mode = values.get("mode")
-    if mode not in (None, "", "base64", "form_data"):
-        raise Invalid({"mode": [f"takes {fields.CHOICES['mode']}"]})
+    if mode not in (None, "", *_MODES):
+        raise Invalid(Problem("mode", Code.CHOICE, either(_MODES), repr(mode)))
     item = NewItem(
         ATTACHMENTS,
         _form_time(values.get("timestamp")),
         None,
-        ("end_user", "agent", "system").index(sender),
+        SENDERS.index(sender),
         _caption(values.get("message")) if number is None else None,
         _form_metadata(values.get("metadata")),
         None,
@@ -255,7 +264,7 @@ def _form_time(text: str | None) -> int:
     try:
         return timestamp("timestamp", msgspec.convert(text, datetime))
     except msgspec.ValidationError:
-        raise Invalid({"timestamp": ["takes an ISO 8601 time such as 2026-01-31T12:00:00Z"]}) from None
+        raise Invalid(Problem("timestamp", Code.TIME)) from None
 
 
 def _form_metadata(text: str | None) -> str | None:
@@ -264,15 +273,13 @@ def _form_metadata(text: str | None) -> str | None:
     try:
         value = _json_object.decode(text)
     except (msgspec.MsgspecError, RecursionError):
-        raise Invalid({"metadata": ["takes a JSON object as text"]}) from None
+        raise Invalid(Problem("metadata", Code.FORMAT, "a JSON object as text")) from None
     return json_text("metadata", value)
 
 
 def _caption(text: str | None) -> str | None:
     if text is None or not text.strip():
         return None
-    if "\0" in text:
-        raise Invalid({"message": ["must not contain the NUL character"]})
     if len(text) > fields.CONTENT_LENGTH:
-        raise Invalid({"message": [f"takes at most {fields.CONTENT_LENGTH:,} characters"]})
-    return text
+        raise Invalid(Problem("message", Code.TOO_LONG, fields.CONTENT_LENGTH))
+    return clean("message", text)

@@ -17,6 +17,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from agentsight_server.domain.problems import Code
 from agentsight_server.store.agents import TokenSecret
 
 HEADER = "x-conversation-token"
@@ -26,7 +27,11 @@ OVERLAP = 86_400_000_000
 
 
 class BadToken(Exception):
-    """No token, or one that proves nothing; the text says what to do."""
+    """No token, or one that proves nothing: a code, and what it takes."""
+
+    def __init__(self, code: Code, takes: str = "") -> None:
+        super().__init__(code, takes)
+        self.code, self.takes = code, takes
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -72,7 +77,7 @@ def read(token: str | None, among: Iterable[TokenSecret], now: int) -> Token:
         BadToken: there is none, it is not signed with a secret of the key, or it has run out.
     """
     if not token:
-        raise BadToken("is required: have it signed by your backend (X-Conversation-Token)")
+        raise BadToken(Code.NO_TOKEN)
     signed, _, signature = token.rpartition(".")
     head, _, body = signed.partition(".")
     try:
@@ -85,12 +90,14 @@ def read(token: str | None, among: Iterable[TokenSecret], now: int) -> Token:
         ]
         # The algorithm is ours to choose, never the token's.
         if algorithm != "HS256" or not any(hmac.compare_digest(given, each) for each in wanted):
-            raise BadToken("is not signed with this key's secret")
+            raise BadToken(Code.BAD_TOKEN, "is not signed with this key's secret")
         found = _claims.decode(_decode(body))
     except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
-        raise BadToken("is no token: a JWT with conversation_id and exp, signed with HS256") from None
+        raise BadToken(
+            Code.BAD_TOKEN, "is no token: a JWT with conversation_id and exp, signed with HS256"
+        ) from None
     if found.exp * 1_000_000 <= now:
-        raise BadToken("has run out: ask your backend for a new one")
+        raise BadToken(Code.TOKEN_EXPIRED)
     return found
 
 

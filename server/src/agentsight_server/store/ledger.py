@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, select, text
@@ -16,12 +17,38 @@ from sqlalchemy import Connection, select, text
 from agentsight_server.domain import times
 from agentsight_server.store.schema import api_keys, ingest_adjustments, ingest_ledger, ingest_refusals
 
-_REASONS_AT_ONCE = 50
+_KINDS_AT_ONCE = 50
+_LONGEST_EXAMPLE = 300
+
+
+class Cause(NamedTuple):
+    """Why items were refused: the field (empty: the whole request) and the code of the mistake."""
+
+    field: str
+    code: str
+
+
+class Adjustment(NamedTuple):
+    """What a client changed on the way: the field, and shortened, cleaned, replaced or left_out."""
+
+    field: str
+    code: str
+
+
+class Refusals(msgspec.Struct):
+    """How often, and one of them in words."""
+
+    count: int
+    example: str = ""
+
+
+_REST = Cause("other", "other")
+_REST_CHANGED = Adjustment("other", "other")
 
 
 class Counts(msgspec.Struct):
-    """Figures of one request, or of many. `conversations` are new ones; `reasons` says why items were refused,
-    `adjustments` what was changed on the way, as "field: what was done"."""
+    """Figures of one request, or of many. `conversations` are new ones; `refusals` says why items were refused,
+    `adjustments` what was changed on the way."""
 
     requests: int = 0
     conversations: int = 0
@@ -29,8 +56,8 @@ class Counts(msgspec.Struct):
     accepted: int = 0
     duplicate: int = 0
     refused: int = 0
-    reasons: dict[str, int] = {}
-    adjustments: dict[str, int] = {}
+    refusals: dict[Cause, Refusals] = {}
+    adjustments: dict[Adjustment, int] = {}
 
     @property
     def adjusted(self) -> int:
@@ -41,15 +68,14 @@ class Counts(msgspec.Struct):
         """Add another's figures."""
         for name in FIGURES:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        _add_up(self.reasons, other.reasons, "other")
-        _add_up(self.adjustments, other.adjustments, "other: other")
-
-
-def _add_up(sums: dict[str, int], more: Mapping[str, int], rest: str) -> None:
-    for name, count in more.items():
-        if name not in sums and len(sums) >= _REASONS_AT_ONCE:
-            name = rest
-        sums[name] = sums.get(name, 0) + count
+        for cause, more in other.refusals.items():
+            cause = cause if cause in self.refusals or len(self.refusals) < _KINDS_AT_ONCE else _REST
+            there = self.refusals.setdefault(cause, Refusals(0, more.example))
+            there.count += more.count
+        for change, count in other.adjustments.items():
+            if change not in self.adjustments and len(self.adjustments) >= _KINDS_AT_ONCE:
+                change = _REST_CHANGED
+            self.adjustments[change] = self.adjustments.get(change, 0) + count
 
 
 FIGURES = ("requests", "conversations", "received", "accepted", "duplicate", "refused")
@@ -61,7 +87,7 @@ class Ledger:
 
     Example:
         >>> ledger = Ledger()
-        >>> ledger.refuse(7, "content: must not be blank")
+        >>> ledger.refuse(7, Cause("content", "blank"), "must not be blank")
         >>> sums = ledger.take()
         >>> ledger.settle(connection, sums)   # in a transaction; after it: ledger.done(sums)
     """
@@ -71,9 +97,9 @@ class Ledger:
         self._pending: Sums = {}
         self._totals = Counts()
 
-    def refuse(self, key_id: int, reason: str) -> None:
+    def refuse(self, key_id: int, cause: Cause, example: str) -> None:
         """Count a request that was refused as a whole: as one item."""
-        self.merge(self._pending, key_id, Counts(1, 0, 1, 0, 0, 1, {reason: 1}))
+        self.merge(self._pending, key_id, Counts(1, 0, 1, 0, 0, 1, {cause: Refusals(1, example)}))
 
     def merge(self, sums: Sums, key_id: int, counts: Counts) -> None:
         """Add a request's counts to the day's."""
@@ -118,14 +144,27 @@ def settle(connection: Connection, sums: Mapping[tuple[int, int], Counts]) -> No
     ]
     if rows:
         connection.execute(_add, rows)
-    for statement, name in ((_add_reason, "reasons"), (_add_adjustment, "adjustments")):
-        counted = [
-            {"key_id": key_id, "day": day, "what": what, "count": count}
-            for (key_id, day), counts in sorted(sums.items())
-            for what, count in sorted(getattr(counts, name).items())
-        ]
-        if counted:
-            connection.execute(statement, counted)
+    refused = [
+        {
+            "key_id": key_id,
+            "day": day,
+            "field": cause.field,
+            "code": cause.code,
+            "count": refusals.count,
+            "example": refusals.example[:_LONGEST_EXAMPLE],
+        }
+        for (key_id, day), counts in sorted(sums.items())
+        for cause, refusals in sorted(counts.refusals.items())
+    ]
+    if refused:
+        connection.execute(_add_refusals, refused)
+    adjusted = [
+        {"key_id": key_id, "day": day, "field": change.field, "code": change.code, "count": count}
+        for (key_id, day), counts in sorted(sums.items())
+        for change, count in sorted(counts.adjustments.items())
+    ]
+    if adjusted:
+        connection.execute(_add_adjustments, adjusted)
 
 
 _listed = ", ".join(FIGURES)
@@ -135,13 +174,16 @@ _add = text(
     f"INSERT INTO ingest_ledger (key_id, day, {_listed}) VALUES (:key_id, :day, {_values}) "  # noqa: S608
     f"ON CONFLICT (key_id, day) DO UPDATE SET {_sums}"
 )
-_add_reason = text(
-    "INSERT INTO ingest_refusals (key_id, day, reason, count) VALUES (:key_id, :day, :what, :count) "
-    "ON CONFLICT (key_id, day, reason) DO UPDATE SET count = ingest_refusals.count + excluded.count"
+_add_refusals = text(
+    "INSERT INTO ingest_refusals (key_id, day, field, code, count, example) "
+    "VALUES (:key_id, :day, :field, :code, :count, :example) "
+    "ON CONFLICT (key_id, day, field, code) DO UPDATE SET "
+    "count = ingest_refusals.count + excluded.count, example = excluded.example"
 )
-_add_adjustment = text(
-    "INSERT INTO ingest_adjustments (key_id, day, what, count) VALUES (:key_id, :day, :what, :count) "
-    "ON CONFLICT (key_id, day, what) DO UPDATE SET count = ingest_adjustments.count + excluded.count"
+_add_adjustments = text(
+    "INSERT INTO ingest_adjustments (key_id, day, field, code, count) "
+    "VALUES (:key_id, :day, :field, :code, :count) "
+    "ON CONFLICT (key_id, day, field, code) DO UPDATE SET count = ingest_adjustments.count + excluded.count"
 )
 
 
@@ -156,8 +198,8 @@ class Line(msgspec.Struct):
     accepted: int
     duplicate: int
     refused: int
-    reasons: dict[str, int]
-    adjustments: dict[str, int]
+    refusals: dict[Cause, Refusals]
+    adjustments: dict[Adjustment, int]
 
     @property
     def adjusted(self) -> int:
@@ -180,16 +222,21 @@ def of_agent(connection: Connection, agent_id: int, first_day: int, last_day: in
         .order_by(ingest_ledger.c.day.desc(), ingest_ledger.c.key_id)
     )
     for row in connection.execute(query).mappings():
-        lines[row["key_id"], row["day"]] = Line(**row, reasons={}, adjustments={})
-    for table, name in ((ingest_refusals, "reasons"), (ingest_adjustments, "adjustments")):
+        lines[row["key_id"], row["day"]] = Line(**row, refusals={}, adjustments={})
+    for table in (ingest_refusals, ingest_adjustments):
         counted = (
             select(table)
             .where(table.c.key_id.in_(keys), table.c.day.between(first_day, last_day))
             .order_by(table.c.count.desc(), *table.primary_key)
         )
-        for key_id, day, what, count in connection.execute(counted):
-            if (key_id, day) in lines:
-                getattr(lines[key_id, day], name)[what] = count
+        for row in connection.execute(counted).mappings():
+            line = lines.get((row["key_id"], row["day"]))
+            if line is None:
+                continue
+            if table is ingest_refusals:
+                line.refusals[Cause(row["field"], row["code"])] = Refusals(row["count"], row["example"])
+            else:
+                line.adjustments[Adjustment(row["field"], row["code"])] = row["count"]
     return list(lines.values())
 
 
@@ -198,5 +245,5 @@ def added_up(lines: Iterable[Line]) -> Counts:
     total = Counts()
     for line in lines:
         figures = {name: getattr(line, name) for name in FIGURES}
-        total.add(Counts(**figures, reasons=line.reasons, adjustments=line.adjustments))
+        total.add(Counts(**figures, refusals=line.refusals, adjustments=line.adjustments))
     return total

@@ -285,22 +285,26 @@ ingest_ledger = Table(
     Column("refused", BigInteger, nullable=False),
 )
 
+# What was refused, by field and kind of mistake (domain/problems.py); `example` says it in words.
 ingest_refusals = Table(
     "ingest_refusals",
     metadata,
     Column("key_id", RowId, primary_key=True, autoincrement=False),
     Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("reason", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
+    Column("example", Text, nullable=False),
 )
 
-# What clients said that they had changed before sending, as "field: what was done".
+# What clients said that they had changed before sending.
 ingest_adjustments = Table(
     "ingest_adjustments",
     metadata,
     Column("key_id", RowId, primary_key=True, autoincrement=False),
     Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("what", Text, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
 )
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from agentsight_server.contract.handout import install_line
 from agentsight_server.contract.links import base_url
 from agentsight_server.dashboard import strays
-from agentsight_server.dashboard.arrived import arrived
+from agentsight_server.dashboard.ingest_log import ingest_log
 from agentsight_server.dashboard.pages.keys import listed
 from agentsight_server.dashboard.pages.page import html, inside
 from agentsight_server.domain.errors import Invalid, RequestError
@@ -62,7 +62,7 @@ async def status(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
 
     def answer(connection: Connection) -> Response[str]:
         context = inside(request, connection, "connect", agent_id)
-        return html("pages/connect_status.html", context | _arrived(connection, agent_id))
+        return html("pages/connect_status.html", context | _first_of(connection, agent_id))
 
     return await services_of(request).read(answer)
 
@@ -78,16 +78,16 @@ async def _page(
             "key_problem": problem,
             "install": install_line(base_url(request)),
             "snippets": snippets(base_url(request), key or _YOUR_KEY),
-            "arrived": arrived(connection, agent_id),
+            "log": ingest_log(connection, agent_id),
             "strays": strays.found(connection, agent_id),
             "today": datetime.now(timezone.utc).date(),
         }
-        return html("pages/connect.html", context | _arrived(connection, agent_id), 400 if problem else 200)
+        return html("pages/connect.html", context | _first_of(connection, agent_id), 400 if problem else 200)
 
     return await services_of(request).read(answer)
 
 
-def _arrived(connection: Connection, agent_id: int) -> dict[str, Any]:
+def _first_of(connection: Connection, agent_id: int) -> dict[str, Any]:
     """The latest conversation, and how many there are (counted up to a hundred)."""
     found = conversations.page(connection, {agent_id}, Filters(), limit=1)
     total = conversations.count(connection, {agent_id}, Filters()) if found else 0

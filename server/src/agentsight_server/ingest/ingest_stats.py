@@ -1,21 +1,21 @@
-"""What a request brought and what became of it, in the ledger's figures. Reasons name fields, never values."""
+"""What a request brought and what became of it, in the ledger's figures. They name fields and codes, never values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from agentsight_server.domain.errors import RequestError
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.http.state import services_of
 from agentsight_server.ingest import schemas as wire
-from agentsight_server.ingest.batch import FROM_BEFORE, NO_MESSAGE, REFUSALS, Batch, ConversationOutcome
+from agentsight_server.ingest.batch import BEFORE_ERASURE, NO_MESSAGE, REFUSALS, Batch, Judged
 from agentsight_server.ingest.public import NotAllowed
 from agentsight_server.ingest.single import Written
 from agentsight_server.security.access import Access, Viewer
 from agentsight_server.store.append import OLD, Appended, NewConversation, Refusal
-from agentsight_server.store.ledger import Counts
+from agentsight_server.store.ledger import Adjustment, Cause, Counts, Refusals
 from agentsight_server.store.writer import Tally
 
 _REFUSED = frozenset({400, 404, 408, 409, 413, 415, 422})
@@ -25,15 +25,14 @@ _KNOWN = frozenset({"conversations"}) | frozenset(
     if isinstance(kind, type) and hasattr(kind, "__struct_fields__")
     for name in kind.__struct_fields__
 )
-# Where a message goes on with what was given, a position, or a library's own words.
-_GIVEN = re.compile(r", not | such as |; there are: |: | \(byte |cannot be (?!decoded)")
+_STRANGE = "other"  # a field that is none of ours: its name may be anything
+_NAME = re.compile(r"[A-Za-z_]{1,40}")
 
 
 def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
     """Counts a batch when it has been stored."""
 
     def count(appended: list[Appended]) -> Counts:
-        outcomes = batch.outcomes
         received = batch.received
         lost = sum(number == 0 for each in appended for number, _ in each.items)
         kept = sum(number > 0 for each in appended for number, _ in each.items)
@@ -55,38 +54,58 @@ def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
                 counts.add(adjustments(adjusted))  # not when the whole of it was sent again
             if each.left_out:
                 counts.add(_no_room(each.left_out))
-        if counts.refused or len(appended) < len(outcomes):
-            _explain(counts, outcomes)
+        if counts.refused or len(appended) < len(batch.judged):
+            _explain(counts, batch.judged)
         if lost:
-            counts.add(Counts(reasons={reason({"message": [NO_MESSAGE]}): lost}))
+            counts.add(_refusals([NO_MESSAGE], lost))
         for stored, given in zip(appended, batch.accepted, strict=True):
             if stored.refused is not None:
                 _refused_by_store(counts, stored.refused, len(given.items))
             elif old := sum(number == OLD for number, _ in stored.items):
-                counts.add(Counts(reasons={reason(FROM_BEFORE): old}))
+                counts.add(_refusals([BEFORE_ERASURE], old))
         return counts
 
     return key_id, count
 
 
-def _explain(counts: Counts, outcomes: Iterable[ConversationOutcome]) -> None:
-    for outcome in outcomes:
-        if not outcome.success and not outcome.items:
+def _explain(counts: Counts, judged: Iterable[Judged]) -> None:
+    for each in judged:
+        if each.problems and not each.items:
             # A conversation without items that is refused counts as one.
             counts.received += 1
             counts.refused += 1
-            counts.add(Counts(reasons={reason(outcome.errors or {}): 1}))
-        for item in outcome.items:
-            if item.errors:
-                errors = item.errors if outcome.success else outcome.errors or item.errors
-                counts.add(Counts(reasons={reason(errors): 1}))
+            counts.add(_refusals(each.problems))
+        for item in each.items or ():
+            if item.problems:
+                counts.add(_refusals(each.problems or item.problems))
 
 
 def _refused_by_store(counts: Counts, why: Refusal, items: int) -> None:
     if not items:  # as above, it counts as one
         counts.received += 1
         counts.refused += 1
-    counts.add(Counts(reasons={reason({"conversation_id": [REFUSALS[why]]}): items or 1}))
+    counts.add(_refusals([Problem("conversation_id", REFUSALS[why])], items or 1))
+
+
+def _refusals(problems: Sequence[Problem], count: int = 1) -> Counts:
+    """Items that were refused for the first of these problems."""
+    cause, example = cause_of(problems[0])
+    return Counts(refusals={cause: Refusals(count, example)})
+
+
+def cause_of(problem: Problem) -> tuple[Cause, str]:
+    """The field and code of a problem, and a sentence for the eye, without what was given.
+
+    Example:
+        >>> cause_of(Problem("items.3.device", Code.CHOICE, "desktop, mobile or tablet", "'fridge'"))
+        (Cause(field='device', code='choice'), 'takes desktop, mobile or tablet')
+    """
+    name = problem.name
+    if not name or name in _KNOWN:
+        return Cause(name, problem.code.value), problem.rule
+    if problem.code is Code.UNKNOWN_FIELD and _NAME.fullmatch(name):
+        return Cause(_STRANGE, problem.code.value), f"{name} {problem.rule}"  # misspelt, most likely
+    return Cause(_STRANGE, problem.code.value), problem.rule
 
 
 def of_single(key_id: int, given: NewConversation, adjusted: Sequence[wire.Adjusted] = ()) -> Tally[Written]:
@@ -106,15 +125,16 @@ def of_single(key_id: int, given: NewConversation, adjusted: Sequence[wire.Adjus
 
 def _no_room(keys: int) -> Counts:
     """Metadata that a conversation has no room for."""
-    return Counts(adjustments={"metadata: left_out": keys})
+    return Counts(adjustments={Adjustment("metadata", "left_out"): keys})
 
 
 def adjustments(adjusted: Iterable[wire.Adjusted]) -> Counts:
     """What a client says that it changed before sending, by field and kind of change."""
     counts = Counts()
     for each in adjusted:
-        name = _name_of(each.field)
-        counts.add(Counts(adjustments={f"{name if name in _KNOWN else 'other'}: {each.code}": each.count}))
+        name = Problem(each.field, Code.OTHER).name
+        change = Adjustment(name if name in _KNOWN else _STRANGE, each.code)
+        counts.add(Counts(adjustments={change: each.count}))
     return counts
 
 
@@ -132,27 +152,4 @@ def note_refusal(request: AnyRequest, error: RequestError) -> None:
         return
     viewer: Viewer | None = getattr(request.state, "viewer", None)
     if viewer is not None and viewer.key_id is not None:
-        services_of(request).ledger.refuse(viewer.key_id, reason(error.body))
-
-
-def reason(errors: Mapping[str, Any]) -> str:
-    """A short text that is the same for the same mistake.
-
-    Example:
-        >>> reason({"items.3.device": ["takes desktop, mobile or tablet, not 'fridge'"]})
-        'device: takes desktop, mobile or tablet'
-    """
-    for path, what in errors.items():
-        name = _name_of(path)
-        said = str(what[0] if isinstance(what, list) and what else what)
-        said = _GIVEN.split(said)[0].strip() or "cannot be what it is"
-        said = re.sub(r"[\"'`].*", "", said)[:100].strip()
-        if name == "detail":
-            return said
-        return f"{name if name in _KNOWN else 'field'}: {said}"
-    return "unknown"
-
-
-def _name_of(path: str) -> str:
-    """The field at the end of a path such as `items.3.device`."""
-    return next((part for part in reversed(path.split(".")) if not part.isdigit()), path)
+        services_of(request).ledger.refuse(viewer.key_id, *cause_of(error.problems[0]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from itertools import groupby
 
@@ -19,9 +18,11 @@ _FIRST = date(1970, 1, 1)
 
 
 class Refusal(msgspec.Struct):
-    """Why items were refused. `field` is empty where the whole request was at fault."""
+    """Why items were refused: a sentence with what the field takes. `field` is empty where the whole request was at
+    fault."""
 
     field: str
+    code: str
     said: str
     count: int
 
@@ -50,18 +51,18 @@ class Day(msgspec.Struct):
     rows: list[Row]
 
 
-class Arrived(msgspec.Struct):
+class IngestLog(msgspec.Struct):
     """Days with traffic, newest first, and their sum."""
 
     days: list[Day]
     total: Counts
 
 
-def arrived(connection: Connection, agent_id: int) -> Arrived:
+def ingest_log(connection: Connection, agent_id: int) -> IngestLog:
     """What the agent's keys sent in the last 14 days, today included.
 
     Example:
-        >>> arrived(connection, 1).total.received
+        >>> ingest_log(connection, 1).total.received
         1284
     """
     today = times.now() // times.DAY
@@ -74,16 +75,15 @@ def arrived(connection: Connection, agent_id: int) -> Arrived:
         )
         for number, of_day in groupby(lines, key=lambda line: line.day)
     ]
-    return Arrived(days, ledger.added_up(lines))
+    return IngestLog(days, ledger.added_up(lines))
 
 
 def _refusals(line: Line) -> list[Refusal]:
-    ordered: Sequence[tuple[str, int]] = sorted(line.reasons.items(), key=lambda each: (-each[1], each[0]))
-    made = []
-    for reason, count in ordered:
-        field, colon, said = reason.partition(": ")
-        made.append(Refusal(field, said, count) if colon else Refusal("", reason, count))
-    return made
+    ordered = sorted(line.refusals.items(), key=lambda each: (-each[1].count, each[0]))
+    return [
+        Refusal("" if cause.field == "other" else cause.field, cause.code, refusals.example, refusals.count)
+        for cause, refusals in ordered
+    ]
 
 
 _DONE = {"left_out": "left out", "other": "changed"}
@@ -91,8 +91,4 @@ _DONE = {"left_out": "left out", "other": "changed"}
 
 def _changes(line: Line) -> list[Change]:
     ordered = sorted(line.adjustments.items(), key=lambda each: (-each[1], each[0]))
-    made = []
-    for what, count in ordered:
-        field, _, code = what.partition(": ")
-        made.append(Change(field, _DONE.get(code, code), count))
-    return made
+    return [Change(change.field, _DONE.get(change.code, change.code), count) for change, count in ordered]
