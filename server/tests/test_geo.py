@@ -206,19 +206,30 @@ def write_mmdb(path: Path, networks: dict[str, Any]) -> Path:
             else:
                 value = entry
             out += value.to_bytes(3, "big")
-    metadata = {
-        "node_count": len(tree),
+    short = {
         "record_size": 24,
         "ip_version": 4,
-        "database_type": "Test-City",
-        "languages": ["en"],
         "binary_format_major_version": 2,
         "binary_format_minor_version": 0,
-        "build_epoch": 1_700_000_000,
+    }
+    metadata = {
+        "node_count": len(tree),
+        **{name: _Short(value) for name, value in short.items()},
+        "database_type": "Test-City",
+        "languages": ["en"],
+        "build_epoch": _Long(1_700_000_000),
         "description": {"en": "for a test"},
     }
     path.write_bytes(bytes(out) + b"\x00" * 16 + bytes(data) + b"\xab\xcd\xefMaxMind.com" + _encode(metadata))
     return path
+
+
+class _Short(int):
+    """Two bytes."""
+
+
+class _Long(int):
+    """Eight bytes."""
 
 
 def _encode(value: Any) -> bytes:
@@ -226,6 +237,10 @@ def _encode(value: Any) -> bytes:
         return bytes([7 << 5 | len(value)]) + b"".join(_encode(k) + _encode(v) for k, v in value.items())
     if isinstance(value, list):
         return bytes([len(value), 11 - 7]) + b"".join(map(_encode, value))
+    if isinstance(value, _Short):
+        return bytes([5 << 5 | 2]) + struct.pack("!H", value)
+    if isinstance(value, _Long):
+        return bytes([8, 9 - 7]) + struct.pack("!Q", value)
     if isinstance(value, int):
         return bytes([6 << 5 | 4]) + struct.pack("!I", value)
     text = value.encode()
