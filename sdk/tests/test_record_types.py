@@ -13,6 +13,7 @@ import pytest
 
 from agentsight import enums, types
 from agentsight.config import OPTIONS, Config
+from agentsight.items import choices, kinds
 from agentsight_server.api import conversations, managing
 from agentsight_server.contract import shapes
 
@@ -62,6 +63,22 @@ def test_choices_are_those_of_the_enums(name: Any, enum: Any):
     assert member is enum
     assert get_origin(literal) is Literal
     assert list(get_args(literal)) == [each.value for each in enum]
+
+
+@pytest.mark.parametrize(
+    ("literal", "names"),
+    [
+        (types.DeviceName, choices.DEVICES),
+        (types.FeedbackSourceName, choices.FEEDBACK_SOURCES),
+        (get_args(types.SenderName)[1], choices.SENDERS),
+        (get_args(types.SentimentName)[1], choices.SENTIMENTS),
+        (get_args(types.TokenHandlerName)[1], choices.TOKEN_HANDLERS),
+        (get_args(types.EnvironmentName)[1], tuple(dict.fromkeys(choices.ENVIRONMENTS.values()))),
+        (types.ItemType, ("conversation", *kinds.KIND_NAMES)),
+    ],
+)
+def test_choices_are_those_that_calls_take(literal: Any, names: tuple[str, ...]):
+    assert get_args(literal) == names
 
 
 def test_everything_public_is_listed():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from agentsight.exceptions import ConfigurationException, InvalidApiKeyException, NoApiKeyException
-from agentsight.items.validation import ENVIRONMENTS
+from agentsight.items.choices import ENVIRONMENTS, TOKEN_HANDLERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ OPTIONS: dict[str, Option] = {
     "token_handler": Option(
         "AGENTSIGHT_TOKEN_HANDLER_TYPE",
         None,
-        _choice("llamaindex", "langchain"),
+        _choice(*TOKEN_HANDLERS),
         "`llamaindex` or `langchain`: collect the token counts of that framework by itself.",
     ),
     "spool_dir": Option(

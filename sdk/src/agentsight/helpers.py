@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from agentsight.items.ids import uuid7
+from agentsight.items.stamps import iso, uuid7
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def get_iso_timestamp() -> str:
         >>> get_iso_timestamp()  # doctest: +SKIP
         '2026-08-10T08:35:01.792720Z'
     """
-    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06d}Z"
+    return iso(time.time_ns())
 
 
 def sign_conversation_token(

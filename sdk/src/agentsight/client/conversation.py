@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from agentsight.client.track_methods import ANSWER, Tracking
+from agentsight.client.track_methods import Tracking
 from agentsight.exceptions import InvalidConversationDataException
+from agentsight.items.kinds import ANSWER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Conversation(Tracking):
 
     def _track_answer(self, content: str, metadata: dict[str, Any], ns: int) -> None:
         """Track an answer of which the last word was seen at this time."""
-        self._message(ANSWER, content, None, "base64", metadata, None, None, ns)
+        self._message(ANSWER, content, metadata=metadata, now=ns)
 
     @bound_send
     def send_tracked_data(self, conversation_id: str | None = None) -> SendResult:

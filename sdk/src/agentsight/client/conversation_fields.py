@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentsight.items.choices import DEVICES
 from agentsight.items.validation import NAME_LENGTH, choice, metadata_text, optional_name, optional_text
 from agentsight.items.validation import environment as check_environment
 
@@ -21,7 +22,6 @@ FIELDS = (
     "environment",
     "metadata",
 )
-DEVICES = ("desktop", "mobile", "tablet")
 
 
 def check_fields(

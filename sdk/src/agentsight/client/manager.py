@@ -5,6 +5,7 @@ from __future__ import annotations
 from agentsight.client.base import ApiClient, numbered
 from agentsight.delivery.responses import cast_answer
 from agentsight.exceptions import InvalidConversationDataException
+from agentsight.items.choices import DEVICES, SENTIMENTS
 from agentsight.items.validation import (
     COMMENT_LENGTH,
     NAME_LENGTH,
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from agentsight.types import ConversationRecord, DeletedRecord, DeviceName, FeedbackRecord, SentimentName
 
 __all__ = ["ConversationManager"]
-
-DEVICES = ("desktop", "mobile", "tablet")
-SENTIMENTS = ("positive", "neutral", "negative")
 
 
 class ConversationManager(ApiClient):

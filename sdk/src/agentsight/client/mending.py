@@ -16,6 +16,7 @@ from agentsight.client.repair import (
     short_text,
 )
 from agentsight.exceptions import AgentSightError
+from agentsight.items.choices import DEVICES, SENDERS, SENTIMENTS
 from agentsight.items.validation import (
     COMMENT_LENGTH,
     CONTENT_LENGTH,
@@ -38,14 +39,14 @@ if TYPE_CHECKING:
 __all__ = ["SENSE", "TABLE", "mend"]
 
 _FILES = 50  # an item
-_SENDERS = {
+_SENDERS_SAID = {
     "user": "end_user",
     "human": "end_user",
     "customer": "end_user",
     "assistant": "agent",
     "bot": "agent",
 }
-_SENTIMENTS = {
+_SENTIMENTS_SAID = {
     "thumbs_up": "positive",
     "up": "positive",
     "👍": "positive",
@@ -128,7 +129,7 @@ TABLE: dict[str, dict[str, Fix]] = {
     },
     "track_button": {"button_event": short_text, "label": _label, "value": _label, "metadata": dictionary},
     "track_attachments": {
-        "sender": _one_of(("end_user", "agent", "system"), _SENDERS),
+        "sender": _one_of(SENDERS, _SENDERS_SAID),
         "metadata": dictionary,
     },
     "track_token_usage": {
@@ -144,7 +145,7 @@ TABLE: dict[str, dict[str, Fix]] = {
         "model": short_text,
     },
     "feedback": {
-        "sentiment": _one_of(("positive", "neutral", "negative"), _SENTIMENTS),
+        "sentiment": _one_of(SENTIMENTS, _SENTIMENTS_SAID),
         "comment": long_text(COMMENT_LENGTH),
         "message": _checked(message_reference),
         "metadata": dictionary,
@@ -152,7 +153,7 @@ TABLE: dict[str, dict[str, Fix]] = {
     "get_or_create_conversation": {
         "customer_id": identity,
         "customer_ip_address": _address,
-        "device": _one_of(("desktop", "mobile", "tablet")),
+        "device": _one_of(DEVICES),
         "source": short_text,
         "language": short_text,
         "name": short_text,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agentsight.client.base import ApiClient
 from agentsight.delivery.responses import cast_answer
 from agentsight.exceptions import InvalidConversationDataException
+from agentsight.items.choices import DEVICES, FEEDBACK_SOURCES, SENTIMENTS
 from agentsight.items.validation import choice, timestamp, utc_text
 from agentsight.items.validation import environment as check_environment
 
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["AgentSightAPI"]
 
 CHOICES = {
-    "device": ("desktop", "mobile", "tablet"),
-    "feedback_sentiment": ("positive", "neutral", "negative"),
-    "feedback_source": ("customer", "platform"),
+    "device": DEVICES,
+    "feedback_sentiment": SENTIMENTS,
+    "feedback_source": FEEDBACK_SOURCES,
 }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from time import time_ns
 
 from agentsight.client.stream_method import Streaming
-from agentsight.client.track_other import LIGHT, OtherTracking, json_weight
+from agentsight.client.track_other import OtherTracking, json_weight
 from agentsight.exceptions import (
     InvalidAnswerDataException,
     InvalidConversationDataException,
     InvalidQuestionDataException,
 )
+from agentsight.items import kinds
+from agentsight.items.kinds import ANSWER, LIGHT, QUESTION
 from agentsight.items.validation import (
     CONTENT_LENGTH,
     MOST_MILLISECONDS,
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracking"]
 
-QUESTION, ANSWER, ACTION = range(3)  # as in wire, which is loaded when sending
+_WRONG = {QUESTION: InvalidQuestionDataException, ANSWER: InvalidAnswerDataException}
 
 
 class Tracking(Streaming, OtherTracking):
@@ -108,33 +110,13 @@ class Tracking(Streaming, OtherTracking):
             >>> conversation_tracker.track_human_message("Where is my order?")  # doctest: +SKIP
         """
         try:
-            if (
-                type(message) is str
-                and 0 < len(message) <= LIGHT
-                and message.isascii()
-                and not message.isspace()
-                and "\0" not in message
-                and attachments is None
-                and question is None
-                and message_id is None
-            ):  # what most calls give, checked without a call
-                now = time_ns()
-                if metadata is None:
-                    pending = self._pending_for(conversation_id)
-                    pending.asked_ns = now
-                    pending.put((QUESTION, now, 0, message, None, None))
-                    return
-                extra = small_dict("metadata", metadata)
-                weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
-                pending = self._pending_for(conversation_id)
-                pending.asked_ns = now
-                pending.put((QUESTION, now, weight, message, extra, None))
+            if question is None and attachments is None and message_id is None:
+                self._plain_message(QUESTION, message, metadata, conversation_id)
                 return
             if question is not None:
                 message = _either("message", message, "question", question, InvalidQuestionDataException)
-            content = text("message", message, CONTENT_LENGTH, InvalidQuestionDataException)
             self._message(
-                QUESTION, content, attachments, attachment_mode, metadata, conversation_id, message_id
+                QUESTION, message, attachments, attachment_mode, metadata, conversation_id, message_id
             )
         except Exception as error:
             if not self._mended(error, "track_human_message", locals()):
@@ -189,63 +171,64 @@ class Tracking(Streaming, OtherTracking):
             >>> conversation_tracker.track_agent_message("It is on its way.")  # doctest: +SKIP
         """
         try:
-            if (
-                type(message) is str
-                and 0 < len(message) <= LIGHT
-                and message.isascii()
-                and not message.isspace()
-                and "\0" not in message
-                and attachments is None
-                and answer is None
-                and message_id is None
-            ):  # what most calls give, checked without a call
-                now = time_ns()
-                if metadata is None:
-                    pending = self._pending_for(conversation_id)
-                    pending.asked_ns = 0
-                    pending.put((ANSWER, now, 0, message, None, None))
-                    return
-                extra = small_dict("metadata", metadata)
-                weight = len(extra) if type(extra) is str and len(extra) > LIGHT else 0
-                pending = self._pending_for(conversation_id)
-                pending.asked_ns = 0
-                pending.put((ANSWER, now, weight, message, extra, None))
+            if answer is None and attachments is None and message_id is None:
+                self._plain_message(ANSWER, message, metadata, conversation_id)
                 return
             if answer is not None:
                 message = _either("message", message, "answer", answer, InvalidAnswerDataException)
-            content = text("message", message, CONTENT_LENGTH, InvalidAnswerDataException)
             self._message(
-                ANSWER, content, attachments, attachment_mode, metadata, conversation_id, message_id
+                ANSWER, message, attachments, attachment_mode, metadata, conversation_id, message_id
             )
         except Exception as error:
             if not self._mended(error, "track_agent_message", locals()):
                 raise
 
+    def _plain_message(
+        self, kind: int, content: str | None, metadata: dict[str, Any] | None, conversation_id: str | None
+    ) -> None:
+        """Track what most calls give, with no call that it does not need."""
+        if (
+            type(content) is str
+            and content
+            and len(content) <= LIGHT
+            and content.isascii()
+            and not content.isspace()
+            and "\0" not in content
+        ):
+            now = time_ns()
+            extra = None if metadata is None else small_dict("metadata", metadata)
+            if type(extra) is not str:
+                pending = self._pending_for(conversation_id)
+                pending.asked_ns = now if kind == QUESTION else 0
+                pending.put((kind, now, 0, content, extra, None, None))  # as kinds.message, without the call
+                return
+        self._message(kind, content, metadata=metadata, conversation_id=conversation_id)
+
     def _message(
         self,
         kind: int,
-        content: str,
-        attachments: Sequence[Attachment] | None,
-        mode: AttachmentModeName,
-        metadata: dict[str, Any] | None,
-        conversation_id: str | None,
-        message_id: str | None,
+        content: str | None,
+        attachments: Sequence[Attachment] | None = None,
+        mode: AttachmentModeName = "base64",
+        metadata: dict[str, Any] | None = None,
+        conversation_id: str | None = None,
+        message_id: str | None = None,
         now: int | None = None,
     ) -> None:
+        said = text("message", content, CONTENT_LENGTH, _WRONG[kind])
         if now is None:
             now = time_ns()
         extra = small_dict("metadata", metadata)
         name = None if message_id is None else message_name("message_id", message_id)
-        files, weight = None, len(content) + json_weight(extra)
+        files, weight = None, len(said) + json_weight(extra)
         if attachments is not None and len(attachments):
             from agentsight.items.attachments import check_attachments
 
             files, size = check_attachments(attachments, mode)  # last, because it reads files
             weight += size
-        item = (kind, now, weight if weight > LIGHT else 0, content, extra, files)
         pending = self._pending_for(conversation_id)
         pending.asked_ns = now if kind == QUESTION else 0
-        pending.put(item if name is None else (*item, name))
+        pending.put(kinds.message(kind, now, weight, said, extra, files, name))
 
     def track_action(
         self,
@@ -279,7 +262,8 @@ class Tracking(Streaming, OtherTracking):
             name = action_name
             if not (
                 type(name) is str
-                and 0 < len(name) <= NAME_LENGTH
+                and name
+                and len(name) <= NAME_LENGTH
                 and name.isascii()
                 and not name.isspace()
                 and "\0" not in name
@@ -323,19 +307,7 @@ class Tracking(Streaming, OtherTracking):
                 extra = small_dict("metadata", metadata)
                 weight += json_weight(extra)
             self._pending_for(conversation_id).put(
-                (
-                    ACTION,
-                    now,
-                    weight if weight > LIGHT else 0,
-                    name,
-                    started,
-                    ended,
-                    duration_ms,
-                    tools,
-                    answer,
-                    problem,
-                    extra,
-                )
+                kinds.action(now, weight, name, started, ended, duration_ms, tools, answer, problem, extra)
             )
         except Exception as error:
             if not self._mended(error, "track_action", locals()):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from time import time_ns
 
+from agentsight.items import kinds
+from agentsight.items.choices import SENDERS, SENTIMENTS
 from agentsight.items.validation import (
     COMMENT_LENGTH,
     LABEL_LENGTH,
@@ -27,13 +29,9 @@ if TYPE_CHECKING:
     from agentsight.outbox.pending import PendingConversation
     from agentsight.types import Attachment, AttachmentModeName, SenderName, SentimentName
 
-__all__ = ["LIGHT", "OtherTracking", "json_weight"]
+__all__ = ["OtherTracking", "json_weight"]
 
-BUTTON, ATTACHMENTS, TOKEN_USAGE, FEEDBACK = range(3, 7)  # as in wire, which is loaded when sending
-SENDERS = ("end_user", "agent", "system")
-SENTIMENTS = ("positive", "neutral", "negative")
 COUNTS = 100  # token counts that are kept before they are added up
-LIGHT = 1024  # bytes; what is heavier is counted against the outbox's bound on bytes
 
 
 class OtherTracking:
@@ -82,9 +80,7 @@ class OtherTracking:
             meant = text("value", value, LABEL_LENGTH)
             extra = None if metadata is None else small_dict("metadata", metadata)
             weight = len(shown) + len(meant) + json_weight(extra)
-            self._pending_for(conversation_id).put(
-                (BUTTON, now, weight if weight > LIGHT else 0, event, shown, meant, extra)
-            )
+            self._pending_for(conversation_id).put(kinds.button(now, weight, event, shown, meant, extra))
         except Exception as error:
             if not self._mended(error, "track_button", locals()):
                 raise
@@ -124,7 +120,7 @@ class OtherTracking:
             extra = None if metadata is None else small_dict("metadata", metadata)
             files, weight = check_attachments(attachments, mode, "mode")  # last, because it reads files
             weight += json_weight(extra)
-            self._pending_for(conversation_id).put((ATTACHMENTS, now, max(weight, LIGHT), who, files, extra))
+            self._pending_for(conversation_id).put(kinds.attachments(now, weight, who, files, extra))
         except Exception as error:
             if not self._mended(error, "track_attachments", locals()):
                 raise
@@ -203,7 +199,7 @@ class OtherTracking:
                     ),
                 }
             pending = self._pending_for(conversation_id)
-            pending.put((TOKEN_USAGE, now, 0, prompt, completion, total, embedding, name, None, parts))
+            pending.put(kinds.token_usage(now, 0, prompt, completion, total, embedding, name, parts))
             pending.counts.append(
                 (prompt, completion, total, embedding)
             )  # atomic; adding up would need the lock
@@ -242,9 +238,7 @@ class OtherTracking:
             about = None if message is None else message_reference("message", message)
             extra = None if metadata is None else small_dict("metadata", metadata)
             weight = len(said or "") + json_weight(extra)
-            self._pending_for(conversation_id).put(
-                (FEEDBACK, now, weight if weight > LIGHT else 0, thought, said, about, extra)
-            )
+            self._pending_for(conversation_id).put(kinds.feedback(now, weight, thought, said, about, extra))
         except Exception as error:
             if not self._mended(error, "feedback", locals()):
                 raise

@@ -12,6 +12,7 @@ from agentsight.config import Config, log, set_log_level
 from agentsight.delivery.dispatcher import Dispatcher
 from agentsight.delivery.responses import cast_answer
 from agentsight.delivery.transport import Transport
+from agentsight.items.stamps import iso
 from agentsight.items.validation import (
     conversation_id as check_conversation_id,
 )
@@ -197,8 +198,6 @@ class ConversationTracker(Tracking):
             from agentsight.client.lenient import offer_that_fits
 
             chosen, fields = offer_that_fits(self, conversation_id, dict(zip(FIELDS, given, strict=True)))
-        from agentsight.items.encoding import iso
-
         pending = self._outbox.conversation(chosen)
         answer = self._transport.call(
             "POST",
@@ -319,9 +318,12 @@ class ConversationTracker(Tracking):
 
     def _pending_for(self, conversation_id: str | None) -> PendingConversation:
         if conversation_id is None and not marked:
-            binding = current_bindings().get(self._number)  # as CurrentConversation.binding, without the call
-            if binding is not None and not binding.over:
-                return binding.conversation
+            try:  # as CurrentConversation.binding, without the call
+                binding = current_bindings()[self._number]
+                if not binding.over:
+                    return binding.conversation
+            except KeyError:
+                pass
         return self._find_pending(conversation_id)
 
     def _is_strict(self, conversation_id: object, environment: object = None) -> bool:

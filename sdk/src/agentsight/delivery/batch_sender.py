@@ -10,7 +10,9 @@ from agentsight.exceptions import (
     ConversationApiException,
     ConversationNetworkException,
 )
-from agentsight.items.encoding import encode_json, iso, kind_names
+from agentsight.items.encoding import encode_json
+from agentsight.items.kinds import KIND_NAMES
+from agentsight.items.stamps import iso
 from agentsight.outbox.outbox import LARGEST_BODY
 
 TYPE_CHECKING = False
@@ -265,7 +267,7 @@ class BatchSender:
         for index, (key, kind, timestamp) in enumerate(self._rows):
             row: dict[str, Any] = {
                 "index": index,
-                "type": "conversation" if kind < 0 else kind_names[kind],
+                "type": "conversation" if kind < 0 else KIND_NAMES[kind],
                 "timestamp": timestamp,
             }
             success, told = self._outcomes.get(

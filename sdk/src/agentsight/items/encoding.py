@@ -1,35 +1,35 @@
-"""What is tracked, and its form on the wire: `POST /api/ingest/batch/`.
-
-While an item waits it is a plain tuple, because a `track_*` call has no time for more; ids, ISO text and JSON
-are made when sending.
-"""
+"""Items as they are sent, to `POST /api/ingest/batch/`: with ids, ISO text and JSON, which are made when sending."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-import time
 from json.encoder import encode_basestring as _plain_quote
 
-from agentsight.items.ids import uuid7
+from agentsight.items.kinds import (
+    ACTION,
+    ANSWER,
+    ATTACHMENTS,
+    BUTTON,
+    FEEDBACK,
+    QUESTION,
+    TOKEN_USAGE,
+    given_id,
+    parts,
+)
+from agentsight.items.stamps import iso, uuid7
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
+    from agentsight.items.kinds import Files, Item
     from agentsight.items.validation import Json
     from agentsight.outbox.pending import PendingConversation
 
-__all__ = ["PreparedItem", "encode_json", "iso", "kind_names", "plain", "prepare"]
-
-# The kinds of items; a waiting item is (kind, time in ns, weight in bytes, *what the kind needs).
-# The spool keeps these numbers: new kinds come at the end, new parts of an item after those it has.
-QUESTION, ANSWER, ACTION, BUTTON, ATTACHMENTS, TOKEN_USAGE, FEEDBACK = range(7)
-kind_names = ("question", "answer", "action", "button", "attachments", "token_usage", "feedback")
-
-_SECOND = 1_000_000_000  # ns
+__all__ = ["PreparedItem", "encode_json", "plain", "prepare", "quote"]
 
 
 def plain(value: Any) -> Any:
@@ -81,15 +81,7 @@ class PreparedItem:
         self.text = text
 
 
-def iso(ns: int) -> str:
-    """Nanoseconds since the epoch as ISO 8601 text in UTC, to the microsecond."""
-    seconds, rest = divmod(ns, _SECOND)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06d}Z"
-
-
-def prepare(
-    conversation: PendingConversation, items: Iterable[tuple[Any, ...] | PreparedItem]
-) -> list[PreparedItem]:
+def prepare(conversation: PendingConversation, items: Iterable[Item | PreparedItem]) -> list[PreparedItem]:
     """Give items their ids and JSON text, unless the spool has done so."""
     waiting = list(items)
     chances = os.urandom(8 * len(waiting))
@@ -98,64 +90,21 @@ def prepare(
         if not isinstance(item, tuple):
             ready.append(item)
             continue
-        ns = item[1]
-        size = len(item)
-        if item[0] in (QUESTION, ANSWER) and size > 6:
-            id = item[6]  # the message has been given a name
-        else:
-            id = uuid7(ns, int.from_bytes(chances[8 * index : 8 * index + 8], "big"))
-        head = f'{{"id":"{id}","timestamp":"{iso(ns)}",'
-        ready.append(PreparedItem(conversation, item[0], ns, item[2], id, head + _body(item) + "}"))
+        kind, ns, weight = item[:3]
+        id = given_id(item) or uuid7(ns, int.from_bytes(chances[8 * index : 8 * index + 8], "big"))
+        text = f'{{"id":"{id}","timestamp":"{iso(ns)}",{_body(item)}}}'
+        ready.append(PreparedItem(conversation, kind, ns, weight, id, text))
     return ready
 
 
-def _body(item: tuple[Any, ...]) -> str:
-    kind = item[0]
-    if kind in (QUESTION, ANSWER):
-        _, _, _, content, metadata, files = item[:6]
-        sender = "end_user" if kind == QUESTION else "agent"
-        body = f'"type":"message","sender":"{sender}","content":{quote(content)}'
-        if files:
-            body += f',"attachments":{_files(files)}'
-    elif kind == ACTION:
-        _, _, _, name, started, ended, duration, tools, response, problem, metadata = item
-        body = f'"type":"action","action_name":{quote(name)}'
-        if started is not None:
-            body += f',"started_at":"{started}"'
-        if ended is not None:
-            body += f',"ended_at":"{ended}"'
-        if duration is not None:
-            body += f',"duration_ms":{duration}'
-        if tools is not None:
-            body += f',"tools_used":{_json(tools)}'
-        if response is not None:
-            body += f',"response":{_json(response)}'
-        if problem is not None:
-            body += f',"error_msg":{quote(problem)}'
-    elif kind == BUTTON:
-        _, _, _, event, label, value, metadata = item
-        body = f'"type":"button","button_event":{quote(event)},"label":{quote(label)},"value":{quote(value)}'
-    elif kind == ATTACHMENTS:
-        _, _, _, sender, files, metadata = item
-        body = f'"type":"attachments","sender":"{sender}","attachments":{_files(files)}'
-    elif kind == FEEDBACK:
-        _, _, _, sentiment, comment, message, metadata = item
-        body = f'"type":"feedback","sentiment":"{sentiment}"'
-        if comment is not None:
-            body += f',"comment":{quote(comment)}'
-        if message is not None:
-            body += f',"message":{message}' if type(message) is int else f',"message":"{message}"'
-    else:
-        _, _, _, prompt, completion, total, embedding, model, metadata, parts = item
-        body = (
-            f'"type":"token_usage","prompt_tokens":{prompt},"completion_tokens":{completion},'
-            f'"total_tokens":{total},"embedding_tokens":{embedding}'
-        )
-        if parts is not None:
-            body += "".join(f',"{name}":{count}' for name, count in parts.items())
-        if model is not None:
-            body += f',"model":{quote(model)}'
-    return body if metadata is None else f'{body},"metadata":{_json(metadata)}'
+def _body(item: Item) -> str:
+    body = _TYPES[item[0]]
+    for name, value in parts(item).items():
+        if name == "details":
+            body += "".join(f',"{detail}":{count}' for detail, count in value.items())
+        elif name != "id":
+            body += f',"{name}":{_FORMS[name](value)}'
+    return body
 
 
 def _json(value: Json) -> str:
@@ -164,10 +113,44 @@ def _json(value: Json) -> str:
     return quote(value[0]) if type(value) is tuple else encode_json(value)
 
 
-def _files(files: Iterable[tuple[str, str, str | bytes]]) -> str:
+def _files(files: Files) -> str:
     return "[" + ",".join(_file(*each) for each in files) + "]"
 
 
 def _file(filename: str, mime_type: str, data: str | bytes) -> str:
     coded = data if isinstance(data, str) else base64.b64encode(data).decode("ascii")
     return f'{{"filename":{quote(filename)},"mime_type":{quote(mime_type)},"data":"{coded}"}}'
+
+
+_TYPES = {
+    QUESTION: '"type":"message","sender":"end_user"',
+    ANSWER: '"type":"message","sender":"agent"',
+    ACTION: '"type":"action"',
+    BUTTON: '"type":"button"',
+    ATTACHMENTS: '"type":"attachments"',
+    TOKEN_USAGE: '"type":"token_usage"',
+    FEEDBACK: '"type":"feedback"',
+}
+_TEXTS = (
+    "content",
+    "action_name",
+    "started_at",
+    "ended_at",
+    "error_msg",
+    "button_event",
+    "label",
+    "value",
+    "sender",
+    "model",
+    "sentiment",
+    "comment",
+)
+_COUNTS = ("duration_ms", "prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens")
+# What makes JSON of a part of an item.
+_FORMS: dict[str, Callable[[Any], str]] = {
+    **dict.fromkeys(_TEXTS, quote),
+    **dict.fromkeys(_COUNTS, str),
+    **dict.fromkeys(("metadata", "tools_used", "response"), _json),
+    "attachments": _files,
+    "message": encode_json,
+}

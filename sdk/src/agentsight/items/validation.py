@@ -6,6 +6,7 @@ The limits are the server's. What passes here is what the server takes.
 from __future__ import annotations
 
 from agentsight.exceptions import InvalidConversationDataException, MissingConversationIdException
+from agentsight.items.choices import ENVIRONMENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "COMMENT_LENGTH",
     "CONTENT_LENGTH",
-    "ENVIRONMENTS",
     "JSON_DEPTH",
     "JSON_LENGTH",
     "LABEL_LENGTH",
@@ -54,14 +54,6 @@ JSON_DEPTH = 64  # levels
 LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exact
 MOST_MILLISECONDS = 366 * 86_400_000  # that an action may take
 MOST_TOKENS = 1_000_000_000  # of a kind, in one model call
-
-# How people spell them, in any case.
-ENVIRONMENTS = {
-    "production": "production",
-    "prod": "production",
-    "development": "development",
-    "dev": "development",
-}
 
 _HEX = frozenset("0123456789abcdef")
 SMALL = 1024  # characters of text that need not be JSON yet

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections import deque
 
+from agentsight.items.kinds import moved
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
     from agentsight.items.encoding import PreparedItem
+    from agentsight.items.kinds import Item
     from agentsight.outbox.outbox import Outbox
 
 __all__ = ["InFlight", "PendingConversation", "add_up", "merge"]
@@ -51,7 +54,7 @@ class PendingConversation:
     def __init__(self, outbox: Outbox, conversation_id: str) -> None:
         self.outbox = outbox
         self.conversation_id = conversation_id
-        self.items: deque[tuple[Any, ...] | PreparedItem] = deque()  # tracked, in order
+        self.items: deque[Item | PreparedItem] = deque()  # tracked, in order
         self.backlog: list[PreparedItem] = []  # older than items: was on its way and came back
         self.known_fields: dict[str, Any] = {}  # the conversation's fields, as far as they were told
         self.unsent_fields: dict[str, Any] = {}  # those of them that the server has not acknowledged
@@ -69,8 +72,8 @@ class PendingConversation:
         self.counts: deque[tuple[int, int, int, int]] = deque()  # tokens of calls, the oldest added up
         self.adjusted: dict[tuple[str, str], int] = {}  # what was changed to fit: (field, how) and how often
 
-    def put(self, item: tuple[Any, ...]) -> None:
-        """Add an item: (kind, time in ns, weight in bytes or 0 when light, ...)."""
+    def put(self, item: Item) -> None:
+        """Add an item, as `items.kinds` makes it."""
         outbox = self.outbox
         if item[2]:
             outbox.weigh(item[2])
@@ -96,29 +99,29 @@ class PendingConversation:
             self.outbox.newest_ns = ns
         return ns
 
-    def take_items(self) -> list[tuple[Any, ...] | PreparedItem]:
+    def take_items(self) -> list[Item | PreparedItem]:
         """Take what waits, in order, with the outbox's lock: who takes first has the earlier items."""
-        taken: list[tuple[Any, ...] | PreparedItem] = []
+        taken: list[Item | PreparedItem] = []
         for _ in range(len(self.items)):
             try:
                 item = self.items.popleft()
             except IndexError:  # a signal handler that sends came in between
                 break
             # What was taken before and came back keeps the time that it was given then.
-            taken.append(Timed((item[0], self.rising(item[1]), *item[2:])) if type(item) is tuple else item)
+            taken.append(Timed(moved(item, self.rising(item[1]))) if type(item) is tuple else item)
         return taken
 
     def fix_times(self) -> None:
         """Give what waits its times now, with the outbox's lock: what follows gets its own at once."""
         self.items.extendleft(reversed(self.take_items()))
 
-    def preview(self) -> list[tuple[Any, ...] | PreparedItem]:
+    def preview(self) -> list[Item | PreparedItem]:
         """What waits, as it would be taken now."""
         last, seen = self.last_ns, []
         for item in list(self.items):
             if type(item) is tuple:
                 last = _after(last, item[1])
-                item = (item[0], last, *item[2:])
+                item = moved(item, last)
             seen.append(item)
         return seen
 
@@ -235,5 +238,5 @@ class InFlight:
         self.items = items  # still to be acknowledged, once `raw` is prepared
         self.record_ids: list[str] = []
         self.adjusted: dict[tuple[str, str], int] = {}
-        self.raw: list[tuple[Any, ...] | PreparedItem] = []
+        self.raw: list[Item | PreparedItem] = []
         self.settled: list[PreparedItem] = []

@@ -20,12 +20,14 @@ from pathlib import Path
 
 from agentsight.config import log
 from agentsight.items.encoding import PreparedItem, encode_json, prepare, quote
+from agentsight.items.kinds import moved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from agentsight.items.kinds import Item
     from agentsight.outbox.outbox import Outbox
     from agentsight.outbox.pending import PendingConversation
 
@@ -94,9 +96,9 @@ class Spool:
 
     # --- writing ---
 
-    def keep(self, conversation: PendingConversation, item: tuple[Any, ...]) -> PreparedItem:
+    def keep(self, conversation: PendingConversation, item: Item) -> PreparedItem:
         """Write an item; it gets its id here, so that it keeps it whoever sends it."""
-        [prepared] = prepare(conversation, [(item[0], conversation.rising(item[1]), *item[2:])])
+        [prepared] = prepare(conversation, [moved(item, conversation.rising(item[1]))])
         head = (
             f'\n{{"c":{quote(conversation.conversation_id)},"o":{conversation.opened_ns},"k":{prepared.kind}'
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
-from agentsight.items.encoding import PreparedItem, iso, kind_names, prepare
+from agentsight.items.encoding import PreparedItem, prepare
+from agentsight.items.kinds import KIND_NAMES
+from agentsight.items.stamps import iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def summarise(conversation_id: str | None, conversations: Iterable[PendingConver
             items.append(
                 {
                     "index": len(items),
-                    "type": kind_names[each.kind],
+                    "type": KIND_NAMES[each.kind],
                     "timestamp": iso(each.ns),
                     "data": _data(each),
                 }
