@@ -24,7 +24,8 @@ from agentsight_server.store import people
 from agentsight_server.store.conversations import latest_revision
 from agentsight_server.store.database import Database, StoreError
 from agentsight_server.store.dialect import Dialect
-from agentsight_server.store.schema import ATTACHMENTS, MESSAGE, SYSTEM, attachments, conversations, items
+from agentsight_server.store.messages import messages
+from agentsight_server.store.schema import attachments, conversations, items
 
 Level = Literal["ok", "note", "wrong"]
 _NAMED = 5
@@ -199,14 +200,10 @@ def _numbers(connection: Connection, engine: Dialect) -> Iterator[Finding]:
         yield Finding("ok", "numbers", "running numbers are ahead of what is stored")
 
 
-def _counted() -> Any:
-    return (items.c.kind.in_([MESSAGE, ATTACHMENTS])) & (items.c.sender != SYSTEM)
-
-
 def _summaries(connection: Connection) -> Iterator[Finding]:
     said = (
         select(items.c.conversation, func.count().label("said"))
-        .where(_counted())
+        .where(messages(items))
         .group_by(items.c.conversation)
         .subquery()
     )
@@ -324,7 +321,7 @@ def _compared(connection: Connection, columns: Any, advice: str) -> Finding:
     said = (
         select(items.c.agent_id, func.count())
         .join(conversations, conversations.c.id == items.c.conversation)
-        .where(alive, _counted())
+        .where(alive, messages(items))
         .group_by(items.c.agent_id)
     )
     for table, query in (("conversations", talks), ("messages", said)):

@@ -24,13 +24,13 @@ from agentsight_server.store.inserts import (
     statements_of,
 )
 from agentsight_server.store.merging import Merged
+from agentsight_server.store.messages import is_message
 from agentsight_server.store.rows import ConversationRow
-from agentsight_server.store.schema import ACTION, ATTACHMENTS, BUTTON, END_USER, FEEDBACK, MESSAGE, SYSTEM
+from agentsight_server.store.schema import ACTION, BUTTON, END_USER, FEEDBACK
 from agentsight_server.store.votes import CLOCK_BACK, About, Votes
 
 FIRST_QUESTION_LENGTH = 300
 _ENGAGING = frozenset({ACTION, BUTTON})
-_SAID = frozenset({MESSAGE, ATTACHMENTS})
 
 
 # Why a conversation takes nothing.
@@ -412,7 +412,7 @@ def _summarise(
         kind, sender = item.kind, item.sender
         if item.timestamp > row.ended_at and kind != FEEDBACK:
             row.ended_at = item.timestamp
-        if kind in _SAID and sender != SYSTEM:
+        if is_message(kind, sender):
             messages += 1
             if sender == END_USER and row.first_question is None and item.content:
                 row.first_question = " ".join(item.content[:1000].split())[:FIRST_QUESTION_LENGTH]

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 
 from agentsight_server.store import dialect
 from agentsight_server.store.conversations import latest_revision
+from agentsight_server.store.messages import messages_sql
 from agentsight_server.store.schema import conversations, erased
 
 
@@ -143,8 +144,7 @@ def items_of(connection: Connection, wanted: Mapping[int, int]) -> Items:
         return {name: f"d.{name}" for name in names}
 
     return Items(
-        # Messages of the two parties; notes by the system are neither's.
-        fetch({"sender": "i.sender"}, "items", "AND i.kind IN (0, 3) AND i.sender IN (0, 1)"),
+        fetch({"sender": "i.sender"}, "items", f"AND {messages_sql('i')}"),
         fetch(
             {"action_name": "d.action_name", "failed": "d.error_msg IS NOT NULL", **own("duration_ms")},
             "actions",

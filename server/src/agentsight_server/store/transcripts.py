@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, null, select
 
 from agentsight_server.store import dialect
+from agentsight_server.store.messages import written
 from agentsight_server.store.schema import (
     ACTION,
     ATTACHMENTS,
@@ -175,9 +176,7 @@ def entries_by_id(
 
 def message_of(connection: Connection, agent_id: int, number: int) -> Entry | None:
     """The agent's message of that number, whoever sent it; None where there is none, or it is another kind of item."""
-    query = _entry().where(
-        items.c.id == number, items.c.agent_id == agent_id, items.c.kind.in_([MESSAGE, ATTACHMENTS])
-    )
+    query = _entry().where(items.c.id == number, items.c.agent_id == agent_id, written(items))
     entries = [Entry(*row) for row in connection.execute(query)] if 0 < number < 2**63 else []
     return next(_with_details(connection, entries, "item", [number]), None)
 
@@ -249,7 +248,7 @@ def feedback_where(
             (_message.c.agent_id == items.c.agent_id)
             & (_message.c.uuid == feedbacks.c.message)
             & (_message.c.conversation == feedbacks.c.conversation)
-            & _message.c.kind.in_([MESSAGE, ATTACHMENTS]),
+            & written(_message),
         )
         .where(*wanted)
         .order_by(items.c.timestamp, items.c.id)
