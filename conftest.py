@@ -10,16 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from tests import drawing
 from tests.serving import ServerProcess
 
 # Before anything imports it: what it asserts is told in full, too.
 pytest.register_assert_rewrite("tests.processes.running")
 
+drawing.settle()
+
 # What `make check` leaves out: most of the time of the whole is spent here.
 SLOW = (
     "tests/processes/", "tests/test_packaging.py", "sdk/tests/test_deadlines.py", "sdk/tests/test_interleavings.py",
     "sdk/tests/test_background.py", "sdk/tests/test_lenient.py", "sdk/tests/test_spool.py", "sdk/tests/test_types.py",
-    "server/tests/analytics/test_oracle.py", "server/tests/analytics/test_projector.py", "server/tests/test_access.py",
+    "server/tests/analytics/test_dense.py", "server/tests/analytics/test_oracle.py",
+    "server/tests/analytics/test_projector.py", "server/tests/test_access.py",
     "server/tests/test_api_document.py", "server/tests/test_backup.py", "server/tests/test_cli_running.py",
     "server/tests/test_demo.py", "server/tests/test_doctor.py", "server/tests/test_erasing.py",
     "server/tests/test_hosted_client.py", "server/tests/test_killed.py", "server/tests/test_large_answers.py",
@@ -53,7 +57,7 @@ def postgres() -> Iterator[str]:
             server.cleanup()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_postgres(postgres: str):
     """Makes empty databases: call it for the address of a new one."""
     return lambda: _create(postgres)

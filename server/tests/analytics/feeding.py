@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from agentsight_server.store import append, conversations
 from agentsight_server.store.append import NewConversation, NewItem
@@ -19,6 +20,7 @@ from agentsight_server.store.schema import (
     SYSTEM,
     TOKEN_USAGE,
 )
+from agentsight_server.store.votes import About
 from tests.oracle import Item, Record
 
 _SENDERS = {"end_user": END_USER, "agent": AGENT, "system": SYSTEM, None: None}
@@ -29,7 +31,7 @@ def new_item(item: Item) -> NewItem:
     sender = _SENDERS[item.sender]
     if item.kind in {"message", "attachments"}:
         kind = MESSAGE if item.kind == "message" else ATTACHMENTS
-        return NewItem(kind, item.at, None, sender, "words that nobody counts")
+        return NewItem(kind, item.at, None, sender, item.text)
     if item.kind == "action":
         error = "it broke" if item.failed else None
         detail = (item.name, None, None, item.duration_ms, None, None, error)
@@ -40,7 +42,9 @@ def new_item(item: Item) -> NewItem:
         prompt, completion, embedding, total = item.tokens
         detail = (item.model, prompt, completion, total, embedding, *item.parts)
         return NewItem(TOKEN_USAGE, item.at, detail=detail)
-    return NewItem(FEEDBACK, item.at, detail=(item.sentiment, item.source, None, None))
+    message = hashlib.md5(item.about.encode()).digest() if item.about else None
+    about = About(message, item.replaces)
+    return NewItem(FEEDBACK, item.at, detail=(item.sentiment, item.source, None, None), about=about)
 
 
 def new_conversation(record: Record, name: str, items: Iterable[Item]) -> NewConversation:
@@ -60,24 +64,44 @@ def new_conversation(record: Record, name: str, items: Iterable[Item]) -> NewCon
 
 
 def feed(
-    database: Database, agent: int, records: Iterable[Record], *, pieces: int = 1
+    database: Database, agent: int, records: Iterable[Record], *, pieces: int = 1, together: int = 1
 ) -> list[tuple[str, int]]:
-    """Store records, each in so many pieces, all first pieces first; returns their names and numbers."""
+    """Store records, each in so many pieces, all first pieces first; returns their names and numbers.
+
+    `together`: how many conversations come in one request.
+    """
     records = list(records)
     names = [f"c{next(_names)}" for _ in records]
     numbers: dict[str, int] = {}
     for piece in range(pieces):
+        parts = []
         for record, name in zip(records, names, strict=True):
-            cut = [len(record.items) * each // pieces for each in (piece, piece + 1)]
-            part = record.items[cut[0] : cut[1]]
-            if piece and not part:
-                continue
+            first = _first(record.items, pieces)
+            cut = [
+                0,
+                *(first + (len(record.items) - first) * each // max(1, pieces - 1) for each in range(pieces)),
+            ]
+            items = record.items[cut[piece] : cut[piece + 1]]
+            if items or not piece:
+                parts.append(new_conversation(record, name, items))
+        for start in range(0, len(parts), together):
             with database.write() as connection:
-                stored = append.append(connection, 0, agent, [new_conversation(record, name, part)])
-            assert stored[0].id is not None
-            numbers[name] = stored[0].id
+                stored = append.append(connection, 0, agent, parts[start : start + together])
+            for each in stored:
+                assert each.id is not None
+                assert each.conversation_id is not None
+                numbers[each.conversation_id] = each.id
     for record, name in zip(records, names, strict=True):
         if record.deleted:
             with database.write() as connection:
                 assert conversations.delete(connection, {agent}, numbers[name])
     return [(name, numbers[name]) for name in names]
+
+
+def _first(items: Sequence[Item], pieces: int) -> int:
+    """How many items come with the first piece: among them, if there is any, one that is not feedback. What makes a
+    conversation says whether anybody took part in it."""
+    if pieces == 1:
+        return len(items)
+    leading = sum(1 for _ in itertools.takewhile(lambda item: item.kind == "feedback", items))
+    return min(len(items), max(len(items) // pieces, leading + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -52,16 +53,34 @@ def edges(zone: str, first: date, last: date) -> list[int]:
 
 
 def moments(period: tuple[str, date, date]) -> st.SearchStrategy[int]:
+    """Three in four lie within the period: at its ends, around its middle, anywhere."""
+    zone, first, last = period
+    _, start, _, end, middle = edges(*period)
+    # The day that Samoa left out has no moments.
+    inside = max(0, end - 1 - start)
+    within = st.one_of(
+        st.sampled_from([0, 1, 1_500, HOUR, inside, max(0, inside - 1), max(0, inside - HOUR)]),
+        st.integers(-3, 30).map(lambda halves: middle - start + halves * HOUR // 2),
+        st.integers(0, inside),
+    ).map(lambda away: start + min(max(away, 0), inside))
     near = st.one_of(
         st.sampled_from([-1, 0, 0, 1, 1_500]),
-        st.integers(-3, 30).map(lambda hours: hours * HOUR // 2),
+        st.integers(-3, 30).map(lambda halves: halves * HOUR // 2),
         st.integers(-2 * HOUR, 26 * HOUR),
     )
-    return st.builds(lambda edge, away: edge + away, st.sampled_from(edges(*period)), near)
+    around = st.builds(lambda edge, away: edge + away, st.sampled_from(edges(zone, first, last)), near)
+    return st.integers(0, 3).flatmap(lambda place: around if place == 3 else within)
 
 
-def items(period: tuple[str, date, date]) -> st.SearchStrategy[Item]:
-    at = moments(period)
+def times(period: tuple[str, date, date], started_at: int) -> st.SearchStrategy[int]:
+    """When items of a conversation happen, three in four soon after it began."""
+    soon = st.sampled_from([0, 0, 1, 900_000, 4_000_000, 61_000_000]) | st.integers(0, 2 * HOUR)
+    later = soon.map(lambda away: started_at + away)
+    return st.integers(0, 3).flatmap(lambda place: moments(period) if place == 3 else later)
+
+
+def items(period: tuple[str, date, date], started_at: int) -> st.SearchStrategy[Item]:
+    at = times(period, started_at)
     counts = st.integers(0, 5_000)
     sums = st.tuples(counts, counts, counts).flatmap(
         lambda three: st.sampled_from([0, three[0] + three[1], sum(three) + 7]).map(
@@ -122,21 +141,36 @@ def _with_parts(item: Item) -> st.SearchStrategy[Item]:
 
 
 def records(period: tuple[str, date, date]) -> st.SearchStrategy[list[Record]]:
-    record = st.builds(
-        Record,
-        started_at=moments(period),
-        customer=st.sampled_from([None, "anna", "bert", "carla"]),
-        device=st.sampled_from([None, "mobile", "desktop"]),
-        source=st.sampled_from([None, "web", "whatsapp"]),
-        language=st.sampled_from([None, "en", "en-US", "en_GB", "EN-us", "hr", "zh-Hant-TW"]),
-        country=st.sampled_from([None, "HR", "DE"]),
-        metadata=st.sampled_from(METADATA),
-        production=st.sampled_from([True, True, True, False]),
-        offered=st.sampled_from([False, False, True]),
-        deleted=st.sampled_from([False, False, False, True]),
-        items=st.lists(items(period), max_size=8),
+    def record(started_at: int) -> st.SearchStrategy[Record]:
+        return st.builds(
+            Record,
+            started_at=st.just(started_at),
+            customer=st.sampled_from([None, "anna", "bert", "carla"]),
+            device=st.sampled_from([None, "mobile", "desktop"]),
+            source=st.sampled_from([None, "web", "whatsapp"]),
+            language=st.sampled_from([None, "en", "en-US", "en_GB", "EN-us", "hr", "zh-Hant-TW"]),
+            country=st.sampled_from([None, "HR", "DE"]),
+            metadata=st.sampled_from(METADATA),
+            production=st.sampled_from([True, True, True, False]),
+            offered=st.sampled_from([False, False, True]),
+            deleted=st.sampled_from([False, False, False, True]),
+            items=st.lists(said(period, started_at), max_size=6).map(
+                lambda parts: [*itertools.chain(*parts)]
+            ),
+        )
+
+    return st.lists(moments(period).flatmap(record), max_size=10)
+
+
+def said(period: tuple[str, date, date], started_at: int) -> st.SearchStrategy[list[Item]]:
+    """One item, or a question with its answer."""
+    waits = st.sampled_from([0, 1, 900_000, 4_000_000]) | st.integers(0, HOUR)
+    turn = st.builds(
+        lambda at, wait: [Item("message", at, sender="end_user"), Item("message", at + wait, sender="agent")],
+        times(period, started_at),
+        waits,
     )
-    return st.lists(record, max_size=10)
+    return items(period, started_at).map(lambda item: [item]) | turn
 
 
 METADATA: list[dict[str, Any]] = [

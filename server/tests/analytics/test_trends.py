@@ -27,6 +27,7 @@ from agentsight_server.store.matching import Filters
 from agentsight_server.store.schema import FEEDBACK
 from server.tests.analytics.feeding import feed
 from server.tests.analytics.records import periods, records
+from tests.drawing import examples
 from tests.oracle import Item, Record
 
 
@@ -61,7 +62,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @given(data=st.data())
 @settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentsight_server.domain import zones
+from tests.drawing import examples
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 NAMES = [
@@ -37,7 +38,7 @@ def moment(text: str) -> int:
     st.integers(1, 400),
     st.data(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_the_list_of_offsets_says_what_the_zone_says(
     name: str, first: date, days: int, data: st.DataObject
 ) -> None:
@@ -51,7 +52,7 @@ def test_the_list_of_offsets_says_what_the_zone_says(
 
 
 @given(st.sampled_from(NAMES), st.dates(date(1975, 1, 1), date(2037, 12, 1)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_a_day_begins_with_its_first_moment(name: str, day: date) -> None:
     zone = zones.find(name)
     start = zones.start_of_day(zone, day)

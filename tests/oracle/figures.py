@@ -1,17 +1,17 @@
-"""Every figure of docs/metrics.md in plain Python, straight from records: slow, simple, and nobody's reuse.
-
-It shares no code with the server: days and hours come from `datetime` in a time zone, quantiles from a sorted list.
-"""
+"""Each figure, one plain function of the records and the question."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from tests.oracle.records import Item, Record, Session, sessions
 
 ESCALATIONS = {"fallback_to_human", "open_ticket", "ticket", "contact_human"}
 # Dollars per million tokens as the tests' models cost; the others have no price.
@@ -26,79 +26,19 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass
-class Item:
-    """Something that happened; `at` in microseconds. Items are listed in the order in which they were stored."""
-
-    kind: str  # message, action, button, attachments, token_usage, feedback
-    at: int
-    sender: str | None = None
-    name: str = ""
-    label: str = ""
-    failed: bool = False
-    duration_ms: int | None = None
-    model: str | None = None
-    tokens: tuple[int, int, int, int] = (0, 0, 0, 0)  # prompt, completion, embedding, total
-    # Of the prompt: cached, cache-writing, audio; of the completion: reasoning, audio.
-    parts: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
-    sentiment: str = ""
-    source: str = "customer"
-
-
-@dataclass
-class Record:
-    """A conversation."""
-
-    started_at: int
-    customer: str | None = None
-    device: str | None = None
-    source: str | None = None
-    language: str | None = None
-    country: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
-    production: bool = True
-    offered: bool = False
-    deleted: bool = False
-    items: list[Item] = field(default_factory=list)
-
-    @property
-    def engaged(self) -> bool:
-        return not self.offered or any(
-            item.kind in {"action", "button"} or item.sender == "end_user" for item in self.items
-        )
-
-    @property
-    def messages(self) -> list[Item]:
-        """In the order in which they were said; equal times in the order in which they came."""
-        said = [
-            item
-            for item in self.items
-            if item.kind in {"message", "attachments"} and item.sender in {"end_user", "agent"}
-        ]
-        return sorted(said, key=lambda item: item.at)
-
-    @property
-    def ended_at(self) -> int:
-        return max([self.started_at, *(item.at for item in self.items if item.kind != "feedback")])
-
-    def said_of_it(self) -> set[str]:
-        return {
-            item.sentiment for item in self.items if item.kind == "feedback" and item.source == "customer"
-        }
-
-
-@dataclass
 class Question:
-    """What is asked: a scope, in the oracle's own words."""
+    """What is asked: a scope, in the oracle's own words. `pauses` None: whole conversations are counted."""
 
     first: date
     last: date
     zone: ZoneInfo
     production: bool = True
-    passes: Callable[[Record], bool] = lambda record: True
+    passes: Callable[[Session], bool] = lambda session: True
     escalations: set[str] = field(default_factory=lambda: set(ESCALATIONS))
+    pauses: Mapping[str, int] | None = None
 
     def local(self, at: int) -> datetime:
-        return (EPOCH + timedelta(microseconds=at)).astimezone(self.zone)
+        return local(at, self.zone)
 
     def within(self, at: int) -> bool:
         return self.first <= self.local(at).date() <= self.last
@@ -117,10 +57,13 @@ class Oracle:
     def __init__(self, records: Iterable[Record], question: Question) -> None:
         self.question = question
         self.everyone = [
-            each for each in records if not each.deleted and each.production == question.production
+            session
+            for each in records
+            if not each.deleted and each.production == question.production
+            for session in sessions(each, question.pauses)
         ]
         self.passing = [each for each in self.everyone if question.passes(each)]
-        self.begun = [each for each in self.passing if question.within(each.started_at)]
+        self.begun = [each for each in self.passing if question.within(each.began)]
         self.engaged = [each for each in self.begun if each.engaged]
 
     def answer(self, name: str) -> dict[str, Any]:
@@ -130,8 +73,8 @@ class Oracle:
     def happened(self, *kinds: str) -> list[Item]:
         return [
             item
-            for record in self.passing
-            for item in record.items
+            for session in self.passing
+            for item in session.items
             if item.kind in kinds and self.question.within(item.at)
         ]
 
@@ -139,7 +82,10 @@ class Oracle:
         return [item for each in self.passing for item in each.messages if self.question.within(item.at)]
 
     def conversations(self) -> dict[str, Any]:
-        return {"value": len(self.engaged)}
+        threads = {id(each.record) for each in self.engaged}
+        return {"value": len(self.engaged)} | (
+            {} if self.question.pauses is None else {"threads": len(threads)}
+        )
 
     def messages(self) -> dict[str, Any]:
         return {"value": len(self.said())}
@@ -150,9 +96,8 @@ class Oracle:
 
     def response_time(self) -> dict[str, Any]:
         waits = []
-        for record in self.passing:
-            messages = record.messages
-            for before, item in itertools.pairwise(messages):
+        for session in self.passing:
+            for before, item in itertools.pairwise(session.messages):
                 if (before.sender, item.sender) == ("end_user", "agent") and self.question.within(item.at):
                     waits.append((item.at - before.at) / 1000)
         return {
@@ -163,9 +108,7 @@ class Oracle:
         }
 
     def duration(self) -> dict[str, Any]:
-        lengths = [
-            (each.ended_at - each.started_at) / 1000 for each in self.engaged if len(each.messages) >= 2
-        ]
+        lengths = [(each.ended_at - each.began) / 1000 for each in self.engaged if len(each.messages) >= 2]
         return {"mean_ms": mean(lengths), "median_ms": quantile(lengths, 0.5), "count": len(lengths)}
 
     def messages_per_conversation(self) -> dict[str, Any]:
@@ -173,7 +116,7 @@ class Oracle:
 
     def over_time(self) -> dict[str, Any]:
         said = [self.question.local(item.at) for item in self.said()]
-        begun = [self.question.local(each.started_at) for each in self.engaged]
+        begun = [self.question.local(each.began) for each in self.engaged]
         length = len(self.question.days)
         if length <= 2:
             return {"unit": "hour", "rows": self._by_hour(said, begun)}
@@ -219,11 +162,11 @@ class Oracle:
     def peak_hours(self) -> dict[str, Any]:
         cells: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
         for item in self.said():
-            local = self.question.local(item.at)
-            cells[local.weekday(), local.hour][0] += 1
-        for record in self.engaged:
-            local = self.question.local(record.started_at)
-            cells[local.weekday(), local.hour][1] += 1
+            moment = self.question.local(item.at)
+            cells[moment.weekday(), moment.hour][0] += 1
+        for session in self.engaged:
+            moment = self.question.local(session.began)
+            cells[moment.weekday(), moment.hour][1] += 1
         return {
             "rows": [
                 {"weekday": day, "hour": hour, "messages": counts[0], "conversations": counts[1]}
@@ -238,20 +181,24 @@ class Oracle:
         return {"rows": rows}
 
     def countries(self) -> dict[str, Any]:
-        return self._by(each.country for each in self.engaged)
+        return self._by(each.record.country for each in self.engaged)
 
     def devices(self) -> dict[str, Any]:
-        return self._by(each.device for each in self.engaged)
+        return self._by(each.record.device for each in self.engaged)
 
     def sources(self) -> dict[str, Any]:
-        return self._by(each.source for each in self.engaged)
+        return self._by(each.record.source for each in self.engaged)
 
     def languages(self) -> dict[str, Any]:
-        answer = self._by(subtag(each.language) for each in self.engaged)
+        answer = self._by(subtag(each.record.language) for each in self.engaged)
         for row in answer["rows"]:
             row["detail"] = []
             if row["value"] is not None:
-                tags = [each.language for each in self.engaged if subtag(each.language) == row["value"]]
+                tags = [
+                    each.record.language
+                    for each in self.engaged
+                    if subtag(each.record.language) == row["value"]
+                ]
                 row["detail"] = self._by(tags)["rows"]
         return answer
 
@@ -289,11 +236,7 @@ class Oracle:
         return {"rows": rows}
 
     def escalation_rate(self) -> dict[str, Any]:
-        handed = [
-            each
-            for each in self.engaged
-            if any(item.kind == "action" and item.name in self.question.escalations for item in each.items)
-        ]
+        handed = [each for each in self.engaged if each.runs_of(*self.question.escalations)]
         return rate(len(handed), len(self.engaged))
 
     def feedback(self) -> dict[str, Any]:
@@ -315,7 +258,7 @@ class Oracle:
     def returning_users(self) -> dict[str, Any]:
         now = {each.customer for each in self.engaged} - {None}
         before = {
-            each.customer for each in self.everyone if each.engaged and self.question.before(each.started_at)
+            each.customer for each in self.everyone if each.engaged and self.question.before(each.began)
         }
         return rate(len(now & before), len(now))
 
@@ -409,6 +352,11 @@ def quantile(values: Sequence[float], share: float) -> float | None:
 
 def subtag(language: str | None) -> str | None:
     return None if language is None else language.replace("_", "-").split("-")[0].lower()
+
+
+@cache
+def local(at: int, zone: ZoneInfo) -> datetime:
+    return (EPOCH + timedelta(microseconds=at)).astimezone(zone)
 
 
 def hour_of(local: datetime) -> str:

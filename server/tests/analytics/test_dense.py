@@ -1,0 +1,159 @@
+"""Every figure under every filter, over one fixed corpus in which all of them have much to count."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from agentsight_server.analytics import shapes
+from agentsight_server.analytics.answer import answer
+from agentsight_server.analytics.metrics import METRICS
+from agentsight_server.settings import Settings
+from agentsight_server.store import agents
+from server.tests.analytics.chosen import CHOSEN, Chosen, can_be_told_together, scope_of
+from server.tests.analytics.dense import corpus
+from server.tests.analytics.feeding import feed
+from server.tests.analytics.world import World, near
+from tests.drawing import longer
+from tests.oracle import Oracle, Question
+
+MOST = ("UTC", date(2026, 3, 1), date(2026, 3, 31))
+# Whole days on clocks that are turned, or that are ahead by odd minutes; by hour, day, week and month.
+PERIODS = [
+    ("Europe/Zagreb", date(2026, 3, 28), date(2026, 3, 30)),
+    ("Europe/Zagreb", date(2026, 3, 29), date(2026, 3, 29)),
+    ("Europe/Zagreb", date(2026, 10, 25), date(2026, 10, 26)),
+    ("Asia/Kathmandu", date(2026, 3, 15), date(2026, 4, 2)),
+    ("America/New_York", date(2026, 3, 7), date(2026, 3, 9)),
+    ("America/Havana", date(2026, 11, 1), date(2026, 11, 1)),
+    ("Australia/Lord_Howe", date(2026, 4, 4), date(2026, 4, 5)),
+    ("Pacific/Kiritimati", date(2026, 2, 1), date(2026, 11, 30)),
+    ("Europe/London", date(2024, 2, 29), date(2026, 12, 31)),
+]
+ESCALATIONS = ["search", "odd 'name'"]
+
+
+class Told:
+    """A world that holds the corpus of one agent, and other conversations of another."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.records = corpus()
+        self.others = corpus(7)[:60]
+        self.agent, self.other = world.agent(), world.agent()
+        with world.database.write() as connection:
+            agents.set_escalations(connection, self.other, ESCALATIONS)
+        for number, records in ((self.other, self.others), (self.agent, self.records)):
+            feed(world.database, number, records, pieces=3, together=40)
+        world.projector.batch = 90
+        world.projector.follow()
+
+    def differing(
+        self,
+        period: tuple[str, date, date],
+        environment: str = "production",
+        chosen: Iterable[Chosen] = (),
+        *,
+        other: bool = False,
+    ) -> list[tuple[Any, ...]]:
+        """The figures that are not what plain Python counts: where, which, found, expected."""
+        chosen = tuple(chosen)
+        zone, first, last = period
+        scope = scope_of(self.other if other else self.agent, zone, first, last, environment, chosen)
+        with self.world.database.read() as connection:
+            scope = scope.of_store(connection)
+        question = Question(
+            first,
+            last,
+            ZoneInfo(zone),
+            environment == "production",
+            lambda session: all(each.passes(session) for each in chosen),
+        )
+        if other:
+            question.escalations = set(ESCALATIONS)
+        oracle = Oracle(self.others if other else self.records, question)
+        found = answer(self.world.engine, scope, METRICS)
+        msgspec.convert(found, shapes.Answer, strict=True)
+        expected = {name: oracle.answer(name) for name in METRICS}
+        return [
+            (period, environment, chosen, name, found["metrics"][name], expected[name])
+            for name in METRICS
+            if found["metrics"][name] != near(expected[name])
+        ]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    folder = tmp_path_factory.mktemp("dense")
+    if request.param == "sqlite":
+        url = f"sqlite:///{folder / 'agentsight.db'}"
+    else:
+        url = Settings(database_url=request.getfixturevalue("new_postgres")()).sqlalchemy_url
+    world = World(folder, url)
+    yield Told(world)
+    world.close()
+
+
+def named(period: tuple[str, date, date]) -> str:
+    zone, first, last = period
+    return f"{zone} {first} {last}"
+
+
+@pytest.mark.parametrize("period", [MOST, *PERIODS], ids=named)
+def test_every_figure_of_every_period(told: Told, period: tuple[str, date, date]) -> None:
+    for environment in ("production", "development"):
+        assert not told.differing(period, environment)
+    assert not told.differing(period, other=True)
+
+
+@pytest.mark.parametrize("environment", ["production", "development"])
+def test_every_figure_under_every_filter(told: Told, environment: str) -> None:
+    for chosen in CHOSEN:
+        assert not told.differing(MOST, environment, [chosen])
+
+
+@pytest.mark.parametrize("told", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("period", PERIODS, ids=named)
+def test_every_figure_under_every_filter_of_every_period(told: Told, period: tuple[str, date, date]) -> None:
+    for chosen in CHOSEN:
+        assert not told.differing(period, chosen=[chosen])
+
+
+@pytest.mark.parametrize("told", ["sqlite"], indirect=True)
+def test_every_figure_under_two_filters(told: Told) -> None:
+    pairs = [pair for pair in itertools.combinations(CHOSEN, 2) if can_be_told_together(*pair)]
+    # Every filter is in several of these; AGENTSIGHT_EXAMPLES asks for all.
+    for pair in pairs[:: 1 if longer() else 7]:
+        assert not told.differing(MOST, chosen=pair)
+
+
+def test_the_corpus_has_something_to_count() -> None:
+    """What would be the same whichever way it is counted proves nothing."""
+    zone, first, last = MOST
+    records = corpus()
+
+    def ask(*chosen: Chosen) -> Oracle:
+        passes = [each.passes for each in chosen]
+        question = Question(first, last, ZoneInfo(zone), True, lambda one: all(each(one) for each in passes))
+        return Oracle(records, question)
+
+    for chosen in CHOSEN:
+        assert ask(chosen).conversations()["value"] >= 3, chosen
+    oracle = ask()
+    waits, length = oracle.response_time(), oracle.duration()
+    assert waits["count"] > 200
+    assert len({waits["mean_ms"], waits["median_ms"], waits["p95_ms"]}) == 3
+    assert length["mean_ms"] != length["median_ms"]
+    assert all(row["runs"] > 20 for row in oracle.tools()["rows"][:4])
+    assert all(oracle.feedback()[each] > 10 for each in ("positive", "neutral", "negative"))
+    returning, offered = oracle.returning_users(), oracle.interactions()
+    assert 5 < returning["numerator"] < returning["denominator"] - 5
+    assert 5 < offered["engaged"] < offered["offered"] - 5
+    assert oracle.users()["anonymous_conversations"] > 3
+    assert len([row for row in oracle.cost()["by_model"] if row["value"]]) == 3
