@@ -218,7 +218,7 @@ def corpus(seed: int = 20261124) -> list[Record]:
     kinds: list[tuple[int, Callable[[_Talk], None], list[str | None]]] = [
         (210, _visit, ["web", "web", "widget", None]),
         (40, _thread, ["whatsapp", "WhatsApp", "email", "web", "sms"]),
-        (60, _offered, ["web", "whatsapp", None]),
+        (90, _offered, ["web", "whatsapp", None]),
         (20, _judged, ["web", None]),
         (12, _silent, ["web", None]),
         (24, _mixed_up, ["web", "whatsapp"]),
