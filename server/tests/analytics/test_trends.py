@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agentsight_server.analytics.activity import NOW, active_now, inactive_since
 from agentsight_server.analytics.answer import answer
 from agentsight_server.analytics.duckdb_engine import DuckEngine
 from agentsight_server.analytics.projector import Projector
-from agentsight_server.analytics.pulse import NOW, present, silent_since
-from agentsight_server.analytics.query import Inquiry
+from agentsight_server.analytics.query import MetricContext
 from agentsight_server.analytics.scope import Filter, Scope
 from agentsight_server.analytics.trends import TRENDS, funnel, trends
 from agentsight_server.domain.zones import DAY, HOUR
@@ -78,9 +78,9 @@ def test_points_are_the_figures_of_their_time(world: World, data: st.DataObject)
     over_time = answer(world.engine, scope, ["over_time"])["metrics"]["over_time"]
     starts = [row["start"] for row in over_time["rows"]]
     with world.engine.reading() as ask:
-        inquiry = Inquiry(ask, world.engine.functions, scope)
-        found = trends(inquiry, over_time["unit"], starts)
-        steps = dict(funnel(inquiry))
+        context = MetricContext(ask, world.engine.functions, scope)
+        found = trends(context, over_time["unit"], starts)
+        steps = dict(funnel(context))
     assert found.keys() == TRENDS.keys()
     assert all(len(values) == len(starts) for values in found.values())
     if over_time["unit"] == "hour":
@@ -130,17 +130,17 @@ def test_silence_is_measured_against_the_same_hours_of_other_weeks(world: World)
     world.projector.follow()
     day = date(2026, 8, 31)
     with world.engine.reading() as ask:
-        inquiry = Inquiry(ask, world.engine.functions, Scope((number,), day, day))
+        context = MetricContext(ask, world.engine.functions, Scope((number,), day, day))
         # The night after the last day is as quiet as any.
-        assert silent_since(inquiry, end + 11 * HOUR) is None
+        assert inactive_since(context, end + 11 * HOUR) is None
         # At noon there should long have been somebody.
-        assert silent_since(inquiry, end + 20 * HOUR) == end
-        assert silent_since(inquiry, end + 9 * DAY) == end
+        assert inactive_since(context, end + 20 * HOUR) == end
+        assert inactive_since(context, end + 9 * DAY) == end
         # Somebody who is new has no habit yet.
-        assert silent_since(inquiry, monday + 10 * DAY + 8 * HOUR) is None
-        assert present(inquiry, end + NOW).conversations == 1
-        assert present(inquiry, end + NOW + 1).conversations == 0
-        assert present(inquiry, end + DAY).last_at == end
+        assert inactive_since(context, monday + 10 * DAY + 8 * HOUR) is None
+        assert active_now(context, end + NOW).conversations == 1
+        assert active_now(context, end + NOW + 1).conversations == 0
+        assert active_now(context, end + DAY).last_at == end
 
 
 def test_comments_are_the_customers_newest_first_within_the_time(world: World) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentsight_server.analytics.engine import Engine
 from agentsight_server.analytics.metrics import METRICS
-from agentsight_server.analytics.query import Inquiry
+from agentsight_server.analytics.query import MetricContext
 from agentsight_server.analytics.scope import Comparison, Scope
 
 
@@ -32,12 +32,12 @@ def answer(
     """
     found: dict[str, Any] = {}
     described = scope.described()
-    with engine.reading() as ask:
-        now = Inquiry(ask, engine.functions, scope)
+    with engine.reading() as execute:
+        now = MetricContext(execute, engine.functions, scope)
         before = None
         if compare is not None:
             earlier = scope.compared(compare)
-            before = Inquiry(ask, engine.functions, earlier)
+            before = MetricContext(execute, engine.functions, earlier)
             described["compared_with"] = {
                 "from": earlier.first.isoformat(),
                 "to": earlier.last.isoformat(),

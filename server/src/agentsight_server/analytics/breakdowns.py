@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from agentsight_server.analytics.figures import rate
-from agentsight_server.analytics.query import Inquiry
+from agentsight_server.analytics.query import MetricContext
 
 # So many values of a breakdown are listed; of the others there is their number and their sum.
 MOST = 1_000
@@ -25,10 +25,12 @@ def _sorted(rows: Iterable[dict[str, Any]], count: str, *names: str) -> list[dic
     return sorted(rows, key=key)
 
 
-def _counts(inquiry: Inquiry, column: str, most: int = MOST) -> tuple[list[tuple[str | None, int]], int, int]:
+def _counts(
+    context: MetricContext, column: str, most: int = MOST
+) -> tuple[list[tuple[str | None, int]], int, int]:
     """The values with the most conversations and those without a value, and how many values and conversations
     there are in all."""
-    q = inquiry.query()
+    q = context.query()
     counted = f"SELECT {column} AS value, count(*) AS n FROM conversations WHERE {q.begun} AND engaged GROUP BY {column}"  # noqa: S608, E501
     rows = q.rows(
         f"SELECT value, n, count(*) OVER (), sum(n) OVER () FROM ({counted}) "  # noqa: S608
@@ -43,11 +45,11 @@ def others(values: int, **sums: float) -> dict[str, Any]:
     return {"others": {"values": values, **sums}} if values > 0 else {}
 
 
-def by(column: str) -> Callable[[Inquiry], dict[str, Any]]:
+def by(column: str) -> Callable[[MetricContext], dict[str, Any]]:
     """Engaged conversations by the value of a column; null for unknown."""
 
-    def answer(inquiry: Inquiry) -> dict[str, Any]:
-        counts, values, total = _counts(inquiry, column)
+    def answer(context: MetricContext) -> dict[str, Any]:
+        counts, values, total = _counts(context, column)
         rows = [{"value": value, "conversations": count} for value, count in counts]
         left = total - sum(count for _, count in counts)
         return {
@@ -58,9 +60,9 @@ def by(column: str) -> Callable[[Inquiry], dict[str, Any]]:
     return answer
 
 
-def languages(inquiry: Inquiry) -> dict[str, Any]:
+def languages(context: MetricContext) -> dict[str, Any]:
     """By primary subtag, with what was given one level down."""
-    counts, values, total = _counts(inquiry, "language", _MOST_TAGS)
+    counts, values, total = _counts(context, "language", _MOST_TAGS)
     groups: dict[str | None, dict[str | None, int]] = defaultdict(dict)
     for tag, count in counts:
         groups[primary(tag)][tag] = count
@@ -96,11 +98,11 @@ def primary(tag: str | None) -> str | None:
     return None if tag is None else tag.replace("_", "-").partition("-")[0].lower()
 
 
-def tools(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def tools(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     runs_of = (
         "SELECT name, count(*) AS runs, count(CASE WHEN failed THEN 1 END) AS errors, "  # noqa: S608
-        f"{q.spread('duration_ms')} FROM actions WHERE {q.happened} GROUP BY name"
+        f"{q.mean_and_quantiles('duration_ms')} FROM actions WHERE {q.happened} GROUP BY name"
     )
     rows = q.rows(
         "SELECT *, count(*) OVER (), sum(runs) OVER (), sum(errors) OVER () "  # noqa: S608
@@ -129,9 +131,9 @@ def tools(inquiry: Inquiry) -> dict[str, Any]:
     }
 
 
-def buttons(inquiry: Inquiry) -> dict[str, Any]:
+def buttons(context: MetricContext) -> dict[str, Any]:
     """Events by their clicks, and within an event its labels by theirs."""
-    q = inquiry.query()
+    q = context.query()
     counted = f"SELECT event, label, count(*) AS n FROM clicks WHERE {q.happened} GROUP BY event, label"  # noqa: S608
     rows = q.rows(
         "SELECT event, label, n, of_event, labels, count(*) OVER (), sum(n) OVER () FROM ("  # noqa: S608

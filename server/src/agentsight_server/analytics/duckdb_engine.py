@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import msgspec
 
-from agentsight_server.analytics.engine import FACTS, LAYOUT, TABLES, AnalyticsError, Ask, Batch, Broken
+from agentsight_server.analytics.engine import FACTS, LAYOUT, TABLES, AnalyticsError, Batch, Broken, Execute
 from agentsight_server.store.cutoff import CURRENT, CutOff
 
 logger = logging.getLogger(__name__)
@@ -59,8 +59,8 @@ class DuckEngine:
     Example:
         >>> engine = DuckEngine(Path("analytics.duckdb"))
         >>> engine.open("installation")
-        >>> with engine.reading() as ask:
-        ...     ask("SELECT count(*) FROM conversations", ())
+        >>> with engine.reading() as execute:
+        ...     execute("SELECT count(*) FROM conversations", ())
     """
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
@@ -236,7 +236,7 @@ class DuckEngine:
     # Use
 
     @contextmanager
-    def reading(self) -> Iterator[Ask]:
+    def reading(self) -> Iterator[Execute]:
         """See Engine."""
         cutoff = CURRENT.get()
         with self._gate:
@@ -249,14 +249,14 @@ class DuckEngine:
             self._readers += 1
         try:
 
-            def ask(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+            def execute(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
                 if cutoff is not None:
                     cutoff.check()
                 return cursor.execute(sql, list(parameters)).fetchall()
 
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             with cutoff.interrupting(cursor.interrupt) if cutoff else contextlib.nullcontext():
-                yield ask
+                yield execute
         except duckdb.InterruptException:
             raise CutOff from None
         except duckdb.Error as error:
@@ -271,8 +271,8 @@ class DuckEngine:
 
     def last_revision(self) -> int:
         """See Engine."""
-        with self.reading() as ask:
-            return int(ask("SELECT revision FROM state", ())[0][0])
+        with self.reading() as execute:
+            return int(execute("SELECT revision FROM state", ())[0][0])
 
     def apply(self, batch: Batch) -> None:
         """See Engine."""
@@ -291,8 +291,8 @@ class DuckEngine:
 
     def is_unclean(self) -> bool:
         """See Engine."""
-        with self.reading() as ask:
-            return bool(ask("SELECT 1 FROM duckdb_tables() WHERE table_name = 'unclean'", ()))
+        with self.reading() as execute:
+            return bool(execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'unclean'", ()))
 
     def scrub(self) -> bool:
         """See Engine. What is deleted stays in a file's free blocks until they are used again; so another file takes

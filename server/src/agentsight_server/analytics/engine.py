@@ -93,7 +93,7 @@ FACTS = tuple(name for name in TABLES if name != "conversations")
 LAYOUT = 2
 
 Rows = list[tuple[Any, ...]]
-Ask = Callable[[str, Sequence[Any]], Rows]
+Execute = Callable[[str, Sequence[Any]], Rows]
 Columns = dict[str, list[Any]]
 
 
@@ -192,8 +192,8 @@ class Engine(Protocol):
             AnalyticsError: that fails too.
         """
 
-    def reading(self) -> AbstractContextManager[Ask]:
-        """Ask any number of queries of one moment: `ask(sql, parameters) -> rows`.
+    def reading(self) -> AbstractContextManager[Execute]:
+        """Execute any number of queries of one moment: `execute(sql, parameters) -> rows`.
 
         Raises:
             AnalyticsError: the engine cannot answer.
@@ -203,14 +203,14 @@ class Engine(Protocol):
         """Bytes on disk."""
 
 
-def known(ask: Ask, conversations: Iterable[int]) -> dict[int, tuple[Any, ...]]:
+def known(execute: Execute, conversations: Iterable[int]) -> dict[int, tuple[Any, ...]]:
     """What the engine has of these conversations: {id: KNOWN columns}."""
-    (highest,) = ask("SELECT max(id) FROM conversations", ())[0]
+    (highest,) = execute("SELECT max(id) FROM conversations", ())[0]
     # Most are new: their numbers are higher than any that is there.
     listed = ", ".join(str(number) for number in conversations if number <= (highest or 0))
     if not listed:
         return {}
-    rows = ask(f"SELECT id, {', '.join(KNOWN)} FROM conversations WHERE id IN ({listed})", ())  # noqa: S608
+    rows = execute(f"SELECT id, {', '.join(KNOWN)} FROM conversations WHERE id IN ({listed})", ())  # noqa: S608
     return {row[0]: row[1:] for row in rows}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agentsight_server.analytics.query import Inquiry
+from agentsight_server.analytics.query import MetricContext
 
 
 def rate(numerator: int, denominator: int) -> dict[str, Any]:
@@ -23,20 +23,20 @@ def milliseconds(microseconds: Any) -> float | None:
     return None if microseconds is None else float(microseconds) / 1000
 
 
-def conversations(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def conversations(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     (count,) = q.row(f"SELECT count(*) FROM conversations WHERE {q.begun} AND engaged")  # noqa: S608
     return {"value": count}
 
 
-def messages(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def messages(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     (count,) = q.row(f"SELECT count(*) FROM messages WHERE {q.happened}")  # noqa: S608
     return {"value": count}
 
 
-def users(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def users(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     people, anonymous = q.row(
         "SELECT count(DISTINCT customer), count(*) - count(customer) "  # noqa: S608
         f"FROM conversations WHERE {q.begun} AND engaged"
@@ -44,10 +44,10 @@ def users(inquiry: Inquiry) -> dict[str, Any]:
     return {"value": people, "anonymous_conversations": anonymous}
 
 
-def response_time(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def response_time(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     mean, median, p95, count = q.row(
-        f"SELECT {q.spread('response')}, count(*) FROM messages "  # noqa: S608
+        f"SELECT {q.mean_and_quantiles('response')}, count(*) FROM messages "  # noqa: S608
         f"WHERE {q.happened} AND response IS NOT NULL"
     )
     return {
@@ -58,25 +58,25 @@ def response_time(inquiry: Inquiry) -> dict[str, Any]:
     }
 
 
-def duration(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def duration(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     mean, median, count = q.row(
-        f"SELECT {q.spread('ended_at - started_at', (0.5,))}, count(*) FROM conversations "  # noqa: S608
+        f"SELECT {q.mean_and_quantiles('ended_at - started_at', (0.5,))}, count(*) FROM conversations "  # noqa: S608
         f"WHERE {q.begun} AND engaged AND messages >= 2"
     )
     return {"mean_ms": milliseconds(mean), "median_ms": milliseconds(median), "count": count}
 
 
-def messages_per_conversation(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def messages_per_conversation(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     said, count = q.row(
         f"SELECT sum(messages), count(*) FROM conversations WHERE {q.begun} AND engaged"  # noqa: S608
     )
     return rate(int(said or 0), count)
 
 
-def escalation_rate(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def escalation_rate(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     handed, count = q.row(
         f"SELECT count(CASE WHEN {q.escalated()} THEN 1 END), count(*) "  # noqa: S608
         f"FROM conversations WHERE {q.begun} AND engaged"
@@ -84,12 +84,12 @@ def escalation_rate(inquiry: Inquiry) -> dict[str, Any]:
     return rate(handed, count)
 
 
-def feedback(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def feedback(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     given: dict[str, int] = dict(
         q.rows(f"SELECT sentiment, count(*) FROM feedback WHERE {q.happened} GROUP BY sentiment")  # noqa: S608
     )
-    q = inquiry.query()
+    q = context.query()
     answered, count = q.row(
         "SELECT count(CASE WHEN positive OR neutral OR negative THEN 1 END), count(*) "  # noqa: S608
         f"FROM conversations WHERE {q.begun} AND engaged"
@@ -104,8 +104,8 @@ def feedback(inquiry: Inquiry) -> dict[str, Any]:
     }
 
 
-def interactions(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def interactions(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     engaged, offered = q.row(
         "SELECT count(CASE WHEN engaged THEN 1 END), count(*) "  # noqa: S608
         f"FROM conversations WHERE {q.begun} AND offered"
@@ -113,9 +113,9 @@ def interactions(inquiry: Inquiry) -> dict[str, Any]:
     return {"offered": offered, "engaged": engaged, **rate(engaged, offered)}
 
 
-def returning_users(inquiry: Inquiry) -> dict[str, Any]:
+def returning_users(context: MetricContext) -> dict[str, Any]:
     """Who was here before may have come by another way then: the filters choose the people, not their past."""
-    q = inquiry.query()
+    q = context.query()
     people, returning = q.row(
         "SELECT count(*), count(before.customer) FROM "  # noqa: S608
         f"(SELECT DISTINCT customer FROM conversations WHERE {q.begun} AND engaged AND customer IS NOT NULL) AS now "
@@ -125,8 +125,8 @@ def returning_users(inquiry: Inquiry) -> dict[str, Any]:
     return rate(returning, people)
 
 
-def unanswered(inquiry: Inquiry) -> dict[str, Any]:
-    q = inquiry.query()
+def unanswered(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
     waiting, count = q.row(
         f"SELECT count(CASE WHEN last_from_user THEN 1 END), count(*) "  # noqa: S608
         f"FROM conversations WHERE {q.begun} AND engaged"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agentsight_server.analytics import breakdowns, figures, series, spending
-from agentsight_server.analytics.query import Inquiry
+from agentsight_server.analytics.query import MetricContext
 
 Drawn = Literal["number", "rate", "line", "heatmap", "map", "bars", "table", "funnel"]
 
@@ -33,7 +33,7 @@ class Metric:
     formula: str
     unit: str
     drawn: Drawn
-    find: Callable[[Inquiry], dict[str, Any]]
+    find: Callable[[MetricContext], dict[str, Any]]
     headline: str | None = None
     better: Literal["more", "less", ""] = ""
     exact: str = "exact"

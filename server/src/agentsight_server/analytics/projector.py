@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from agentsight_server.analytics import columns
+from agentsight_server.analytics import facts
 from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine, known
 from agentsight_server.store import changes, conversations, erasing
 from agentsight_server.store.database import Database
@@ -77,13 +77,13 @@ class Projector:
         Raises:
             AnalyticsError: the engine did not take it.
         """
-        with self.engine.reading() as ask:
-            reached = int(ask("SELECT revision FROM state", ())[0][0])
+        with self.engine.reading() as execute:
+            reached = int(execute("SELECT revision FROM state", ())[0][0])
             with self.database.read() as connection:
                 found = changes.since(connection, reached, limit=self.batch)
                 numbers = [*(row.id for row in found.rows), *found.gone]
-                batch = columns.collect(
-                    connection, found.rows, known(ask, numbers), reached, found.upto, found.gone
+                batch = facts.collect(
+                    connection, found.rows, known(execute, numbers), reached, found.upto, found.gone
                 )
                 forgotten = erasing.forgotten(connection)
         if found.upto < reached or 0 < reached < forgotten:

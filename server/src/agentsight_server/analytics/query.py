@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agentsight_server.analytics.engine import Ask, Functions, Rows
+from agentsight_server.analytics.engine import Execute, Functions, Rows
 from agentsight_server.analytics.scope import Filter, Scope
 from agentsight_server.domain import zones
 
@@ -18,36 +18,36 @@ _COLUMNS = {
 _SENTIMENTS = {name: name for name in ("positive", "neutral", "negative")}
 
 
-class Inquiry:
+class MetricContext:
     """One moment of an engine, seen through a scope; makes queries."""
 
-    def __init__(self, ask: Ask, functions: Functions, scope: Scope) -> None:
-        self._ask = ask
+    def __init__(self, execute: Execute, functions: Functions, scope: Scope) -> None:
+        self._execute = execute
         self._functions = functions
         self.scope = scope
 
     def query(self) -> Query:
         """A new query."""
-        return Query(self._ask, self._functions, self.scope)
+        return Query(self._execute, self._functions, self.scope)
 
 
 class Query:
     """One query: its conditions are SQL text, its values are bound in the order in which they are named.
 
     Example:
-        >>> q = inquiry.query()
+        >>> q = context.query()
         >>> q.rows(f"SELECT count(*) FROM conversations WHERE {q.begun} AND engaged")
     """
 
-    def __init__(self, ask: Ask, functions: Functions, scope: Scope) -> None:
-        self._ask = ask
+    def __init__(self, execute: Execute, functions: Functions, scope: Scope) -> None:
+        self._execute = execute
         self._parameters: list[Any] = []
         self.functions = functions
         self.scope = scope
 
     def rows(self, sql: str) -> Rows:
         """The answer's rows."""
-        return self._ask(sql, self._parameters)
+        return self._execute(sql, self._parameters)
 
     def row(self, sql: str) -> tuple[Any, ...]:
         """The one row of an answer that has one."""
@@ -150,6 +150,6 @@ class Query:
 
     # Aggregates
 
-    def spread(self, value: str, shares: Sequence[float] = (0.5, 0.95)) -> str:
+    def mean_and_quantiles(self, value: str, shares: Sequence[float] = (0.5, 0.95)) -> str:
         """Mean and quantiles of a column, as so many columns; absent over no values."""
         return ", ".join([f"avg({value})", *(self.functions.quantile(value, share) for share in shares)])

@@ -61,8 +61,8 @@ def rebuild(database: Database, file: Path, store: str, progress: Callable[[int,
     try:
         engine.open(store)
         Projector(database, engine, batch=BATCH).follow(count)
-        with engine.reading() as ask:
-            rows = sum(ask(f"SELECT count(*) FROM {table}", ())[0][0] for table in TABLES)  # noqa: S608
+        with engine.reading() as execute:
+            rows = sum(execute(f"SELECT count(*) FROM {table}", ())[0][0] for table in TABLES)  # noqa: S608
         engine.export(finished)
         engine.close()
         target = DuckEngine(file)

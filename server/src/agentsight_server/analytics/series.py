@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from agentsight_server.analytics.query import Inquiry, Query
+from agentsight_server.analytics.query import MetricContext, Query
 from agentsight_server.analytics.scope import Scope
 from agentsight_server.domain import zones
 
@@ -26,20 +26,20 @@ def unit_of(scope: Scope) -> str:
 _COUNTED = {"messages": "moment", "conversations": "started_at"}
 
 
-def over_time(inquiry: Inquiry) -> dict[str, Any]:
-    scope = inquiry.scope
+def over_time(context: MetricContext) -> dict[str, Any]:
+    scope = context.scope
     unit = unit_of(scope)
     if unit == "hour":
-        return {"unit": unit, "rows": _by_the_hour(inquiry)}
-    counts = {table: by_day(inquiry.query(), table, column) for table, column in _COUNTED.items()}
+        return {"unit": unit, "rows": _by_the_hour(context)}
+    counts = {table: by_day(context.query(), table, column) for table, column in _COUNTED.items()}
     return {"unit": unit, "rows": _by_unit(scope, unit, counts)}
 
 
-def _by_the_hour(inquiry: Inquiry) -> list[dict[str, Any]]:
-    counts = {table: _by_hour(inquiry.query(), table, column) for table, column in _COUNTED.items()}
+def _by_the_hour(context: MetricContext) -> list[dict[str, Any]]:
+    counts = {table: _by_hour(context.query(), table, column) for table, column in _COUNTED.items()}
     return [
         {"start": _hour_text(*hour), **{table: found[hour] for table, found in counts.items()}}
-        for hour in _hours(inquiry.scope)
+        for hour in _hours(context.scope)
     ]
 
 
@@ -97,11 +97,11 @@ def _hour_text(hours: int, ahead: int) -> str:
     return (datetime(1970, 1, 1, tzinfo=zone) + timedelta(hours=hours)).isoformat()
 
 
-def peak_hours(inquiry: Inquiry) -> dict[str, Any]:
+def peak_hours(context: MetricContext) -> dict[str, Any]:
     """Cells without anything are left out."""
     cells: dict[tuple[int, int], dict[str, int]] = {}
     for table, column in _COUNTED.items():
-        q = inquiry.query()
+        q = context.query()
         where = f"{q.begun} AND engaged" if table == "conversations" else q.happened
         rows = q.rows(
             f"SELECT {q.hours(column)} AS hours, count(*) FROM {table} WHERE {where} GROUP BY hours"  # noqa: S608

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from agentsight_server.analytics.breakdowns import MOST, others
-from agentsight_server.analytics.query import Inquiry
+from agentsight_server.analytics.query import MetricContext
 from agentsight_server.analytics.series import within
 from agentsight_server.domain import zones
 from agentsight_server.reference import pricing
@@ -30,9 +30,9 @@ _PRICED = {
 }
 
 
-def tokens(inquiry: Inquiry) -> dict[str, Any]:
+def tokens(context: MetricContext) -> dict[str, Any]:
     """Absent where no usage was reported: that is not the same as none used."""
-    q = inquiry.query()
+    q = context.query()
     named = ", ".join(f"sum({kind}) AS {kind}" for kind in _KINDS)
     sums = ", ".join(f"sum({kind}) OVER ()" for kind in _KINDS)
     by_models = f"SELECT model, {named} FROM usage WHERE {q.happened} GROUP BY model"  # noqa: S608
@@ -52,25 +52,25 @@ def tokens(inquiry: Inquiry) -> dict[str, Any]:
         totals = dict(zip(_KINDS, map(int, rows[0][1 + kinds : 1 + 2 * kinds]), strict=True))
         rest = (totals["total"] or 0) - sum(row["total"] for row in by_model)
         left = others(int(rows[0][-1]) - len(rows), total=rest)
-    return {**totals, "by_model": by_model, "by_day": _by_day(inquiry) if rows else [], **left}
+    return {**totals, "by_model": by_model, "by_day": _by_day(context) if rows else [], **left}
 
 
-def _by_day(inquiry: Inquiry) -> list[dict[str, Any]]:
-    q = inquiry.query()
+def _by_day(context: MetricContext) -> list[dict[str, Any]]:
+    q = context.query()
     sums = ", ".join(f"sum({kind})" for kind in _KINDS)
     rows = q.rows(f"SELECT {q.day('moment')} AS day, {sums} FROM usage WHERE {q.happened} GROUP BY day")  # noqa: S608
     counts = {
-        kind: within(inquiry.scope, [(row[0], row[place]) for row in rows])
+        kind: within(context.scope, [(row[0], row[place]) for row in rows])
         for place, kind in enumerate(_KINDS, start=1)
     }
-    first, last = zones.day_number(inquiry.scope.first), zones.day_number(inquiry.scope.last)
+    first, last = zones.day_number(context.scope.first), zones.day_number(context.scope.last)
     return [
         {"start": zones.day_of(day).isoformat(), **{kind: counts[kind][day] for kind in _KINDS}}
         for day in range(first, last + 1)
     ]
 
 
-def cost(inquiry: Inquiry) -> dict[str, Any]:
+def cost(context: MetricContext) -> dict[str, Any]:
     """At list prices. What has no price is counted in tokens, never as 0.
 
     Prompt and completion tokens are priced by the model's price of the day, their parts (cached, audio, reasoning) by
@@ -78,7 +78,7 @@ def cost(inquiry: Inquiry) -> dict[str, Any]:
     price, which only a report of nothing but embedding tokens names; others have no price, nor have tokens that are
     only known as a total.
     """
-    q = inquiry.query()
+    q = context.query()
     day = q.functions.divide("moment", zones.DAY)
     rows = q.rows(
         f"SELECT model, {day} AS day, prompt = 0 AND completion = 0 AS only_embedding, "  # noqa: S608

@@ -7,7 +7,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from agentsight_server.analytics.figures import milliseconds, rate
-from agentsight_server.analytics.query import Inquiry, Query
+from agentsight_server.analytics.query import MetricContext, Query
 from agentsight_server.analytics.scope import Scope
 from agentsight_server.domain import zones
 
@@ -51,10 +51,14 @@ class _Buckets:
 
 
 def _found(
-    inquiry: Inquiry, buckets: _Buckets, column: str, ask: Callable[[Query], tuple[str, str]], width: int
+    context: MetricContext,
+    buckets: _Buckets,
+    column: str,
+    asked: Callable[[Query], tuple[str, str]],
+    width: int,
 ) -> list[tuple[Any, ...] | None]:
-    q = inquiry.query()
-    what, source = ask(q)
+    q = context.query()
+    what, source = asked(q)
     keys = buckets.columns(q, column)
     named = ", ".join(f"{key} AS key_{place}" for place, key in enumerate(keys))
     grouped = ", ".join(f"key_{place}" for place in range(len(keys)))
@@ -66,9 +70,9 @@ def _found(
     return found
 
 
-def _users(inquiry: Inquiry, buckets: _Buckets) -> Values:
+def _users(context: MetricContext, buckets: _Buckets) -> Values:
     rows = _found(
-        inquiry,
+        context,
         buckets,
         "started_at",
         lambda q: ("count(DISTINCT customer)", f"conversations WHERE {q.begun} AND engaged"),
@@ -77,9 +81,9 @@ def _users(inquiry: Inquiry, buckets: _Buckets) -> Values:
     return [row[0] if row else 0 for row in rows]
 
 
-def _response_time(inquiry: Inquiry, buckets: _Buckets) -> Values:
+def _response_time(context: MetricContext, buckets: _Buckets) -> Values:
     rows = _found(
-        inquiry,
+        context,
         buckets,
         "moment",
         lambda q: ("avg(response)", f"messages WHERE {q.happened} AND response IS NOT NULL"),
@@ -88,9 +92,9 @@ def _response_time(inquiry: Inquiry, buckets: _Buckets) -> Values:
     return [milliseconds(row[0]) if row else None for row in rows]
 
 
-def _escalation_rate(inquiry: Inquiry, buckets: _Buckets) -> Values:
+def _escalation_rate(context: MetricContext, buckets: _Buckets) -> Values:
     rows = _found(
-        inquiry,
+        context,
         buckets,
         "started_at",
         lambda q: (
@@ -102,9 +106,9 @@ def _escalation_rate(inquiry: Inquiry, buckets: _Buckets) -> Values:
     return [rate(*row)["value"] if row else None for row in rows]
 
 
-def _satisfaction(inquiry: Inquiry, buckets: _Buckets) -> Values:
+def _satisfaction(context: MetricContext, buckets: _Buckets) -> Values:
     rows = _found(
-        inquiry,
+        context,
         buckets,
         "moment",
         lambda q: (
@@ -117,7 +121,7 @@ def _satisfaction(inquiry: Inquiry, buckets: _Buckets) -> Values:
     return [rate(*row)["value"] if row else None for row in rows]
 
 
-TRENDS: dict[str, Callable[[Inquiry, _Buckets], Values]] = {
+TRENDS: dict[str, Callable[[MetricContext, _Buckets], Values]] = {
     "users": _users,
     "response_time": _response_time,
     "escalation_rate": _escalation_rate,
@@ -125,7 +129,7 @@ TRENDS: dict[str, Callable[[Inquiry, _Buckets], Values]] = {
 }
 
 
-def trends(inquiry: Inquiry, unit: str, starts: Sequence[str]) -> dict[str, Values]:
+def trends(context: MetricContext, unit: str, starts: Sequence[str]) -> dict[str, Values]:
     """The figures of TRENDS at each point of a series.
 
     Args:
@@ -134,21 +138,21 @@ def trends(inquiry: Inquiry, unit: str, starts: Sequence[str]) -> dict[str, Valu
     Each value is what the figure would be for that part of the period alone: an absent one is None.
 
     Example:
-        >>> found = over_time(inquiry)
-        >>> trends(inquiry, found["unit"], [row["start"] for row in found["rows"]])["users"]
+        >>> found = over_time(context)
+        >>> trends(context, found["unit"], [row["start"] for row in found["rows"]])["users"]
         [12, 9, 0]
     """
-    buckets = _Buckets(inquiry.scope, unit, starts)
-    return {name: find(inquiry, buckets) for name, find in TRENDS.items()}
+    buckets = _Buckets(context.scope, unit, starts)
+    return {name: find(context, buckets) for name, find in TRENDS.items()}
 
 
-def funnel(inquiry: Inquiry) -> list[tuple[str, int]]:
+def funnel(context: MetricContext) -> list[tuple[str, int]]:
     """How far conversations came, each step a part of the one before.
 
     Of the conversations that were offered, where any were; else of those that people took part in: how many were
     taken up, in how many the assistant had the last word, in how many of these the customer was content.
     """
-    q = inquiry.query()
+    q = context.query()
     answered = "NOT coalesce(last_from_user, FALSE)"
     steps = (
         "count(CASE WHEN {0} THEN 1 END), count(CASE WHEN {0} AND engaged THEN 1 END), "

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Response, get
 
 from agentsight_server.analytics import shapes
+from agentsight_server.analytics.csv import table, to_csv
 from agentsight_server.analytics.engine import AnalyticsError
 from agentsight_server.analytics.metrics import METRICS
 from agentsight_server.analytics.scope import (
@@ -20,7 +21,6 @@ from agentsight_server.analytics.scope import (
     Comparison,
     of_request,
 )
-from agentsight_server.analytics.tables import table, to_csv
 from agentsight_server.api.conversations import answer_json, parameters
 from agentsight_server.api.filters import only
 from agentsight_server.contract.documentation import Doc, Query

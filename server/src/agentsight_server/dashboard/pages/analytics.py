@@ -14,13 +14,13 @@ from litestar.datastructures import Cookie
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
+from agentsight_server.analytics.activity import ActiveNow, active_now
 from agentsight_server.analytics.answer import answer
+from agentsight_server.analytics.csv import table, to_csv
 from agentsight_server.analytics.engine import AnalyticsError, Engine
 from agentsight_server.analytics.metrics import METRICS
-from agentsight_server.analytics.pulse import Present, present
-from agentsight_server.analytics.query import Inquiry
+from agentsight_server.analytics.query import MetricContext
 from agentsight_server.analytics.scope import Scope
-from agentsight_server.analytics.tables import table, to_csv
 from agentsight_server.analytics.trends import TRENDS, funnel, trends
 from agentsight_server.dashboard import formats
 from agentsight_server.dashboard.analytics import (
@@ -62,7 +62,7 @@ class Found(msgspec.Struct):
     trends: dict[str, list[float | None]]
     previous_trends: dict[str, list[float | None]] | None
     funnel: list[tuple[str, int]]
-    present: Present
+    present: ActiveNow
     whole: bool
 
     @property
@@ -79,18 +79,18 @@ def figures(wanted: View, scope: Scope, now: int) -> Callable[[Engine, bool], Fo
         found = answer(engine, scope, METRICS, wanted.compare)
         series = found["metrics"]["over_time"]
         unit, earlier = series["unit"], series.get("previous")
-        with engine.reading() as ask:
-            inquiry = Inquiry(ask, engine.functions, scope)
+        with engine.reading() as execute:
+            current = MetricContext(execute, engine.functions, scope)
             past = None
             if wanted.compare is not None and earlier:
-                before = Inquiry(ask, engine.functions, scope.compared(wanted.compare))
+                before = MetricContext(execute, engine.functions, scope.compared(wanted.compare))
                 past = trends(before, unit, [row["start"] for row in earlier])
             return Found(
                 answer=found,
-                trends=trends(inquiry, unit, [row["start"] for row in series["rows"]]),
+                trends=trends(current, unit, [row["start"] for row in series["rows"]]),
                 previous_trends=past,
-                funnel=funnel(inquiry),
-                present=present(inquiry, now),
+                funnel=funnel(current),
+                present=active_now(current, now),
                 whole=whole,
             )
 
@@ -283,9 +283,9 @@ async def now_line(request: AnyRequest, agent_id: FromPath[int]) -> Response[str
 
     context, scope = await services.read(prepare)
 
-    def work(engine: Engine, _: bool) -> Present:
-        with engine.reading() as ask:
-            return present(Inquiry(ask, engine.functions, scope), context["now"])
+    def work(engine: Engine, _: bool) -> ActiveNow:
+        with engine.reading() as execute:
+            return active_now(MetricContext(execute, engine.functions, scope), context["now"])
 
     try:
         found = await services.analytics.run(work)

@@ -9,10 +9,10 @@ from litestar import Response, get, post
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from agentsight_server.analytics.activity import inactive_since
 from agentsight_server.analytics.answer import answer
 from agentsight_server.analytics.engine import AnalyticsError, Engine
-from agentsight_server.analytics.pulse import silent_since
-from agentsight_server.analytics.query import Inquiry
+from agentsight_server.analytics.query import MetricContext
 from agentsight_server.analytics.scope import Scope, of_request
 from agentsight_server.dashboard import formats
 from agentsight_server.dashboard.analytics import words
@@ -35,7 +35,7 @@ class AgentLine(msgspec.Struct):
     """An agent's line; the figures are those of its own page.
 
     Attributes:
-        silent_since: since when it has been silent against its habit.
+        inactive_since: since when it has been silent against its habit.
     """
 
     id: int
@@ -49,7 +49,7 @@ class AgentLine(msgspec.Struct):
     satisfaction: str = formats.ABSENT
     handed: str = formats.ABSENT
     handed_of: str = ""
-    silent_since: int | None = None
+    inactive_since: int | None = None
 
 
 @get("/", opt={"access": Access.PERSON})
@@ -124,8 +124,8 @@ def _fill(engine: Engine, lines: list[AgentLine], scopes: list[Scope], now: int)
         line.handed = words.figure("handed", handed["value"])
         if handed["denominator"]:
             line.handed_of = f"{handed['numerator']:,} of {handed['denominator']:,}"
-        with engine.reading() as ask:
-            line.silent_since = silent_since(Inquiry(ask, engine.functions, scope), now)
+        with engine.reading() as execute:
+            line.inactive_since = inactive_since(MetricContext(execute, engine.functions, scope), now)
 
 
 handlers = [agents_page, new_agent]

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Response, get
 from sqlalchemy import Connection
 
-from agentsight_server.analytics.tables import to_csv
+from agentsight_server.analytics.csv import to_csv
 from agentsight_server.dashboard.pages.page import html, inside
 from agentsight_server.domain import times
 from agentsight_server.http.bodies import AnyRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agentsight_server.analytics.query import Inquiry
+from agentsight_server.analytics.query import MetricContext
 from agentsight_server.domain import zones
 
 NOW = 300_000_000
@@ -18,7 +18,7 @@ _LEAST = 3
 _USUAL = 5
 
 
-class Present(msgspec.Struct, frozen=True):
+class ActiveNow(msgspec.Struct, frozen=True):
     """The present moment of an agent.
 
     Attributes:
@@ -30,24 +30,24 @@ class Present(msgspec.Struct, frozen=True):
     last_at: int | None
 
 
-def present(inquiry: Inquiry, now: int) -> Present:
+def active_now(context: MetricContext, now: int) -> ActiveNow:
     """What goes on, whatever the period of the scope."""
-    q = inquiry.query()
+    q = context.query()
     count, last = q.row(
         f"SELECT count(DISTINCT CASE WHEN moment BETWEEN {now - NOW} AND {now + NOW} THEN conversation END), "  # noqa: S608
         f"max(moment) "
         f"FROM messages WHERE {q.whose}"
     )
-    return Present(count, last)
+    return ActiveNow(count, last)
 
 
-def silent_since(inquiry: Inquiry, now: int) -> int | None:
+def inactive_since(context: MetricContext, now: int) -> int | None:
     """Since when an agent has been silent that is not silent at this time of the week; None: it is not.
 
     The hours since its last conversation began are held against the same hours of the four weeks before (those that
     it has lived through; at least two): a quiet night or weekend is no silence.
     """
-    q = inquiry.query()
+    q = context.query()
     first, last = q.row(
         f"SELECT min(started_at), max(started_at) FROM conversations WHERE {q.whose} AND engaged "  # noqa: S608
         f"AND started_at <= {now}"
@@ -57,7 +57,7 @@ def silent_since(inquiry: Inquiry, now: int) -> int | None:
     shifts = [week * _WEEK for week in range(1, _WEEKS + 1) if last - week * _WEEK >= first]
     if len(shifts) < 2:
         return None
-    q = inquiry.query()
+    q = context.query()
     # The conversation with which the silence began is not part of it.
     windows = ", ".join(
         f"count(CASE WHEN started_at > {last - shift} AND started_at <= {now - shift} THEN 1 END)"
