@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -126,6 +126,13 @@ def test_numbers_that_nothing_can_keep_are_found_where_they_hide() -> None:
     assert found == {"metadata.a": ["holds a number that is too large to keep"]}
 
 
+def test_half_a_surrogate_pair_is_found_where_it_hides() -> None:
+    metadata = r'{"\uD83D": {"a": ["\udc00"]}, "b": "\ud83d\ude00"}'
+    body = rf'{{"conversation_id": "c", "name": "\ud83d", "metadata": {metadata}}}'
+    assert {*told(body)} == {"name", "metadata", "metadata.\ufffd.a.0"}
+    assert "surrogate" in told(body)["name"][0]
+
+
 def test_of_many_mistakes_some_are_named() -> None:
     items = ", ".join(['{"type": "message", "content": 7}'] * 500)
     assert len(told(f'{{"conversation_id": "c", "items": [{items}]}}')) == MOST_PROBLEMS
@@ -138,7 +145,6 @@ def test_of_many_mistakes_some_are_named() -> None:
         (b'{"a": }', Code.MALFORMED_JSON),
         (b'{"name": 7} rest', Code.MALFORMED_JSON),
         (b'{"a": NaN}', Code.MALFORMED_JSON),
-        (b'{"name": "\\ud800"}', Code.SURROGATE),
         (b'{"name": "\xff"}', Code.NOT_UTF8),
         (b"[" * 100_000, Code.TOO_DEEP),
     ],
@@ -153,14 +159,27 @@ def test_what_is_no_json_is_refused_as_a_whole(body: bytes, code: Code) -> None:
     )
 
 
+class Described(msgspec.Struct):
+    """What documentation adds to types changes no check."""
+
+    name: Annotated[str, msgspec.Meta(max_length=3, examples=["abc"])] | None = None
+    count: Annotated[int, msgspec.Meta(ge=1, description="how many")] = 1
+
+
+def test_what_documentation_adds_to_a_type_changes_no_check() -> None:
+    found = problems({"name": "abcd", "count": 0}, Described)
+    assert [(each.field, each.code) for each in found] == [("name", Code.TOO_LONG), ("count", Code.AT_LEAST)]
+    assert problems({"name": "abc", "count": 1}, Described) == []
+
+
 def test_every_kind_of_type_has_its_check() -> None:
     """A body with a field of a new kind needs a line in the table."""
 
     def kinds(kind: Any) -> set[type]:
         inner = [*getattr(kind, "types", ()), *(field.type for field in getattr(kind, "fields", ()))]
-        inner += [each for name in ("item_type", "value_type") if (each := getattr(kind, name, None))]
+        inner += [each for name in ("item_type", "value_type", "type") if (each := getattr(kind, name, None))]
         return {type(kind)}.union(*map(kinds, inner))
 
     found = set().union(*(kinds(msgspec.inspect.type_info(each)) for each in BODIES))
-    there = {*decoding._TAKEN, msgspec.inspect.AnyType, msgspec.inspect.UnionType}
+    there = {*decoding._TAKEN, msgspec.inspect.AnyType, msgspec.inspect.UnionType, msgspec.inspect.Metadata}
     assert {each.__name__ for each in found - there} == set()

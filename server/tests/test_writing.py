@@ -564,7 +564,26 @@ def test_a_lone_surrogate_is_refused(client: httpx.Client) -> None:
     body = b'{"conversation_id": "c", "content": "a \\ud800 b", "sender": "end_user"}'
     answer = client.post("/api/track/", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
-    assert "surrogate" in answer.json()["detail"]
+    assert "surrogate" in answer.json()["content"][0]
+
+
+def test_a_lone_surrogate_in_a_batch_refuses_its_item_alone(client: httpx.Client) -> None:
+    """Text that was cut in the midst of an emoji: usual in browsers, and no reason to lose the rest."""
+    body = rb"""{"conversations": [
+        {"conversation_id": "c", "items": [
+            {"type": "message", "sender": "agent", "content": "cut \ud83d"},
+            {"type": "message", "sender": "agent", "content": "whole \ud83d\ude00, a path: C:\\ud800"},
+            {"type": "message", "sender": "agent", "content": "x", "metadata": {"a": {"b\uDC00": 1}}}]},
+        {"conversation_id": "d\udfff", "items": [{"type": "message", "sender": "agent", "content": "x"}]}]}"""
+    answer = client.post("/api/ingest/batch/", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    first, second = answer.json()["conversations"]
+    assert [each["success"] for each in first["items"]] == [False, True, False]
+    assert [list(first["items"][index]["errors"]) for index in (0, 2)] == [["content"], ["metadata"]]
+    assert "surrogate" in first["items"][0]["errors"]["content"][0]
+    assert list(second["errors"]) == ["conversation_id"]
+    [message] = conversation(client, first["id"])["messages"]
+    assert message["content"] == "whole \N{GRINNING FACE}, a path: C:\\ud800"
 
 
 def test_deeply_nested_metadata_is_refused(client: httpx.Client) -> None:

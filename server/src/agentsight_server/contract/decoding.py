@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
@@ -35,13 +35,13 @@ _HUGE = _Huge()
 _GIVEN: dict[type, str] = {
     str: "text",
     int: "a whole number",
-    float: "a number",
-    bool: "true or false",
+    float: "a decimal number",
     dict: "an object",
     list: "a list",
     type(None): "null",
     _Huge: "a number that is too large",
 }
+_WORDS = {True: "true", False: "false"}
 _TAKEN: dict[type, tuple[str, tuple[type, ...]]] = {
     inspect.StrType: ("text", (str,)),
     inspect.IntType: ("a whole number", (int,)),
@@ -65,12 +65,12 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
     """
     try:
         return decoder.decode(body)
-    except msgspec.ValidationError:
-        value = loosely(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        loosely(body)  # says what is malformed
-        raise malformed(Code.MALFORMED_JSON) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        whole = without_surrogates(body)
+        value = loosely(whole)
     found = problems(value, decoder.type)
+    if whole is not body:
+        found = [*islice(_with_nul("", value), MOST_PROBLEMS - len(found)), *found]
     raise Invalid(*(found or [Problem("", Code.OTHER)])) from None
 
 
@@ -92,11 +92,45 @@ def loosely(body: bytes | msgspec.Raw) -> Any:
     except RecursionError:
         raise malformed(Code.TOO_DEEP) from None
     except ValueError as error:
-        if b"\\ud" in bytes(body).lower():
-            raise malformed(Code.SURROGATE) from None
         # For the eye alone: where in the text it stops being JSON.
         said = str(error).removeprefix("JSON is malformed: ")
         raise malformed(Code.MALFORMED_JSON, said) from None
+
+
+_ESCAPES = re.compile(
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
+    rb"|\\(?!u[dD][89a-fA-F]).)"  # any other escape, a backslash among them
+    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}",
+    re.DOTALL,
+)
+
+
+def without_surrogates(body: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
+    """The JSON with U+0000 in place of every half of a surrogate pair; the very same object where there is none.
+
+    Such halves come from programs that cut text in the midst of an emoji. No decoder takes them, so that one of them
+    would have a whole body refused without a word where it is; U+0000 is refused in every field, by name.
+    """
+    if isinstance(body, msgspec.Raw) or not re.search(rb"\\u[dD][89a-fA-F]", body):
+        return body
+    mended = _ESCAPES.sub(lambda found: found[1] or b"\\u0000", body)
+    return body if mended == body else mended
+
+
+def _with_nul(path: str, value: Any) -> Iterator[Problem]:
+    """Where without_surrogates() has put something."""
+    left = [(path, value)]
+    while left:
+        under, each = left.pop()
+        if isinstance(each, str) and "\0" in each:
+            yield Problem(under, Code.SURROGATE)
+        elif isinstance(each, dict):
+            for name, inner in each.items():
+                left.append((_under(under, name[:_LONGEST_NAME].replace("\0", "\ufffd")), inner))
+                if "\0" in name:
+                    left.append((under, name))
+        elif isinstance(each, list):
+            left += [(_under(under, str(index)), inner) for index, inner in enumerate(each)]
 
 
 def _number(text: str) -> Any:
@@ -151,37 +185,43 @@ def _in_order(kind: inspect.LiteralType) -> tuple[Any, ...]:
 
 
 def _check(path: str, value: Any, kind: inspect.Type) -> Iterator[Problem]:
+    what, given = type(kind), type(value)
     if isinstance(kind, inspect.Metadata):
-        kind = kind.type
-    if isinstance(kind, inspect.AnyType | inspect.RawType):
-        yield from _huge(path, value)
+        yield from _check(path, value, kind.type)
         return
     if isinstance(kind, inspect.UnionType):
         kinds = [each.type if isinstance(each, inspect.Metadata) else each for each in kind.types]
-        if isinstance(value, dict) and any(isinstance(each, inspect.StructType) for each in kinds):
-            yield from _tagged(path, value, [each for each in kinds if isinstance(each, inspect.StructType)])
+        if given is dict and (structs := [each for each in kinds if isinstance(each, inspect.StructType)]):
+            yield from _tagged(path, value, structs)
             return
-    else:
-        kinds = [kind]
-    fitting = next((each for each in kinds if _fits(value, each)), None)
-    if fitting is None:
-        yield _another_type(path, value, kinds)
-    elif type(fitting) in _CHECKS:
-        yield from _CHECKS[type(fitting)](path, value, fitting)
+        fitting = next((each for each in kinds if given in _TAKEN[type(each)][1]), None)
+        if fitting is None:
+            yield _another_type(path, value, kinds)
+            return
+        kind, what = fitting, type(fitting)
+    elif what is inspect.AnyType or what is inspect.RawType:
+        yield from _huge(path, value)
+        return
+    elif given not in _TAKEN[what][1]:
+        yield _another_type(path, value, [kind])
+        return
+    check = _CHECKS.get(what)
+    if check is not None:
+        yield from check(path, value, kind)
 
 
-def _fits(value: Any, kind: inspect.Type) -> bool:
-    return type(value) in _TAKEN[type(kind)][1]
-
-
-def _another_type(path: str, value: Any, kinds: list[inspect.Type]) -> Problem:
+def _another_type(path: str, value: Any, kinds: Sequence[inspect.Type]) -> Problem:
     if value is _HUGE and any(isinstance(each, inspect.IntType | inspect.FloatType) for each in kinds):
         return Problem(path, Code.NUMBER)
     choices = [each for each in kinds if isinstance(each, inspect.LiteralType)]
     if choices:
-        return Problem(path, Code.CHOICE, either(map(str, _in_order(choices[0]))), _GIVEN[type(value)])
+        return Problem(path, Code.CHOICE, either(map(str, _in_order(choices[0]))), _given(value))
     taken = dict.fromkeys(_TAKEN[type(each)][0] for each in kinds if not isinstance(each, inspect.NoneType))
-    return Problem(path, Code.TYPE, " or ".join(taken), _GIVEN[type(value)])
+    return Problem(path, Code.TYPE, " or ".join(taken), _given(value))
+
+
+def _given(value: Any) -> str:
+    return _WORDS[value] if isinstance(value, bool) else _GIVEN[type(value)]
 
 
 def _text(path: str, value: str, kind: inspect.StrType) -> Iterator[Problem]:
@@ -225,6 +265,9 @@ def _list(path: str, value: list[Any], kind: inspect.ListType) -> Iterator[Probl
 
 
 def _dict(path: str, value: dict[str, Any], kind: inspect.DictType) -> Iterator[Problem]:
+    if type(kind.value_type) is inspect.AnyType:
+        yield from _huge(path, value)
+        return
     for name, each in value.items():
         yield from _check(_under(path, name[:_LONGEST_NAME]), each, kind.value_type)
 
@@ -258,7 +301,7 @@ def _tagged(path: str, value: dict[str, Any], kinds: list[inspect.StructType]) -
     if name not in value:
         yield Problem(_under(path, name), Code.REQUIRED, either(tags))
     elif type(value[name]) is not str:
-        yield Problem(_under(path, name), Code.CHOICE, either(tags), _GIVEN[type(value[name])])
+        yield Problem(_under(path, name), Code.CHOICE, either(tags), _given(value[name]))
     elif value[name] not in tags:
         yield Problem(_under(path, name), Code.CHOICE, either(tags), repr(value[name]))
     else:

@@ -38,6 +38,7 @@ class Code(StrEnum):
     TOO_MUCH_JSON = "too_much_json"
     TOO_DEEP = "too_deep"
     NUL = "nul"
+    SURROGATE = "surrogate"
     BEFORE = "before"
     AFTER = "after"
     NOT_A_PART = "not_a_part"
@@ -62,7 +63,6 @@ class Code(StrEnum):
     OTHER_CUSTOMER = "other_customer"
     # The body or the request as a whole
     MALFORMED_JSON = "malformed_json"
-    SURROGATE = "surrogate"
     NOT_UTF8 = "not_utf8"
     MEDIA_TYPE = "media_type"
     ENCODING = "encoding"
@@ -125,6 +125,10 @@ WORDS: dict[Code, Words] = {
         "the JSON is nested too deeply",
     ),
     Code.NUL: Words("U+0000, which databases do not keep", "must not contain the NUL character"),
+    Code.SURROGATE: Words(
+        "Text that was cut in the midst of an emoji",
+        "must not contain half of a surrogate pair (\\ud800 to \\udfff alone)",
+    ),
     Code.BEFORE: Words("An end before its beginning", "must not be before {takes}", "is too early"),
     Code.AFTER: Words("A beginning after its end", "must not be after {takes}", "is too late"),
     Code.NOT_A_PART: Words(
@@ -179,10 +183,6 @@ WORDS: dict[Code, Words] = {
         "Another customer than the conversation token names", "is not the one in the conversation token"
     ),
     Code.MALFORMED_JSON: Words("The body is no JSON", "malformed JSON: {takes}", "malformed JSON"),
-    Code.SURROGATE: Words(
-        "Half of a surrogate pair in the JSON",
-        "malformed JSON: a lone surrogate (\\ud800 to \\udfff) is no text",
-    ),
     Code.NOT_UTF8: Words(
         "Bytes that are no UTF-8", "the body is not UTF-8 (from byte {takes} on)", "the body is not UTF-8"
     ),

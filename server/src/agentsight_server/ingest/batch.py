@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from agentsight_server.contract.decoding import decode, loosely
+from agentsight_server.contract.decoding import decode, loosely, without_surrogates
 from agentsight_server.contract.fields import timestamp
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError
@@ -129,6 +129,7 @@ class Batch:
         self._normalise = normaliser.item if author is None else self._item_of_public_key
         self.now = times.now()
         self.received = 0
+        self._is_mended = False  # U+0000 stands for halves of surrogate pairs
         self.accepted: list[NewConversation] = []
         self.adjusted: list[list[wire.Adjusted]] = []  # of the accepted ones
         self.judged: list[Judged] = []  # all of them; those without problems are accepted, in the same order
@@ -139,8 +140,10 @@ class Batch:
             # Something does not fit: go through it piece by piece, so that the rest can be stored.
             self.accepted, self.adjusted, self.judged = [], [], []
             self.received = 0
-            loosely(body)  # what is not JSON at all is refused as a whole
-            for raw in decode(body, _loose).conversations:
+            whole = without_surrogates(body)
+            self._is_mended = whole is not body
+            loosely(whole)  # what is not JSON at all is refused as a whole
+            for raw in decode(whole, _loose).conversations:
                 self._take_loose(raw)
 
     @property
@@ -217,7 +220,7 @@ class Batch:
             given = decode(_without_items(raw), _fields)
         except RequestError as error:
             name = name if isinstance(name, str) else None
-            self._refuse(name, [judged for judged, _ in pairs], error.problems)
+            self._refuse(name, [judged for judged, _ in pairs], error)
             return
         self._judge(given, pairs)
 
@@ -227,7 +230,7 @@ class Batch:
         try:
             target = self._conversation(given)
         except Invalid as error:
-            self._refuse(given.conversation_id, items, error.problems)
+            self._refuse(given.conversation_id, items, error)
             return
         for judged, item in pairs:
             if item is None:
@@ -235,7 +238,7 @@ class Batch:
             try:
                 target.items.append(self._normalise(item, self.now))
             except Invalid as error:
-                judged.problems = error.problems
+                judged.problems = self._said(error)
         self._accept(given, target, Judged(given.conversation_id, items=items))
 
     def _item_of_public_key(self, item: wire.ItemIn, now: int) -> NewItem:
@@ -260,10 +263,17 @@ class Batch:
         self.adjusted.append(given.adjusted)
         self.judged.append(judged)
 
-    def _refuse(self, name: str | None, items: list[JudgedItem], problems: Problems) -> None:
+    def _refuse(self, name: str | None, items: list[JudgedItem], error: RequestError) -> None:
         for item in items:
             item.problems = item.problems or _REFUSED
-        self.judged.append(Judged(name, problems, items=items))
+        self.judged.append(Judged(name, self._said(error), items=items))
+
+    def _said(self, error: RequestError) -> Problems:
+        if not self._is_mended:
+            return error.problems
+        return tuple(
+            Problem(each.field, Code.SURROGATE) if each.code is Code.NUL else each for each in error.problems
+        )
 
     def answer(self, appended: list[Appended]) -> BatchOutcome:
         """The outcomes, with the database's ids."""
