@@ -14,6 +14,7 @@ from agentsight_server.api.conversations import answer_json, parameters
 from agentsight_server.api.filters import integer, only
 from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc, Query
+from agentsight_server.contract.fields import clean
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
@@ -150,6 +151,10 @@ def _meant(connection: Connection, viewer: Viewer, given: ErasureIn) -> tuple[in
         raise Invalid(
             Problem("", Code.EXACTLY_ONE, "conversation, conversation_id, customer_id and whole_agent")
         )
+    for name in ("conversation_id", "customer_id", "whole_agent"):
+        clean(name, getattr(given, name) or "")
+    if given.conversation is not None and not 0 < given.conversation < 2**63:
+        raise not_found("no such conversation")
     if given.conversation is not None or given.conversation_id is not None:
         row = (
             conversations.get(connection, viewer.agent_ids, given.conversation, include_deleted=True)

@@ -106,8 +106,8 @@ class Normaliser:
     def _time(self, field: str, value: datetime) -> int:
         return timestamp(field, value, archived=self._archive)
 
-    def _when(self, value: datetime | None, otherwise: int) -> int:
-        return otherwise if value is None else self._time("timestamp", value)
+    def _when(self, value: datetime | None, otherwise: int, field: str = "timestamp") -> int:
+        return otherwise if value is None else self._time(field, value)
 
     def item(self, given: wire.ItemIn, now: int) -> NewItem:
         """One item of any type; `now` (microseconds) is its time when it names none."""
@@ -211,7 +211,7 @@ class Normaliser:
         said_by = given.source or source
         return NewItem(
             FEEDBACK,
-            self._when(given.timestamp or given.created_at, now),
+            self._when(given.timestamp, self._when(given.created_at, now, "created_at")),
             _uuid(given.id),
             None,
             None,
