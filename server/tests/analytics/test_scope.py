@@ -13,10 +13,10 @@ from agentsight_server.api.filters import FILTER_NAMES, parse_filters
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.reference import pricing
-from agentsight_server.security.access import Viewer
+from agentsight_server.security.access import Actor
 
-KEY = Viewer(frozenset({7}), "read", 7)
-OWNER = Viewer(None, "owner")
+KEY = Actor(frozenset({7}), "read", 7)
+OWNER = Actor(None, "owner")
 DOCS = Path(__file__).parents[3] / "docs"
 NOW = int(datetime(2026, 8, 31, 23, 30, tzinfo=timezone.utc).timestamp() * 1_000_000)
 
@@ -54,7 +54,7 @@ def test_people_name_the_agent_and_see_only_theirs() -> None:
         of_request({}, OWNER)
     assert of_request({"agent": "3"}, OWNER).agents == (3,)
     with pytest.raises(RequestError) as refused:
-        of_request({"agent": "3"}, Viewer(frozenset({1}), "viewer"))
+        of_request({"agent": "3"}, Actor(frozenset({1}), "viewer"))
     assert refused.value.status == 404
 
 

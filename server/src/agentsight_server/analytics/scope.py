@@ -1,6 +1,6 @@
 """Who and what may be counted: agents, environment, period, time zone, filters.
 
-Built here alone, from a checked request and what the viewer may see. No figure takes anything else.
+Built here alone, from a checked request and what the actor may see. No figure takes anything else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from agentsight_server.domain import times, zones
 from agentsight_server.domain.errors import Invalid, not_found
-from agentsight_server.security.access import Viewer
+from agentsight_server.security.access import Actor
 from agentsight_server.store import agents
 
 LONGEST_DAYS = 1_830
@@ -193,8 +193,8 @@ PARAMETERS = frozenset(
 )  # fmt: skip
 
 
-def of_request(given: Mapping[str, str], viewer: Viewer, *, now: int | None = None) -> Scope:
-    """The scope that a request asks for, as far as the viewer may see.
+def of_request(given: Mapping[str, str], actor: Actor, *, now: int | None = None) -> Scope:
+    """The scope that a request asks for, as far as the actor may see.
 
     Args:
         given: query parameters; those that are no business of a scope are left alone.
@@ -202,7 +202,7 @@ def of_request(given: Mapping[str, str], viewer: Viewer, *, now: int | None = No
 
     Raises:
         Invalid: a parameter holds what it cannot take; it is named with what it takes.
-        RequestError: 404, an agent that is not the viewer's.
+        RequestError: 404, an agent that is not the actor's.
     """
     errors: dict[str, list[str]] = {}
     zone = zones.find("UTC")
@@ -216,21 +216,21 @@ def of_request(given: Mapping[str, str], viewer: Viewer, *, now: int | None = No
     today = zones.today(zone, times.now() if now is None else now)
     first, last = _period(given, today, errors)
     filters = _filters(given, errors)
-    agent = _agent(given, viewer, errors)
+    agent = _agent(given, actor, errors)
     if errors:
         raise Invalid(errors)
     environment_: Environment = "development" if environment == "development" else "production"
     return Scope((agent,), first, last, zone, environment_, filters)
 
 
-def _agent(given: Mapping[str, str], viewer: Viewer, errors: dict[str, list[str]]) -> int:
+def _agent(given: Mapping[str, str], actor: Actor, errors: dict[str, list[str]]) -> int:
     text = given.get("agent", "")
-    if not text and viewer.agent_id is not None:
-        return viewer.agent_id
+    if not text and actor.agent_id is not None:
+        return actor.agent_id
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         errors["agent"] = ["takes the number of an agent; GET /api/me/ lists yours"]
         return 0
-    return viewer.require_agent(int(text))
+    return actor.require_agent(int(text))
 
 
 def _period(given: Mapping[str, str], today: date, errors: dict[str, list[str]]) -> tuple[date, date]:

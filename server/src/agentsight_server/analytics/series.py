@@ -1,4 +1,4 @@
-"""Figures along the clock and the calendar of the viewer."""
+"""Figures along the clock and the calendar of the actor."""
 
 from __future__ import annotations
 

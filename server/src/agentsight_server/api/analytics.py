@@ -26,7 +26,7 @@ from agentsight_server.api.filters import only
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security.access import Access
 
 FORMATS = ("json", "csv")
@@ -99,7 +99,7 @@ async def analytics(request: AnyRequest) -> Response[Any]:
         raise Invalid({"format": ["takes json or csv"]})
     if kind == "csv" and len(names) != 1:
         raise Invalid({"metrics": ["takes one name for a table"]})
-    scope = of_request(given, viewer_of(request))
+    scope = of_request(given, actor_of(request))
     try:
         found = await services_of(request).analytics.answer(scope, names, compare)
     except AnalyticsError as error:

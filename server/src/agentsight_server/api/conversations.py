@@ -29,7 +29,7 @@ from agentsight_server.contract.links import base_url, file_links
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations, transcripts
 from agentsight_server.store.conversations import ORDERINGS, ConversationRow
@@ -101,7 +101,7 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
     skip = integer(given, "skip", 0, least=0, most=LARGEST_PAGE - 1)
     here = f"{base_url(request)}/api/conversations/"
     full = _full(given)
-    agents = viewer_of(request).agent_ids
+    agents = actor_of(request).agent_ids
     links = file_links(request)
 
     def query(connection: Connection) -> tuple[int, int, list[msgspec.Raw]]:
@@ -150,7 +150,7 @@ async def one_conversation(request: AnyRequest, number: FromPath[int]) -> Respon
     One of more than 8 MB comes with its first messages and the feedback among them; `messages_next` is the address of
     the next ones, and is not there when nothing is left.
     """
-    agents = viewer_of(request).agent_ids
+    agents = actor_of(request).agent_ids
     links = file_links(request)
     given = parameters(request)
     only(given, _DELETED_TOO_NAMES | {_FULL.name, _AFTER.name})
@@ -202,7 +202,7 @@ async def lookup(request: AnyRequest) -> Response[bytes]:
     name = clean("conversation_id", given.get("conversation_id", ""))
     if not name:
         raise Invalid({"conversation_id": ["is required"]})
-    agents = viewer_of(request).agent_ids
+    agents = actor_of(request).agent_ids
     row = only_found(
         await services_of(request).read(
             lambda c: conversations.lookup(c, agents, name, include_deleted=deleted)
@@ -252,7 +252,7 @@ _FILES_AFTER = Query(
 )
 async def files_of_conversation(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Each `file_url` is signed and works for a while, also without a key. 5,000 files are in one answer at most."""
-    agents = viewer_of(request).agent_ids
+    agents = actor_of(request).agent_ids
     given = parameters(request)
     only(given, _DELETED_TOO_NAMES | {_FILES_AFTER.name})
     deleted = include_deleted(request, given)
@@ -311,7 +311,7 @@ def may_include_deleted(request: AnyRequest, wanted: bool) -> bool:
     Raises:
         RequestError: 403, the caller is nobody to whom it is shown.
     """
-    if wanted and not viewer_of(request).manages:
+    if wanted and not actor_of(request).manages:
         raise RequestError(
             403, {"detail": "include_deleted takes a key with the role write, or a signed-in owner"}
         )

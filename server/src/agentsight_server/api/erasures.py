@@ -19,9 +19,9 @@ from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest, json_body
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
-from agentsight_server.security.access import Access, Viewer
+from agentsight_server.security.access import Access, Actor
 from agentsight_server.store import agents, conversations, erasing, receipts, retention
 from agentsight_server.store.erasing import Amount, Criterion
 
@@ -115,10 +115,10 @@ async def erase(request: AnyRequest) -> Response[bytes]:
     The answer (202) is the receipt; it is finished when `finished_at` is set. What is asked for is out of every answer
     at once, or within moments where it is much.
     """
-    viewer = manager(request)
+    actor = manager(request)
     services = services_of(request)
     given = decode(await json_body(request, services.settings.max_body_bytes), _erasure)
-    agent_id, criterion = await services.read(lambda c: _meant(c, viewer, given))
+    agent_id, criterion = await services.read(lambda c: _meant(c, actor, given))
     if given.dry_run:
         found = await services.read(lambda c: erasing.amount(c, agent_id, criterion))
         return answer_json(WouldGo.of(found))
@@ -130,7 +130,7 @@ async def erase(request: AnyRequest) -> Response[bytes]:
                 raise RequestError(
                     409, {"detail": f"it is {there:,} conversations by now, not {given.expect:,}"}
                 )
-        number = erasing.begin(connection, agent_id, criterion, asked_by(viewer))
+        number = erasing.begin(connection, agent_id, criterion, asked_by(actor))
         return receipts.one(connection, None, number)
 
     event = audit.event_of(request, "erased", agent_id=agent_id, what=criterion.kind)
@@ -141,7 +141,7 @@ async def erase(request: AnyRequest) -> Response[bytes]:
     return answer_json(Erasure.of(begun), HTTP_202_ACCEPTED)
 
 
-def _meant(connection: Connection, viewer: Viewer, given: ErasureIn) -> tuple[int, Criterion]:
+def _meant(connection: Connection, actor: Actor, given: ErasureIn) -> tuple[int, Criterion]:
     named = [
         name
         for name in ("conversation", "conversation_id", "customer_id", "whole_agent")
@@ -157,16 +157,16 @@ def _meant(connection: Connection, viewer: Viewer, given: ErasureIn) -> tuple[in
         raise not_found("no such conversation")
     if given.conversation is not None or given.conversation_id is not None:
         row = (
-            conversations.get(connection, viewer.agent_ids, given.conversation, include_deleted=True)
+            conversations.get(connection, actor.agent_ids, given.conversation, include_deleted=True)
             if given.conversation is not None
             else conversations.lookup(
-                connection, {_agent(viewer, given.agent)}, given.conversation_id or "", include_deleted=True
+                connection, {_agent(actor, given.agent)}, given.conversation_id or "", include_deleted=True
             )
         )
         if row is None or (given.agent is not None and row.agent_id != given.agent):
             raise not_found("no such conversation")
         return row.agent_id, Criterion(conversation=row.id)
-    agent_id = _agent(viewer, given.agent)
+    agent_id = _agent(actor, given.agent)
     if given.customer_id is not None:
         if not given.customer_id.strip():
             raise Invalid(Problem("customer_id", Code.BLANK))
@@ -182,11 +182,11 @@ def _meant(connection: Connection, viewer: Viewer, given: ErasureIn) -> tuple[in
 @get("/api/erasures", opt=_MANAGE | {"doc": Doc("Receipts", "Erasing", None, {200: Erasures}, (_AGENT,))})
 async def list_erasures(request: AnyRequest) -> Response[bytes]:
     """What was erased, newest first."""
-    viewer = manager(request)
+    actor = manager(request)
     given = parameters(request)
     only(given, frozenset({"agent"}))
     wanted = integer(given, "agent", 0, least=1, most=2**63 - 1)
-    seen = frozenset({viewer.require_agent(wanted)}) if wanted else viewer.agent_ids
+    seen = frozenset({actor.require_agent(wanted)}) if wanted else actor.agent_ids
     rows = await services_of(request).read(lambda c: receipts.listing(c, seen))
     return answer_json(Erasures([Erasure.of(row) for row in rows]))
 
@@ -194,9 +194,9 @@ async def list_erasures(request: AnyRequest) -> Response[bytes]:
 @get("/api/erasures/{number:int}", opt=_MANAGE | {"doc": Doc("One receipt", "Erasing", None, {200: Erasure})})
 async def one_erasure(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """How far an erasure is, and what went."""
-    viewer = manager(request)
+    actor = manager(request)
     only(parameters(request), frozenset())
-    row = await services_of(request).read(lambda c: receipts.one(c, viewer.agent_ids, number))
+    row = await services_of(request).read(lambda c: receipts.one(c, actor.agent_ids, number))
     if row is None:
         raise not_found("no such erasure")
     return answer_json(Erasure.of(row))
@@ -234,10 +234,10 @@ _retention = msgspec.json.Decoder(RetentionIn)
 )
 async def read_retention(request: AnyRequest) -> Response[bytes]:
     """The days of each environment, and how much is older than that now."""
-    viewer = manager(request)
+    actor = manager(request)
     given = parameters(request)
     only(given, frozenset({"agent"}))
-    agent_id = _agent(viewer, integer(given, "agent", 0, least=1, most=2**63 - 1) or None)
+    agent_id = _agent(actor, integer(given, "agent", 0, least=1, most=2**63 - 1) or None)
     return answer_json(await services_of(request).read(lambda c: _retention_of(c, agent_id, {})))
 
 
@@ -249,10 +249,10 @@ async def read_retention(request: AnyRequest) -> Response[bytes]:
 async def write_retention(request: AnyRequest) -> Response[bytes]:
     """Erase by itself, within the hour, what nobody has said anything in for so many days; with `dry_run` the answer
     says how much that would be."""
-    viewer = manager(request)
+    actor = manager(request)
     services = services_of(request)
     given = decode(await json_body(request, services.settings.max_body_bytes), _retention)
-    agent_id = _agent(viewer, given.agent)
+    agent_id = _agent(actor, given.agent)
     days: dict[str, int | None] = {}
     for name in retention.ENVIRONMENTS:
         value = getattr(given, name)
@@ -283,28 +283,28 @@ def _retention_of(connection: Connection, agent_id: int, tried: dict[str, int | 
     return Retention(**found)
 
 
-def manager(request: AnyRequest) -> Viewer:
+def manager(request: AnyRequest) -> Actor:
     """Who is asking, if they may erase.
 
     Raises:
         RequestError: 403, they may not.
     """
-    viewer = viewer_of(request)
-    if not viewer.manages:
+    actor = actor_of(request)
+    if not actor.manages:
         raise RequestError(403, {"detail": "only an owner may do this"})
-    return viewer
+    return actor
 
 
-def asked_by(viewer: Viewer) -> str:
+def asked_by(actor: Actor) -> str:
     """Who it is, in words for a receipt."""
-    return viewer.person.email if viewer.person is not None else f"key {viewer.key_id}"
+    return actor.person.email if actor.person is not None else f"key {actor.key_id}"
 
 
-def _agent(viewer: Viewer, given: int | None) -> int:
-    agent_id = given if given is not None else viewer.agent_id
+def _agent(actor: Actor, given: int | None) -> int:
+    agent_id = given if given is not None else actor.agent_id
     if agent_id is None:
         raise Invalid(Problem("agent", Code.REQUIRED, "the agent's number"))
-    return viewer.require_agent(agent_id)
+    return actor.require_agent(agent_id)
 
 
 handlers: list[Any] = [erase, list_erasures, one_erasure, read_retention, write_retention]

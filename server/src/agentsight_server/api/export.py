@@ -21,7 +21,7 @@ from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import Invalid, not_found
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.records import tables
 from agentsight_server.records.export import Export
 from agentsight_server.runtime.executors import Executor
@@ -75,11 +75,11 @@ async def export(request: AnyRequest) -> Stream:
     what: tables.What = "messages" if _one_of(given, "what", _WHAT) == "messages" else "conversations"
     filters = parse_filters(given)
     may_include_deleted(request, filters.include_deleted)
-    viewer = viewer_of(request)
-    agent_id = integer(given, "agent", viewer.agent_id or 0, least=1, most=2**63 - 1)
+    actor = actor_of(request)
+    agent_id = integer(given, "agent", actor.agent_id or 0, least=1, most=2**63 - 1)
     if not agent_id:
         raise Invalid({"agent": ["is required: the agent's number"]})
-    viewer.require_agent(agent_id)
+    actor.require_agent(agent_id)
     services = services_of(request)
     names = [row.name for row in await services.read(lambda c: agents.listing(c, frozenset({agent_id})))]
     if not names:

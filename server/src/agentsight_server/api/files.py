@@ -15,7 +15,7 @@ from agentsight_server.contract import shapes
 from agentsight_server.domain.errors import RequestError, not_found
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.http.state import services_of
-from agentsight_server.security.access import Access, Viewer
+from agentsight_server.security.access import Access, Actor
 from agentsight_server.store import conversations, transcripts
 from agentsight_server.store.transcripts import FileRow
 
@@ -29,17 +29,17 @@ async def attachment(request: AnyRequest, number: FromPath[int], name: FromPath[
     services = services_of(request)
     of_deleted = _is_signed(request, shapes.DELETED_FILE, number)
     signed = of_deleted or _is_signed(request, shapes.FILE, number)
-    viewer: Viewer | None = request.state.viewer
-    if not signed and viewer is None:
+    actor: Actor | None = request.state.actor
+    if not signed and actor is None:
         raise RequestError(403, {"detail": "this link has run out; ask for a new one"})
-    include_deleted = of_deleted or (viewer is not None and viewer.manages)
+    include_deleted = of_deleted or (actor is not None and actor.manages)
 
     def query(connection: Connection) -> FileRow | None:
         found = transcripts.file_of(connection, number)
         if found is None:
             return None
         conversation, file = found
-        agents = None if signed or viewer is None else viewer.agent_ids
+        agents = None if signed or actor is None else actor.agent_ids
         row = conversations.get(connection, agents, conversation, include_deleted=include_deleted)
         return file if row else None
 

@@ -20,9 +20,9 @@ from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest, json_body
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit, key_ring, key_settings, keys
-from agentsight_server.security.access import Access, Viewer
+from agentsight_server.security.access import Access, Actor
 from agentsight_server.store import agents
 from agentsight_server.store.agents import KeyRow, KeySettings
 from agentsight_server.store.security_events import Event
@@ -104,7 +104,7 @@ async def list_keys(request: AnyRequest) -> Response[bytes]:
     revoked = given.get("include_revoked", "false")
     if revoked not in {"true", "false"}:
         raise Invalid(Problem("include_revoked", Code.CHOICE, "true or false", repr(revoked)))
-    agent_id = _agent(viewer_of(request), integer(given, "agent", 0, least=1, most=2**63 - 1) or None)
+    agent_id = _agent(actor_of(request), integer(given, "agent", 0, least=1, most=2**63 - 1) or None)
     rows = await services_of(request).read(lambda connection: agents.keys(connection, agent_id))
     return answer_json(Keys([_shown(row) for row in rows if revoked == "true" or row.revoked_at is None]))
 
@@ -113,10 +113,10 @@ async def list_keys(request: AnyRequest) -> Response[bytes]:
 async def make_key(request: AnyRequest) -> Response[bytes]:
     """Make a key; it is told only this once. A write key makes keys that write or read, and none like itself."""
     given = decode(await json_body(request, _BODY_BYTES), _new_key)
-    viewer = viewer_of(request)
-    agent_id = _agent(viewer, given.agent)
+    actor = actor_of(request)
+    agent_id = _agent(actor, given.agent)
     role = key_settings.role(given.role)
-    _may_handle(viewer, role)
+    _may_handle(actor, role)
     label = key_settings.label(given.label or "")
     settings = key_settings.checked(KeySettings(), _settings(given), times.now())
 
@@ -140,7 +140,7 @@ async def make_key(request: AnyRequest) -> Response[bytes]:
 @patch("/api/keys/{number:int}", opt=_MANAGE | {"doc": Doc("Change a key", "Keys", KeyChange, {200: Key})})
 async def change_key(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Set the fields that are given."""
-    await services_of(request).read(lambda connection: _found(connection, viewer_of(request), number))
+    await services_of(request).read(lambda connection: _found(connection, actor_of(request), number))
     given = decode(await json_body(request, _BODY_BYTES), _key_change)
     label = None if given.label is UNSET else key_settings.label(given.label)
 
@@ -196,10 +196,10 @@ async def _change(
     request: AnyRequest, number: int, work: Any, action: str = "key_changed", tokens: str | None = None
 ) -> KeyRow:
     """Do something to a key in use and return how it is then."""
-    viewer = viewer_of(request)
+    actor = actor_of(request)
 
     def doing(connection: Connection, _: int) -> KeyRow:
-        row = _found(connection, viewer, number)
+        row = _found(connection, actor, number)
         work(connection, row)
         changed = agents.key_by_number(connection, number)
         assert changed is not None
@@ -215,24 +215,24 @@ async def _change(
     return row
 
 
-def _found(connection: Connection, viewer: Viewer, number: int) -> KeyRow:
+def _found(connection: Connection, actor: Actor, number: int) -> KeyRow:
     row = agents.key_by_number(connection, number)
-    if row is None or row.revoked_at is not None or not viewer.sees(row.agent_id):
+    if row is None or row.revoked_at is not None or not actor.sees(row.agent_id):
         raise not_found("no such key in use")
-    _may_handle(viewer, row.role)
+    _may_handle(actor, row.role)
     return row
 
 
-def _agent(viewer: Viewer, given: int | None) -> int:
-    number = given or viewer.agent_id
+def _agent(actor: Actor, given: int | None) -> int:
+    number = given or actor.agent_id
     if number is None:
         raise Invalid(Problem("agent", Code.REQUIRED, "the agent's number"))
-    return viewer.require_agent(number)
+    return actor.require_agent(number)
 
 
-def _may_handle(viewer: Viewer, role: str) -> None:
+def _may_handle(actor: Actor, role: str) -> None:
     """A leaked write key must not make itself at home: keys like it are made and ended by people."""
-    if viewer.person is None and role == "write":
+    if actor.person is None and role == "write":
         raise RequestError(
             403, {"detail": "a key handles ingest and read keys; those that write are an owner's"}
         )

@@ -16,7 +16,7 @@ from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents, ledger
 
@@ -102,11 +102,11 @@ async def read_ledger(request: AnyRequest) -> Response[bytes]:
     """
     given = parameters(request)
     only(given, frozenset(each.name for each in _QUERIES))
-    viewer = viewer_of(request)
-    agent_id = integer(given, "agent", viewer.agent_id or 0, least=1, most=2**63 - 1)
+    actor = actor_of(request)
+    agent_id = integer(given, "agent", actor.agent_id or 0, least=1, most=2**63 - 1)
     if not agent_id:
         raise Invalid(Problem("agent", Code.REQUIRED, "the agent's number"))
-    viewer.require_agent(agent_id)
+    actor.require_agent(agent_id)
     last = _day(given, "to", _FIRST + timedelta(days=times.now() // times.DAY))
     first = _day(given, "from", max(_FIRST, last - timedelta(days=_USUAL_DAYS - 1)))
     if first > last:

@@ -20,7 +20,7 @@ from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, not_found
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest, json_body
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations, transcripts
@@ -117,7 +117,7 @@ class Deleted(msgspec.Struct):
 async def remove(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Out of every list and figure, with its files, for everybody; `include_deleted=true` still finds it, and it
     can be restored until it is erased."""
-    agents = viewer_of(request).agent_ids
+    agents = actor_of(request).agent_ids
     row = only_found(
         await services_of(request).write(
             lambda c, _: conversations.delete(c, agents, number),
@@ -136,7 +136,7 @@ async def remove(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
 )
 async def restore(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Take a deletion back. 404 when it is not deleted, or was erased for good."""
-    agents = viewer_of(request).agent_ids
+    agents = actor_of(request).agent_ids
     links = file_links(request)
 
     def work(connection: Connection, _: int) -> shapes.Conversation:
@@ -154,7 +154,7 @@ async def _body(request: AnyRequest) -> bytes:
 
 
 async def _change(request: AnyRequest, number: int, values: dict[str, Any]) -> Response[bytes]:
-    agents = viewer_of(request).agent_ids
+    agents = actor_of(request).agent_ids
     links = file_links(request)
 
     def work(connection: Connection, _: int) -> shapes.Conversation:

@@ -11,7 +11,7 @@ from agentsight_server.api.conversations import answer_json
 from agentsight_server.contract.documentation import Doc, document
 from agentsight_server.contract.published import Shelf, answer, known_address
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents
 
@@ -43,14 +43,14 @@ class Me(msgspec.Struct):
 @get("/api/me", opt={"access": Access.ANY, "doc": Doc("Who am I", "Reading", None, {200: Me})})
 async def me(request: AnyRequest) -> Response[bytes]:
     """The key's agent, role and environments; works with every key."""
-    viewer = viewer_of(request)
-    rows = await services_of(request).read(lambda c: agents.listing(c, viewer.agent_ids))
+    actor = actor_of(request)
+    rows = await services_of(request).read(lambda c: agents.listing(c, actor.agent_ids))
     names = [AgentName(row.id, row.name) for row in rows]
-    person = viewer.person
+    person = actor.person
     return answer_json(
         Me(
-            next((each for each in names if each.id == viewer.agent_id), None),
-            viewer.role,
+            next((each for each in names if each.id == actor.agent_id), None),
+            actor.role,
             ["production", "development"],
             names,
             PersonName(person.email, person.name) if person else None,

@@ -19,7 +19,7 @@ from agentsight_server.reference.geo import Places
 from agentsight_server.runtime.executors import Executors
 from agentsight_server.runtime.storage import Storage
 from agentsight_server.security import audit
-from agentsight_server.security.access import Gate, Viewer
+from agentsight_server.security.access import Actor, Gate
 from agentsight_server.security.sessions import Brake
 from agentsight_server.security.signing import Signer
 from agentsight_server.settings import Settings
@@ -156,7 +156,7 @@ def services_of(request: AnyRequest) -> Services:
     return found
 
 
-def viewer_of(request: AnyRequest) -> Viewer:
+def actor_of(request: AnyRequest) -> Actor:
     """Who is asking; the gate has let them in."""
-    found: Viewer = request.state.viewer
+    found: Actor = request.state.actor
     return found

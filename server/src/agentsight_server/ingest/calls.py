@@ -12,7 +12,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import Services, services_of, viewer_of
+from agentsight_server.http.state import Services, actor_of, services_of
 from agentsight_server.ingest import single
 from agentsight_server.ingest.normalise import Pending
 from agentsight_server.ingest.public import PublicKey, Receipt
@@ -56,28 +56,28 @@ def _put_all(services: Services, files: Sequence[Pending]) -> None:
 
 def agent_of(request: AnyRequest) -> int:
     """The agent of the key that writes."""
-    agent_id = viewer_of(request).agent_id
+    agent_id = actor_of(request).agent_id
     assert agent_id is not None, "only keys write items, and a key has an agent"
     return agent_id
 
 
 def key_of(request: AnyRequest) -> int:
     """The key that writes."""
-    key_id = viewer_of(request).key_id
+    key_id = actor_of(request).key_id
     assert key_id is not None, "only keys write items"
     return key_id
 
 
 def spend(request: AnyRequest, *, items: int = 0, size: int = 0) -> None:
     """Count what is brought against the limits of the key."""
-    viewer = viewer_of(request)
-    if viewer.key_id is not None and viewer.settings is not None:
-        services_of(request).gate.quotas.take(viewer.key_id, viewer.settings, items=items, size=size)
+    actor = actor_of(request)
+    if actor.key_id is not None and actor.settings is not None:
+        services_of(request).gate.quotas.take(actor.key_id, actor.settings, items=items, size=size)
 
 
 def author_of(request: AnyRequest) -> PublicKey | None:
     """The public key that writes; None: one that may do more, or a person."""
-    return PublicKey.of(viewer_of(request), request.headers.get(conversation_tokens.HEADER))
+    return PublicKey.of(actor_of(request), request.headers.get(conversation_tokens.HEADER))
 
 
 def receipt(written: single.Written, number: int, status: int = HTTP_201_CREATED) -> Response[bytes]:

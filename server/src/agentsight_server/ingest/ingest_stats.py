@@ -13,7 +13,7 @@ from agentsight_server.ingest import schemas as wire
 from agentsight_server.ingest.batch import BEFORE_ERASURE, NO_MESSAGE, REFUSALS, Batch, Judged
 from agentsight_server.ingest.public import NotAllowed
 from agentsight_server.ingest.single import Written
-from agentsight_server.security.access import Access, Viewer
+from agentsight_server.security.access import Access, Actor
 from agentsight_server.store.append import OLD, Appended, NewConversation, Refusal
 from agentsight_server.store.ledger import Adjustment, Cause, Counts, Refusals
 from agentsight_server.store.writer import Tally
@@ -150,6 +150,6 @@ def note_refusal(request: AnyRequest, error: RequestError) -> None:
     handler = request.scope.get("route_handler")
     if handler is None or handler.opt.get("access") not in (Access.INGEST, Access.RESPOND):
         return
-    viewer: Viewer | None = getattr(request.state, "viewer", None)
-    if viewer is not None and viewer.key_id is not None:
-        services_of(request).ledger.refuse(viewer.key_id, *cause_of(error.problems[0]))
+    actor: Actor | None = getattr(request.state, "actor", None)
+    if actor is not None and actor.key_id is not None:
+        services_of(request).ledger.refuse(actor.key_id, *cause_of(error.problems[0]))

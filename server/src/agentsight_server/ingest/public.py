@@ -16,7 +16,7 @@ from agentsight_server.domain.errors import Invalid
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.ingest import schemas as wire
 from agentsight_server.security import conversation_tokens
-from agentsight_server.security.access import Viewer
+from agentsight_server.security.access import Actor
 from agentsight_server.security.conversation_tokens import BadToken, Token
 from agentsight_server.store.agents import KeySettings
 from agentsight_server.store.append import Author, NewConversation, NewItem
@@ -47,7 +47,7 @@ class PublicKey:
         token: the one in the request's header.
 
     Example:
-        >>> author = PublicKey.of(viewer, token)   # None for a key that may do it all, and for a person
+        >>> author = PublicKey.of(actor, token)   # None for a key that may do it all, and for a person
         >>> if author: author.sign(target)
     """
 
@@ -58,11 +58,11 @@ class PublicKey:
         self._author = Author(key_id)
 
     @classmethod
-    def of(cls, viewer: Viewer, token: str | None) -> PublicKey | None:
-        """The viewer's key, or None where it has no such limits."""
-        if viewer.role != "ingest" or viewer.key_id is None:
+    def of(cls, actor: Actor, token: str | None) -> PublicKey | None:
+        """The actor's key, or None where it has no such limits."""
+        if actor.role != "ingest" or actor.key_id is None:
             return None
-        return cls(viewer.key_id, viewer.settings or KeySettings(), token)
+        return cls(actor.key_id, actor.settings or KeySettings(), token)
 
     def number(self, conversation: int | str | None) -> None:
         """Judge the `conversation` of a single call.

@@ -18,7 +18,7 @@ from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import AnyRequest, aside, json_body
-from agentsight_server.http.state import Services, services_of, viewer_of
+from agentsight_server.http.state import Services, actor_of, services_of
 from agentsight_server.ingest import ingest_stats, single
 from agentsight_server.ingest import schemas as wire
 from agentsight_server.ingest.batch import Batch, BatchOutcome
@@ -341,22 +341,22 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
     conversation that nobody took part in yet.
     """
     services, given = await _read(request, _Decoders.feedback)
-    viewer = viewer_of(request)
+    actor = actor_of(request)
     author = author_of(request)
     target = single.reference(given, author)
-    agent_id = viewer.agent_id
+    agent_id = actor.agent_id
     if agent_id is None:
         number = target.row
         if number is None:
             raise Invalid(Problem("conversation", Code.REQUIRED, "the integer id"))
-        found = await services.look_up(lambda c: conversations.get(c, viewer.agent_ids, number))
+        found = await services.look_up(lambda c: conversations.get(c, actor.agent_ids, number))
         if found is None:
             raise not_found("no such conversation")
         agent_id = found.agent_id
     item = wire.FeedbackIn(
         given.sentiment, None, given.timestamp, None, given.comment, None, given.metadata, given.message
     )
-    person = viewer.person
+    person = actor.person
     target.items = [
         Normaliser(services.places.lookup).feedback(
             item,
@@ -396,7 +396,7 @@ async def _store(
 ) -> single.Written:
     for item in target.items:
         judge(target.author, item)
-    key_id = viewer_of(request).key_id
+    key_id = actor_of(request).key_id
     return await services.write(
         lambda connection, attempt: single.write(connection, attempt, agent_id, target),
         tally=None if key_id is None else ingest_stats.of_single(key_id, target, adjusted),

@@ -82,7 +82,7 @@ class Origins:
 
 
 @dataclass(frozen=True)
-class Viewer:
+class Actor:
     """Who is asking. `agent_ids` None: every agent (an owner)."""
 
     agent_ids: frozenset[int] | None
@@ -105,7 +105,7 @@ class Viewer:
         return self.is_owner or (self.key_id is not None and self.role == "write")
 
     def sees(self, agent_id: int) -> bool:
-        """Whether the agent's rows exist for this viewer."""
+        """Whether the agent's rows exist for this actor."""
         return self.agent_ids is None or agent_id in self.agent_ids
 
     def require_agent(self, agent_id: int) -> int:
@@ -120,7 +120,7 @@ class Gate:
 
     Example:
         >>> app = Litestar(route_handlers=[...], guards=[Gate(database, executors.lookups).guard])
-        >>> viewer = request.state.viewer
+        >>> actor = request.state.actor
     """
 
     def __init__(self, database: Database, lookups: Executor) -> None:
@@ -139,37 +139,37 @@ class Gate:
         numbers = (value for value in connection.path_params.values() if isinstance(value, int))
         if any(not 0 <= number <= LARGEST_ID for number in numbers):
             raise not_found()
-        connection.state.viewer = None
+        connection.state.actor = None
         header = connection.headers.get("authorization")
         cookie = connection.cookies.get(sessions.COOKIE)
         if access is Access.PUBLIC:
             # Public pages still know who is there, but a broken cookie or key does not close them.
             if cookie:
-                connection.state.viewer = await self._by_cookie(cookie)
+                connection.state.actor = await self._by_cookie(cookie)
             return
         if header is not None:
-            connection.state.viewer = await self._by_key(connection, header, access)
+            connection.state.actor = await self._by_key(connection, header, access)
             return
-        viewer = await self._by_cookie(cookie) if cookie else None
-        if viewer is None:
+        actor = await self._by_cookie(cookie) if cookie else None
+        if actor is None:
             raise RequestError(
                 401,
                 {"detail": "sign in, or send a key: Authorization: Api-Key ags_…"},
                 {"WWW-Authenticate": "Api-Key"},
             )
         if connection.scope.get("method") not in SAFE_METHODS:
-            await _check_csrf(connection, viewer)
+            await _check_csrf(connection, actor)
         if access is Access.INGEST:
             raise RequestError(403, {"detail": "this takes an API key"})
-        if access in _OWNERS and not viewer.is_owner:
+        if access in _OWNERS and not actor.is_owner:
             raise RequestError(403, {"detail": "only an owner may do this"})
-        if access in _CHANGING and viewer.role == "viewer":
+        if access in _CHANGING and actor.role == "viewer":
             raise RequestError(403, {"detail": "your account may look, not change"})
-        connection.state.viewer = viewer
+        connection.state.actor = actor
 
     async def _by_key(
         self, connection: ASGIConnection[Any, Any, Any, Any], header: str, access: Access
-    ) -> Viewer:
+    ) -> Actor:
         scheme, _, key = header.partition(" ")
         key = key.strip()
         if scheme.lower() not in {"api-key", "bearer"}:
@@ -200,7 +200,7 @@ class Gate:
             self.quotas.check(found.id, found.settings)
         if now - (found.last_used_at or 0) > agents.LAST_USE_STEP:
             self._used[found.id] = now
-        return Viewer(
+        return Actor(
             frozenset({found.agent_id}),
             found.role,
             found.agent_id,
@@ -253,7 +253,7 @@ class Gate:
         with self.database.read() as connection:
             return agents.key_by_hash(connection, hashed)
 
-    async def _by_cookie(self, token: str) -> Viewer | None:
+    async def _by_cookie(self, token: str) -> Actor | None:
         if not sessions.is_well_formed(token):
             return None
         hashed = sessions.hash_token(token)
@@ -262,7 +262,7 @@ class Gate:
             return None
         person = row.person
         _counts_for(f"person {person.id}")
-        return Viewer(person.agent_ids, person.role, person=person, csrf_token=row.csrf_token)
+        return Actor(person.agent_ids, person.role, person=person, csrf_token=row.csrf_token)
 
     def _read_session(self, hashed: bytes) -> people.SessionRow | None:
         with self.database.read() as connection:
@@ -276,14 +276,14 @@ def _counts_for(caller: str) -> None:
         asking.identify(caller)
 
 
-async def _check_csrf(connection: ASGIConnection[Any, Any, Any, Any], viewer: Viewer) -> None:
+async def _check_csrf(connection: ASGIConnection[Any, Any, Any, Any], actor: Actor) -> None:
     sent: Any = connection.headers.get("x-csrf-token")
     if sent is None and isinstance(connection, Request):
         kind = connection.headers.get("content-type", "")
         if kind.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
             sent = (await connection.form()).get("csrf_token")
     foreign = is_foreign(connection.headers, connection.app.state.services.settings.public_url)
-    if foreign or not hmac.compare_digest(str(sent or "").encode(), (viewer.csrf_token or "").encode()):
+    if foreign or not hmac.compare_digest(str(sent or "").encode(), (actor.csrf_token or "").encode()):
         raise RequestError(403, {"detail": "the form is out of date: reload the page and try again"})
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from agentsight_server.domain import times
 from agentsight_server.runtime.logs import REQUEST_ID
-from agentsight_server.security.access import Viewer
+from agentsight_server.security.access import Actor
 from agentsight_server.store import security_events
 from agentsight_server.store.security_events import Event
 
@@ -85,17 +85,17 @@ def event_of(
         details: numbers and short names; never what a conversation says, never a secret.
     """
     assert action in ACTIONS, action
-    viewer: Viewer | None = getattr(connection.state, "viewer", None)
-    if viewer is not None:
-        person_id = viewer.person.id if viewer.person and person_id is None else person_id
-        agent_id = viewer.agent_id if agent_id is None else agent_id
+    actor: Actor | None = getattr(connection.state, "actor", None)
+    if actor is not None:
+        person_id = actor.person.id if actor.person and person_id is None else person_id
+        agent_id = actor.agent_id if agent_id is None else agent_id
         if who is None:
-            who = viewer.person.email if viewer.person else f"key {viewer.key_id}"
+            who = actor.person.email if actor.person else f"key {actor.key_id}"
     return Event(
         action=action,
         who=who or "",
         person_id=person_id,
-        key_id=viewer.key_id if viewer else None,
+        key_id=actor.key_id if actor else None,
         agent_id=agent_id,
         address=connection.client.host if connection.client else "",
         details=details,

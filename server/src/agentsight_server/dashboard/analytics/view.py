@@ -15,7 +15,7 @@ from agentsight_server.dashboard.analytics import words
 from agentsight_server.dashboard.inbox import Chip, Chosen
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import Invalid
-from agentsight_server.security.access import Viewer
+from agentsight_server.security.access import Actor
 from agentsight_server.store import happenings
 from agentsight_server.store.matching import NULLABLE, Filters
 
@@ -168,13 +168,13 @@ class View(msgspec.Struct):
         return self.address(**{"from": first.isoformat(), "to": last.isoformat()})
 
 
-def read(query: Mapping[str, str], viewer: Viewer, agent_id: int, tz: tzinfo, now: int) -> View:
+def read(query: Mapping[str, str], actor: Actor, agent_id: int, tz: tzinfo, now: int) -> View:
     """Read the page's address.
 
     What cannot be understood is left out and named in `problems`: nobody takes a page for filtered that is not.
 
     Raises:
-        RequestError: 404, the agent is not the viewer's.
+        RequestError: 404, the agent is not the actor's.
     """
     zone = getattr(tz, "key", "UTC")
     today = zones.today(zones.find(zone), now)
@@ -206,7 +206,7 @@ def read(query: Mapping[str, str], viewer: Viewer, agent_id: int, tz: tzinfo, no
             first, last = days_of(preset, today)
             asked |= {"from": first.isoformat(), "to": last.isoformat()}
         try:
-            scope = of_request(asked, viewer, now=now)
+            scope = of_request(asked, actor, now=now)
             break
         except Invalid as error:
             wrong = error.errors.keys() & values.keys()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from agentsight_server.dashboard.pages.page import go_to, html, inside, own_address
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents, overview, transcripts
@@ -56,7 +56,7 @@ async def change_settings(request: AnyRequest, agent_id: FromPath[int]) -> Respo
 @post("/agents/{agent_id:int}/settings/storage", opt={"access": Access.OWNER})
 async def change_storage(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """Choose what the agent's attachments may take."""
-    viewer_of(request).require_agent(agent_id)
+    actor_of(request).require_agent(agent_id)
     text = str((await request.form()).get("megabytes", "")).strip()
     digits = text.replace(",", "").replace(" ", "").replace("_", "")
     if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
@@ -102,9 +102,9 @@ def _home(agent_id: int) -> str:
 
 
 def _may_change(request: AnyRequest, agent_id: int) -> None:
-    viewer = viewer_of(request)
-    viewer.require_agent(agent_id)
-    if viewer.role == "viewer":
+    actor = actor_of(request)
+    actor.require_agent(agent_id)
+    if actor.role == "viewer":
         raise RequestError(403, {"detail": "Your account may look, not change."})
 
 

@@ -38,7 +38,7 @@ from agentsight_server.dashboard.pages.page import OWN_ZONE_COOKIE, go_to, html,
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import RequestError, not_found
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.reference import geo
 from agentsight_server.security.access import Access
 from agentsight_server.store import comments, conversations
@@ -104,7 +104,7 @@ async def analytics_page(request: AnyRequest, agent_id: FromPath[int]) -> Respon
 
     def prepare(connection: Connection) -> tuple[dict[str, Any], Scope, list[CommentRow]]:
         context = inside(request, connection, "analytics", agent_id)
-        wanted = view.read(request.query_params, viewer_of(request), agent_id, context["tz"], context["now"])
+        wanted = view.read(request.query_params, actor_of(request), agent_id, context["tz"], context["now"])
         scope = wanted.scope.of_store(connection)
         said = comments.latest(
             connection,
@@ -278,7 +278,7 @@ async def now_line(request: AnyRequest, agent_id: FromPath[int]) -> Response[str
 
     def prepare(connection: Connection) -> tuple[dict[str, Any], Scope]:
         context = inside(request, connection, "analytics", agent_id)
-        wanted = view.read(request.query_params, viewer_of(request), agent_id, context["tz"], context["now"])
+        wanted = view.read(request.query_params, actor_of(request), agent_id, context["tz"], context["now"])
         return context | {"view": wanted}, wanted.scope
 
     context, scope = await services.read(prepare)
@@ -304,7 +304,7 @@ async def figures_file(request: AnyRequest, agent_id: FromPath[int], name: FromP
 
     def prepare(connection: Connection) -> tuple[View, Scope, int, str]:
         context = inside(request, connection, "analytics", agent_id)
-        wanted = view.read(request.query_params, viewer_of(request), agent_id, context["tz"], context["now"])
+        wanted = view.read(request.query_params, actor_of(request), agent_id, context["tz"], context["now"])
         return wanted, wanted.scope.of_store(connection), context["now"], context["agent"].name
 
     wanted, scope, now, agent = await services.read(prepare)

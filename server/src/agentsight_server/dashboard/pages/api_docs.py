@@ -9,7 +9,7 @@ from litestar import Response, get
 from agentsight_server.contract.documentation import document
 from agentsight_server.contract.published import Shelf, answer, known_address
 from agentsight_server.dashboard import api_reference
-from agentsight_server.dashboard.pages.page import HEADERS, Reader, outside
+from agentsight_server.dashboard.pages.page import HEADERS, SignedIn, outside
 from agentsight_server.dashboard.rendering import render
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access
@@ -23,9 +23,9 @@ async def api_docs(request: AnyRequest) -> Response[bytes]:
     """Every call, its fields and an example; nothing is fetched from elsewhere."""
     address = known_address(request)
     context = outside(request)
-    viewer = request.state.viewer
-    if viewer is not None and viewer.person is not None:
-        context |= {"viewer": Reader.of(viewer)}
+    actor = request.state.actor
+    if actor is not None and actor.person is not None:
+        context |= {"signed_in": SignedIn.of(actor)}
     shelf: Shelf = request.app.state.shelf
 
     def build() -> bytes:
@@ -34,7 +34,7 @@ async def api_docs(request: AnyRequest) -> Response[bytes]:
         return render("pages/api.html", **context, reference=reference).encode()
 
     # The page says nothing of who reads it but whether they are signed in.
-    piece = shelf.get(("reference", address, context["theme"], context["viewer"] is not None), build)
+    piece = shelf.get(("reference", address, context["theme"], context["signed_in"] is not None), build)
     return answer(request, piece, "text/html", HEADERS)
 
 

@@ -17,7 +17,7 @@ from agentsight_server.dashboard.pages.keys import listed
 from agentsight_server.dashboard.pages.page import html, inside
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit, key_ring, key_settings, keys
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations
@@ -36,7 +36,7 @@ async def connect(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]
 @post("/agents/{agent_id:int}/connect", opt={"access": Access.OWNER})
 async def new_key(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """Make a key and show it, this once."""
-    viewer_of(request).require_agent(agent_id)
+    actor_of(request).require_agent(agent_id)
     form = await request.form()
     role = str(form.get("role", "write"))
     if role not in keys.ROLES:

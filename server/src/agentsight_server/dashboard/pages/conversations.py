@@ -22,7 +22,7 @@ from agentsight_server.dashboard.pages.transcript import (
 )
 from agentsight_server.domain.errors import RequestError, not_found
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations, glances
@@ -118,9 +118,9 @@ async def conversation(request: AnyRequest, agent_id: FromPath[int], number: Fro
 @post("/agents/{agent_id:int}/conversations/{number:int}/mark", opt={"access": Access.PERSON})
 async def mark(request: AnyRequest, agent_id: FromPath[int], number: FromPath[int]) -> Response[str]:
     """Mark a conversation, or take the mark off."""
-    viewer = viewer_of(request)
-    viewer.require_agent(agent_id)
-    if viewer.role == "viewer":
+    actor = actor_of(request)
+    actor.require_agent(agent_id)
+    if actor.role == "viewer":
         raise RequestError(403, {"detail": "Your account may look, not change."})
     form = await request.form()
     wanted = form.get("is_marked") == "true"

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from agentsight_server.dashboard.pages.page import go_to, html, inside
 from agentsight_server.domain.errors import not_found
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations, erasing, receipts, retention
@@ -56,7 +56,7 @@ async def erasing_page(request: AnyRequest, agent_id: FromPath[int]) -> Response
 @post("/agents/{agent_id:int}/erasing", opt=_OWNER)
 async def erase(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """Erase what the page showed, if it is still as much, and the right word was typed."""
-    viewer_of(request).require_agent(agent_id)
+    actor_of(request).require_agent(agent_id)
     services = services_of(request)
     given = {name: str(value) for name, value in (await request.form()).items() if isinstance(value, str)}
 
@@ -69,7 +69,7 @@ async def erase(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
             return f"Type {target[0].word} exactly as it stands here."
         if given.get("expect") != str(target[0].amount.conversations):
             return "It is another number by now. Look at it once more."
-        person = viewer_of(request).person
+        person = actor_of(request).person
         erasing.begin(connection, agent_id, target[1], person.email if person else "")
         return None
 
@@ -88,7 +88,7 @@ async def erase(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
 @post("/agents/{agent_id:int}/erasing/retention", opt=_OWNER)
 async def keep_for(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """Choose the days, after the page has shown what would go."""
-    viewer_of(request).require_agent(agent_id)
+    actor_of(request).require_agent(agent_id)
     given = {name: str(value) for name, value in (await request.form()).items() if isinstance(value, str)}
     days, problems = _days(given)
     if problems:

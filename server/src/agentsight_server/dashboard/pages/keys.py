@@ -16,7 +16,7 @@ from agentsight_server.dashboard.pages.page import go_to, html, inside
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit, key_ring, key_settings
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents
@@ -221,7 +221,7 @@ def _shown(limit: int | None) -> str:
 
 
 def _found(request: AnyRequest, connection: Connection, agent_id: int, number: int) -> KeyRow:
-    viewer_of(request).require_agent(agent_id)
+    actor_of(request).require_agent(agent_id)
     row = agents.key_by_number(connection, number)
     if row is None or row.agent_id != agent_id or row.revoked_at is not None:
         raise not_found("There is no such key in use.")

@@ -21,7 +21,7 @@ from agentsight_server.dashboard.analytics.words import Change
 from agentsight_server.dashboard.pages.page import go_to, html, inside
 from agentsight_server.domain.errors import Invalid
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of, viewer_of
+from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents, overview
@@ -54,7 +54,7 @@ class AgentLine(msgspec.Struct):
 
 @get("/", opt={"access": Access.PERSON})
 async def agents_page(request: AnyRequest) -> Response[str]:
-    """The agents that the viewer sees."""
+    """The agents that the actor sees."""
     return await _page(request, "", None)
 
 
@@ -95,7 +95,7 @@ async def _page(request: AnyRequest, name: str, problem: str | None, status: int
             seen = overview.activity(connection, each.id, context["now"] - RECENT)
             lines.append(AgentLine(each.id, each.name, seen.last_at))
             asked = {"agent": str(each.id), "tz": zone}
-            scopes.append(of_request(asked, viewer_of(request), now=context["now"]).of_store(connection))
+            scopes.append(of_request(asked, actor_of(request), now=context["now"]).of_store(connection))
         return context, lines, scopes
 
     context, lines, scopes = await services.read(prepare)

@@ -17,10 +17,10 @@ from agentsight_server.dashboard.rendering import render
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import RequestError, not_found
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import viewer_of
+from agentsight_server.http.state import actor_of
 from agentsight_server.runtime import outages
 from agentsight_server.runtime.logs import shown_path
-from agentsight_server.security.access import Viewer
+from agentsight_server.security.access import Actor
 from agentsight_server.store import agents
 from agentsight_server.store.agents import AgentRow
 from agentsight_server.store.writer import Overloaded
@@ -41,14 +41,14 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    # Pages hold what only the viewer may see, and change with every event.
+    # Pages hold what only they may see, and change with every event.
     "Cache-Control": "private, no-cache",
     "Vary": "Cookie, HX-Request, HX-Target",
 }
 
 
 @dataclass(frozen=True)
-class Reader:
+class SignedIn:
     """The signed-in person, as templates see them."""
 
     name: str
@@ -57,14 +57,14 @@ class Reader:
     can_change: bool
 
     @classmethod
-    def of(cls, viewer: Viewer) -> Reader:
+    def of(cls, actor: Actor) -> SignedIn:
         """Take what templates need from who is asking."""
-        person = viewer.person
+        person = actor.person
         return cls(
             name=person.name if person else "",
             email=person.email if person else "",
-            is_owner=viewer.is_owner,
-            can_change=viewer.role != "viewer",
+            is_owner=actor.is_owner,
+            can_change=actor.role != "viewer",
         )
 
 
@@ -80,7 +80,7 @@ def outside(request: AnyRequest) -> dict[str, Any]:
         "now": times.now(),
         "here": quote(path, safe="/-._~%") + ("?" + query if query else ""),
         "csrf": None,
-        "viewer": None,
+        "signed_in": None,
     }
 
 
@@ -90,10 +90,10 @@ def inside(
     """What pages in the frame read, with the agents of the sidebar.
 
     Raises:
-        RequestError: 404 when the viewer sees no agent of that number.
+        RequestError: 404 when they see no agent of that number.
     """
-    viewer = viewer_of(request)
-    listed = agents.listing(connection, viewer.agent_ids)
+    actor = actor_of(request)
+    listed = agents.listing(connection, actor.agent_ids)
     agent: AgentRow | None = None
     if agent_id is not None:
         agent = next((each for each in listed if each.id == agent_id), None)
@@ -101,8 +101,8 @@ def inside(
             raise not_found("There is no such agent, or it is not yours to see.")
     return {
         **outside(request),
-        "csrf": viewer.csrf_token,
-        "viewer": Reader.of(viewer),
+        "csrf": actor.csrf_token,
+        "signed_in": SignedIn.of(actor),
         "agents": listed,
         "agent": agent,
         "section": section,
@@ -199,13 +199,13 @@ def trouble(request: AnyRequest, error: Exception) -> Response[str]:
         "note": note,
         "retry": status >= 500 and request.method == "GET",
     }
-    viewer: Viewer | None = getattr(request.state, "viewer", None)
-    if viewer is None or viewer.person is None:
+    actor: Actor | None = getattr(request.state, "actor", None)
+    if actor is None or actor.person is None:
         return _again_after(error, html("pages/trouble_outside.html", context, status))
     # The frame without the agents: their list may be what failed.
     context |= {
-        "csrf": viewer.csrf_token,
-        "viewer": Reader.of(viewer),
+        "csrf": actor.csrf_token,
+        "signed_in": SignedIn.of(actor),
         "agents": None,
         "agent": None,
         "section": "",

@@ -35,7 +35,7 @@ async def _fields(request: AnyRequest) -> dict[str, str]:
 async def sign_in_page(request: AnyRequest) -> Response[str]:
     """The form."""
     goal = own_address(request.query_params.get("next"))
-    if request.state.viewer is not None:
+    if request.state.actor is not None:
         return go_to(goal, request)
     none_yet = await services_of(request).read(lambda connection: people.count(connection) == 0)
     return html(

@@ -18,7 +18,7 @@ from agentsight_server.dashboard.texts import Texts
 from agentsight_server.dashboard.transcript import Reader
 from agentsight_server.domain.errors import not_found
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import Services, services_of, viewer_of
+from agentsight_server.http.state import Services, actor_of, services_of
 from agentsight_server.reference import geo
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents, conversations, glances, passages, transcripts
@@ -113,7 +113,7 @@ def context_of(request: AnyRequest, connection: Connection, agent_id: int) -> di
         "it": None,
         "symbols": SYMBOLS,
         "list_path": f"/agents/{agent_id}/conversations/",
-        "can_change": viewer_of(request).role != "viewer",
+        "can_change": actor_of(request).role != "viewer",
         "credit": geo.ATTRIBUTION,
         "credit_url": geo.ATTRIBUTION_URL,
     }
@@ -130,7 +130,7 @@ def row_of(request: AnyRequest, connection: Connection, agent_id: int, number: i
     Raises:
         RequestError: 404, there is none.
     """
-    row = conversations.get(connection, {agent_id}, number, include_deleted=viewer_of(request).manages)
+    row = conversations.get(connection, {agent_id}, number, include_deleted=actor_of(request).manages)
     if row is None:
         raise not_found("There is no such conversation.")
     return row
