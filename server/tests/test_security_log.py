@@ -141,7 +141,7 @@ def test_guessing_from_everywhere_does_not_lock_out_the_owners_browser(tmp_path:
     with ServerProcess(tmp_path, arguments=arguments) as server:
         server.person("owner@example.com", PASSWORD)
         with signed_in(server, **{"X-Forwarded-For": "192.0.2.1"}) as owner:
-            for number in range(60):  # the brake of an account over all addresses
+            for number in range(60):  # the throttle of an account over all addresses
                 httpx.post(
                     server.address + "/sign-in",
                     data={"email": "owner@example.com", "password": "not the one"},
@@ -154,7 +154,7 @@ def test_guessing_from_everywhere_does_not_lock_out_the_owners_browser(tmp_path:
             assert elsewhere.status_code == 429
             owner.cookies.delete("agentsight_session")
             assert owner.post("/sign-in", data=right).status_code == 303
-            # The remembered browser is no way around the brake for whoever sits at it.
+            # The remembered browser is no way around the throttle for whoever sits at it.
             statuses = [
                 owner.post("/sign-in", data={**right, "password": f"guess {number}"}).status_code
                 for number in range(10)

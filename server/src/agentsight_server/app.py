@@ -32,8 +32,8 @@ from agentsight_server.contract.documentation import Doc
 from agentsight_server.contract.published import Shelf
 from agentsight_server.domain.errors import RequestError
 from agentsight_server.erasure.eraser import ErasingThread
+from agentsight_server.http.app_state import Services
 from agentsight_server.http.bodies import FORM_PARTS, AnyRequest, BoundedRequest
-from agentsight_server.http.state import Services
 from agentsight_server.http.uncached import forget_requests
 from agentsight_server.ingest import ingest_stats, routes
 from agentsight_server.operations import health
@@ -42,8 +42,8 @@ from agentsight_server.runtime import outages
 from agentsight_server.runtime.executors import Executors
 from agentsight_server.runtime.logs import shown_path
 from agentsight_server.runtime.storage import Storage
-from agentsight_server.security.access import Gate
-from agentsight_server.security.sessions import Brake
+from agentsight_server.security.access import Authenticator
+from agentsight_server.security.sessions import LoginThrottle
 from agentsight_server.security.signing import Signer
 from agentsight_server.settings import Settings
 from agentsight_server.store.database import Database
@@ -78,9 +78,9 @@ def open_services(settings: Settings) -> Services:
         files=store,
         storage=Storage(database, store.folder, settings.least_free_percent),
         places=Places(settings.geo_database),
-        gate=Gate(database, executors.lookups),
+        authenticator=Authenticator(database, executors.lookups),
         signer=signer,
-        brake=Brake(),
+        login_throttle=LoginThrottle(),
         analytics=figures,
         executors=executors,
         eraser=ErasingThread(database, store, writer, figures),
@@ -130,7 +130,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
     ]
     app = Litestar(
         route_handlers=rooms,
-        guards=[services.gate.guard],
+        guards=[services.authenticator.guard],
         lifespan=[running],
         state=State({"services": services, "documented": documented, "shelf": Shelf()}),
         openapi_config=None,

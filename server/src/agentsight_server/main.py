@@ -16,10 +16,10 @@ from sqlalchemy.exc import DBAPIError
 
 from agentsight_server.app import create_app, open_services
 from agentsight_server.attachments.blobs import FilesError
+from agentsight_server.http.app_state import Services
 from agentsight_server.http.connections import Patient
 from agentsight_server.http.headers import Headers
 from agentsight_server.http.limits import Traffic
-from agentsight_server.http.state import Services
 from agentsight_server.ingest.cors import CrossOrigin
 from agentsight_server.operations.folder_lock import FolderInUse, FolderLock
 from agentsight_server.runtime import logs
@@ -79,7 +79,7 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
             raise StartError(str(error)) from None
         raise
     app = Traffic(
-        Headers(CrossOrigin(create_app(settings, services), services.gate), settings.public_url),
+        Headers(CrossOrigin(create_app(settings, services), services.authenticator), settings.public_url),
         body_bytes=settings.body_memory_bytes,
         requests=settings.max_requests,
     )

@@ -25,8 +25,8 @@ from agentsight_server.api.conversations import answer_json, parameters
 from agentsight_server.api.filters import only
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain.errors import Invalid, RequestError
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security.access import Access
 
 FORMATS = ("json", "csv")

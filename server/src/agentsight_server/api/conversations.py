@@ -28,8 +28,8 @@ from agentsight_server.contract.fields import clean
 from agentsight_server.contract.links import base_url, file_links
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations, transcripts
 from agentsight_server.store.conversations import ORDERINGS, ConversationRow

@@ -18,8 +18,8 @@ from agentsight_server.contract.fields import clean
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest, json_body
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access, Actor
 from agentsight_server.store import agents, conversations, erasing, receipts, retention
@@ -136,7 +136,7 @@ async def erase(request: AnyRequest) -> Response[bytes]:
     event = audit.event_of(request, "erased", agent_id=agent_id, what=criterion.kind)
     begun = await services.write(work, event=event)
     assert begun is not None
-    services.gate.forget_keys()
+    services.authenticator.forget_keys()
     services.eraser.notice()
     return answer_json(Erasure.of(begun), HTTP_202_ACCEPTED)
 

@@ -20,8 +20,8 @@ from agentsight_server.attachments.file_types import content_disposition
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import Invalid, not_found
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.records import tables
 from agentsight_server.records.export import Export
 from agentsight_server.runtime.executors import Executor

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from agentsight_server.attachments.file_types import byte_range, content_disposition, shown_inline
 from agentsight_server.contract import shapes
 from agentsight_server.domain.errors import RequestError, not_found
+from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of
 from agentsight_server.security.access import Access, Actor
 from agentsight_server.store import conversations, transcripts
 from agentsight_server.store.transcripts import FileRow

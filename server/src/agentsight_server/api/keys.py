@@ -19,8 +19,8 @@ from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest, json_body
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit, key_ring, key_settings, keys
 from agentsight_server.security.access import Access, Actor
 from agentsight_server.store import agents
@@ -133,7 +133,7 @@ async def make_key(request: AnyRequest) -> Response[bytes]:
 
     event = audit.event_of(request, "key_created", agent_id=agent_id, role=role, key=keys.hint(key))
     row = await services_of(request).write(work, event=event)
-    services_of(request).gate.forget_keys()
+    services_of(request).authenticator.forget_keys()
     return _private(MadeKey(**msgspec.structs.asdict(_shown(row)), key=key), HTTP_201_CREATED)
 
 
@@ -211,7 +211,7 @@ async def _change(
         return audit.event_of(request, action, agent_id=row.agent_id, number=row.id, tokens=tokens)
 
     row = await services_of(request).write(doing, event=event)
-    services_of(request).gate.forget_keys()
+    services_of(request).authenticator.forget_keys()
     return row
 
 

@@ -15,8 +15,8 @@ from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents, ledger
 

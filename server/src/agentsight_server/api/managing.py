@@ -19,8 +19,8 @@ from agentsight_server.contract.links import file_links
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, not_found
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest, json_body
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations, transcripts

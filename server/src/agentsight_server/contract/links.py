@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from agentsight_server.contract.shapes import FileLinks
+from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of
 
 
 def base_url(request: AnyRequest) -> str:

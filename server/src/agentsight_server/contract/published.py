@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 from litestar import Response
 
+from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of
 
 _ON_THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
 

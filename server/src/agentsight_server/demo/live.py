@@ -15,7 +15,7 @@ import msgspec
 from agentsight_server.attachments.blobs import FilesError
 from agentsight_server.demo.generate import next_conversation, pace
 from agentsight_server.domain.errors import RequestError
-from agentsight_server.http.state import Services
+from agentsight_server.http.app_state import Services
 from agentsight_server.ingest.batch import Batch
 from agentsight_server.ingest.normalise import Normaliser
 from agentsight_server.store.append import append

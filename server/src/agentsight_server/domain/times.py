@@ -22,11 +22,6 @@ def from_datetime(value: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def to_datetime(value: int) -> datetime:
-    """An aware UTC datetime."""
-    return _EPOCH + timedelta(microseconds=value)
-
-
 def to_text(value: int) -> str:
     """ISO 8601 in UTC, with Z.
 

@@ -11,8 +11,8 @@ from litestar import Response
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.app_state import Services, actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import Services, actor_of, services_of
 from agentsight_server.ingest import single
 from agentsight_server.ingest.normalise import Pending
 from agentsight_server.ingest.public import PublicKey, Receipt
@@ -72,7 +72,7 @@ def spend(request: AnyRequest, *, items: int = 0, size: int = 0) -> None:
     """Count what is brought against the limits of the key."""
     actor = actor_of(request)
     if actor.key_id is not None and actor.settings is not None:
-        services_of(request).gate.quotas.take(actor.key_id, actor.settings, items=items, size=size)
+        services_of(request).authenticator.quotas.take(actor.key_id, actor.settings, items=items, size=size)
 
 
 def author_of(request: AnyRequest) -> PublicKey | None:

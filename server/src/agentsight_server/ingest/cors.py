@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from agentsight_server.ingest import routes
-from agentsight_server.security.access import Gate, Origins
+from agentsight_server.security.access import Authenticator, Origins
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -32,9 +32,9 @@ class CrossOrigin:
     judged by its own key, and refused before its body is read.
     """
 
-    def __init__(self, app: App, gate: Gate) -> None:
+    def __init__(self, app: App, authenticator: Authenticator) -> None:
         self.app = app
-        self.gate = gate
+        self.authenticator = authenticator
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection's request (ASGI)."""
@@ -44,7 +44,7 @@ class CrossOrigin:
         origin = _header(scope, b"origin")
         wanted = _header(scope, b"access-control-request-method")
         if scope["method"] == "OPTIONS" and origin is not None and wanted is not None:
-            allowed = _allowed(await self.gate.origins(), origin)
+            allowed = _allowed(await self.authenticator.origins(), origin)
             headers = [*allowed, *(_PREFLIGHT if len(allowed) > 1 else ())]
             await send({"type": "http.response.start", "status": 204, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
@@ -57,7 +57,7 @@ class CrossOrigin:
             if message["type"] == "http.response.start":
                 origins: Origins | None = scope.get(Origins.IN_SCOPE)
                 if origins is None and origin is not None:  # refused before its key was looked at
-                    origins = await self.gate.origins()
+                    origins = await self.authenticator.origins()
                 added = _allowed(origins, origin)
                 if len(added) > 1:
                     added.append(_EXPOSED)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from agentsight_server.domain.errors import RequestError
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of
 from agentsight_server.ingest import schemas as wire
 from agentsight_server.ingest.batch import BEFORE_ERASURE, NO_MESSAGE, REFUSALS, Batch, Judged
 from agentsight_server.ingest.public import NotAllowed

@@ -17,8 +17,8 @@ from agentsight_server.contract.links import file_links
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.app_state import Services, actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest, aside, json_body
-from agentsight_server.http.state import Services, actor_of, services_of
 from agentsight_server.ingest import ingest_stats, single
 from agentsight_server.ingest import schemas as wire
 from agentsight_server.ingest.batch import Batch, BatchOutcome

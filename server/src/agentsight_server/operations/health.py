@@ -25,9 +25,9 @@ from sqlalchemy import text
 from agentsight_server._version import __version__
 from agentsight_server.contract.documentation import Doc
 from agentsight_server.domain.errors import RequestError
+from agentsight_server.http.app_state import Services, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.http.limits import Traffic
-from agentsight_server.http.state import Services, services_of
 from agentsight_server.runtime.outages import RETRY_AFTER, first_line
 from agentsight_server.security.access import Access
 

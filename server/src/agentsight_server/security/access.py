@@ -115,11 +115,11 @@ class Actor:
         return agent_id
 
 
-class Gate:
+class Authenticator:
     """Finds out who is asking, and lets them in or not.
 
     Example:
-        >>> app = Litestar(route_handlers=[...], guards=[Gate(database, executors.lookups).guard])
+        >>> app = Litestar(route_handlers=[...], guards=[Authenticator(database, executors.lookups).guard])
         >>> actor = request.state.actor
     """
 

@@ -1,4 +1,4 @@
-"""Sign-in: server-side sessions, one-time links, and a brake on guessing."""
+"""Sign-in: server-side sessions, one-time links, and a throttle on guessing."""
 
 from __future__ import annotations
 
@@ -95,15 +95,15 @@ def create_person(
         raise Invalid({"email": ["belongs to an account already"]}) from None
 
 
-class Brake:
+class LoginThrottle:
     """Slows down guessing: at most `limit` failures for a name in `seconds`.
 
     An attempt counts before it is judged, so that many at once are no more than many in turn.
 
     Example:
-        >>> brake = Brake(limit=1)
-        >>> brake.attempt("a@b.c")
-        >>> brake.attempt("a@b.c")
+        >>> throttle = LoginThrottle(limit=1)
+        >>> throttle.attempt("a@b.c")
+        >>> throttle.attempt("a@b.c")
         Traceback (most recent call last):
         agentsight_server.domain.errors.RequestError: ...
     """

@@ -174,20 +174,6 @@ def of_customer(
     return _rows(connection, query.order_by(conversations.c.started_at.desc()).limit(limit))
 
 
-def values_of(connection: Connection, agent_id: int, column: str, *, limit: int = 100) -> list[str]:
-    """The values that an agent's conversations have in a column (device, source, language, country)."""
-    field = conversations.c[column]
-    query = (
-        select(field)
-        .where(
-            conversations.c.agent_id == agent_id, field.is_not(None), conversations.c.is_deleted.is_(False)
-        )
-        .group_by(field)
-        .order_by(func.count().desc())
-    )
-    return list(connection.execute(query.limit(limit)).scalars())
-
-
 def change(
     connection: Connection, agents: Agents, number: int, values: dict[str, Any]
 ) -> ConversationRow | None:

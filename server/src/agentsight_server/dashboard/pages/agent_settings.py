@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from agentsight_server.dashboard.pages.page import go_to, html, inside, own_address
 from agentsight_server.domain.errors import Invalid, RequestError
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents, overview, transcripts

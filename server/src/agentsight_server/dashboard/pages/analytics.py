@@ -37,8 +37,8 @@ from agentsight_server.dashboard.pages.choices import choices
 from agentsight_server.dashboard.pages.page import OWN_ZONE_COOKIE, go_to, html, inside, own_address
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import RequestError, not_found
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.reference import geo
 from agentsight_server.security.access import Access
 from agentsight_server.store import comments, conversations

@@ -21,8 +21,8 @@ from agentsight_server.dashboard.pages.transcript import (
     whole_number,
 )
 from agentsight_server.domain.errors import RequestError, not_found
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations, glances

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from agentsight_server.dashboard.pages.page import go_to, html, inside
 from agentsight_server.domain.errors import not_found
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations, erasing, receipts, retention
@@ -80,7 +80,7 @@ async def erase(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     )
     if problem is not None:
         return await _page(request, agent_id, given, problem)
-    services.gate.forget_keys()
+    services.authenticator.forget_keys()
     services.eraser.notice()
     return go_to("/" if what == "agent" else f"/agents/{agent_id}/erasing/?done=1#receipts", request)
 

@@ -15,8 +15,8 @@ from agentsight_server.dashboard import formats
 from agentsight_server.dashboard.pages.page import go_to, html, inside
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit, key_ring, key_settings
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents
@@ -113,7 +113,7 @@ async def change_key(request: AnyRequest, agent_id: FromPath[int], number: FromP
         await services_of(request).write(work, event=event)
     except Invalid as error:
         return await _page(request, agent_id, number, form=form, problems=error.errors)
-    services_of(request).gate.forget_keys()
+    services_of(request).authenticator.forget_keys()
     if made:
         return await _page(request, agent_id, number, secret=made[0])
     if do == "no_token":

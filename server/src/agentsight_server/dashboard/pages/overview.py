@@ -20,8 +20,8 @@ from agentsight_server.dashboard.analytics.drawing import Spark, spark
 from agentsight_server.dashboard.analytics.words import Change
 from agentsight_server.dashboard.pages.page import go_to, html, inside
 from agentsight_server.domain.errors import Invalid
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of, services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents, overview

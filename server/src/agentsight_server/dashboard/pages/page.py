@@ -16,8 +16,8 @@ from agentsight_server.dashboard import formats
 from agentsight_server.dashboard.rendering import render
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import RequestError, not_found
+from agentsight_server.http.app_state import actor_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import actor_of
 from agentsight_server.runtime import outages
 from agentsight_server.runtime.logs import shown_path
 from agentsight_server.security.access import Actor

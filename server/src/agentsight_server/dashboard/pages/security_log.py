@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from agentsight_server.analytics.csv import to_csv
 from agentsight_server.dashboard.pages.page import html, inside
 from agentsight_server.domain import times
+from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents, security_events

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from agentsight_server.dashboard.pages.page import THEME_COOKIE, go_to, html, outside, own_address
 from agentsight_server.domain.errors import Invalid, RequestError
+from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import services_of
 from agentsight_server.security import audit, devices, passwords, sessions
 from agentsight_server.security.access import Access
 from agentsight_server.security.origin import is_foreign
@@ -21,8 +21,8 @@ from agentsight_server.store import people
 
 _PUBLIC: dict[str, Any] = {"access": Access.PUBLIC}
 _YEAR = 365 * 86_400
-_wide_brake = sessions.Brake(limit=60)
-_braked = sessions.Brake(limit=1, seconds=60)
+_over_all_addresses = sessions.LoginThrottle(limit=60)
+_once_a_minute = sessions.LoginThrottle(limit=1, seconds=60)
 
 
 async def _fields(request: AnyRequest) -> dict[str, str]:
@@ -79,12 +79,12 @@ async def _checked(request: AnyRequest, email: str, password: str) -> int | None
     near = f"{email[:255]} from {caller}" if device is None else f"device:{device}"
     far = (f"email:{email[:255]}", f"caller:{caller}") if device is None else ()
     try:
-        services.brake.check(near)
-        _wide_brake.attempt(*far)
-        services.brake.attempt(near)
+        services.login_throttle.check(near)
+        _over_all_addresses.attempt(*far)
+        services.login_throttle.attempt(near)
     except RequestError:
         with suppress(RequestError):  # once a minute says it, and costs those who are stopped nothing
-            _braked.attempt(caller)
+            _once_a_minute.attempt(caller)
             await services.note(audit.event_of(request, "sign_in_braked", who=email))
         raise
     try:
@@ -92,13 +92,13 @@ async def _checked(request: AnyRequest, email: str, password: str) -> int | None
         known = found[1] if found else None
         matches = await services.executors.passwords.run(lambda: passwords.matches(password, known))
     except BaseException:  # it was never judged
-        services.brake.take_back(near)
-        _wide_brake.take_back(*far)
+        services.login_throttle.take_back(near)
+        _over_all_addresses.take_back(*far)
         raise
     if not matches or found is None:
         return None
-    services.brake.succeeded(near)
-    _wide_brake.take_back(*far)
+    services.login_throttle.succeeded(near)
+    _over_all_addresses.take_back(*far)
     return found[0]
 
 

@@ -17,8 +17,8 @@ from agentsight_server.dashboard.pages.page import html, inside
 from agentsight_server.dashboard.texts import Texts
 from agentsight_server.dashboard.transcript import Reader
 from agentsight_server.domain.errors import not_found
+from agentsight_server.http.app_state import Services, actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.state import Services, actor_of, services_of
 from agentsight_server.reference import geo
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents, conversations, glances, passages, transcripts

@@ -19,8 +19,8 @@ from agentsight_server.reference.geo import Places
 from agentsight_server.runtime.executors import Executors
 from agentsight_server.runtime.storage import Storage
 from agentsight_server.security import audit
-from agentsight_server.security.access import Actor, Gate
-from agentsight_server.security.sessions import Brake
+from agentsight_server.security.access import Actor, Authenticator
+from agentsight_server.security.sessions import LoginThrottle
 from agentsight_server.security.signing import Signer
 from agentsight_server.settings import Settings
 from agentsight_server.store import agents, erasing
@@ -43,9 +43,9 @@ class Services:
     files: FileStore
     storage: Storage
     places: Places
-    gate: Gate
+    authenticator: Authenticator
     signer: Signer
-    brake: Brake
+    login_throttle: LoginThrottle
     analytics: Analytics
     executors: Executors
     eraser: ErasingThread
@@ -135,7 +135,7 @@ class Services:
         when keys were used."""
         while True:
             await asyncio.sleep(1)
-            used = self.gate.take_used()
+            used = self.authenticator.take_used()
             if self.ledger.is_pending or used:
                 with suppress(Overloaded, Unavailable):
                     await self.write(partial(_mark_used, used))
@@ -157,6 +157,6 @@ def services_of(request: AnyRequest) -> Services:
 
 
 def actor_of(request: AnyRequest) -> Actor:
-    """Who is asking; the gate has let them in."""
+    """Who is asking; the guard has let them in."""
     found: Actor = request.state.actor
     return found
