@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,9 +39,24 @@ _numbers = itertools.count(1)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
+    changing = _changing_names()
     for item in items:
+        if changing.search(item.nodeid):
+            raise pytest.UsageError(
+                f"the name of a test holds a clock, an address in memory or a random id, so that workers cannot "
+                f"agree on it: give the parameter an id of its own\n{item.nodeid}"
+            )
         if item.path.relative_to(root).as_posix().startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+def _changing_names() -> re.Pattern[str]:
+    """What differs from one worker's collection to the next: each then names other tests, and none of them runs."""
+    now = time.time()
+    return re.compile(
+        rf"at 0x[0-9a-f]{{6}}|(?<!\d){int(now) // 10_000}\d{{4}}|{time.strftime('%Y-%m-%dT%H', time.gmtime(now))}"
+        r"|[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    )
 
 
 @pytest.fixture(scope="session")

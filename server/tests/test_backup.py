@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from agentsight_server.settings import Settings
 from agentsight_server.store.database import Database
 from agentsight_server.store.schema import ingest_refusals, metadata
 from tests.serving import Agent, ServerProcess
+from tests.waiting import until
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("AGENTSIGHT_")}
 
@@ -104,13 +104,12 @@ def place(server: ServerProcess) -> list[str]:
 
 def written_down(server: ServerProcess) -> None:
     """Wait until the refusal that `fill` caused is on disk: the ledger follows a refused request."""
-    deadline = time.monotonic() + 20
-    while True:
+
+    def there() -> bool:
         with server.database.read() as connection:
-            if connection.execute(select(func.count()).select_from(ingest_refusals)).scalar_one():
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+            return bool(connection.execute(select(func.count()).select_from(ingest_refusals)).scalar_one())
+
+    until(there)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -189,7 +188,10 @@ def test_a_backup_under_load_holds_one_moment(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         try:
-            time.sleep(0.5)
+            with agent.client("read") as client:
+                until(
+                    lambda: client.get("/api/conversations/", params={"page_size": 1}).json()["count"] >= 20
+                )
             for number in range(3):
                 done(run("backup", tmp_path / f"{number}.tar", "--data-dir", tmp_path / "data"))
         finally:

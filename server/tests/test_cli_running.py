@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from agentsight_server.demo.fill import EMAIL, KNOWN_PASSWORD
 from agentsight_server.security import passwords
 from agentsight_server.store import agents, people
 from agentsight_server.store.database import Database
+from tests.waiting import until
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("AGENTSIGHT_")}
 
@@ -99,13 +100,6 @@ def agentsight(folder: Path, *arguments: str, stdin: str = "") -> subprocess.Com
         timeout=60,
         check=False,
     )
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_start_up_says_what_a_person_needs(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -18,6 +16,7 @@ from agentsight_server.store import erasing, receipts, retention
 from agentsight_server.store.erasing import Criterion
 from agentsight_server.store.schema import metadata
 from tests.serving import Agent, ServerProcess
+from tests.waiting import until
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("AGENTSIGHT_")}
 
@@ -28,14 +27,6 @@ def agentsight(data: Path, *arguments: str, stdin: str = "") -> subprocess.Compl
         [sys.executable, "-m", "agentsight_server", *arguments, "--data-dir", str(data)],
         env=CLEAN, input=stdin, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for something that happens by itself."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def talk(agent: Agent, name: str, customer: str, word: str, *, days_ago: int = 0, **more: str) -> None:

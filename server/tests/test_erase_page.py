@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from server.tests.test_erase_command import names, talk, until
+from server.tests.test_erase_command import names, talk
 from tests.serving import Agent, ServerProcess
+from tests.waiting import until
 
 PASSWORD = "correct horse battery"
 

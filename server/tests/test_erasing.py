@@ -7,7 +7,7 @@ import itertools
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from agentsight_server.store.schema import metadata
 from tests.serving import Agent, ServerProcess
+from tests.waiting import until
 
 _numbers = itertools.count(1)
 
@@ -121,14 +122,6 @@ def in_tables(server: ServerProcess, words: Iterable[str]) -> set[str]:
     return found & set(words)
 
 
-def wait_until(done: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for something that another process does."""
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.05)
-
-
 def finished(client: httpx.Client, number: int) -> dict[str, Any]:
     receipt: dict[str, Any] = {}
 
@@ -136,7 +129,7 @@ def finished(client: httpx.Client, number: int) -> dict[str, Any]:
         receipt.update(client.get(f"/api/erasures/{number}/").json())
         return receipt["finished_at"] is not None
 
-    wait_until(done)
+    until(done)
     return receipt
 
 

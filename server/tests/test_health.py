@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,13 @@ import pytest
 
 from agentsight_server.runtime.logs import error_text, identity_of, shown_path
 from tests.serving import METRICS_TOKEN, ServerProcess, samples
+from tests.waiting import until
 
 HELLO = {
     "conversations": [
         {"conversation_id": "c", "items": [{"type": "message", "sender": "agent", "content": "confidential"}]}
     ]
 }
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_alive_and_ready(server: ServerProcess) -> None:

@@ -8,7 +8,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import psycopg
 import pytest
 
 from tests.serving import Agent, ServerProcess
+from tests.waiting import until
 
 
 def message(number: int, text: str = "hello", **more: Any) -> dict[str, Any]:
@@ -27,13 +27,6 @@ def message(number: int, text: str = "hello", **more: Any) -> dict[str, Any]:
 
 def send(client: httpx.Client, number: int, text: str = "hello", **more: Any) -> httpx.Response:
     return client.post("/api/ingest/batch/", json=message(number, text, **more))
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def refused_kindly(answer: httpx.Response) -> None:

@@ -12,7 +12,6 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,7 @@ from agentsight_server.http import limits as traffic
 from agentsight_server.http.connections import Patient
 from agentsight_server.http.limits import Traffic
 from tests.serving import METRICS_TOKEN, Agent, ServerProcess, samples
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+from tests.waiting import until
 
 
 def body(name: str, text: str = "hello") -> dict[str, Any]:

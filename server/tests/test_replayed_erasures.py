@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.tests.test_erase_command import agentsight, bytes_with, names, talk, until
+from server.tests.test_erase_command import agentsight, bytes_with, names, talk
 from tests.serving import Agent, ServerProcess
+from tests.waiting import until
 
 
 def backed_up(tmp_path: Path) -> tuple[Path, Path, Agent]:

@@ -5,23 +5,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
 from tests.serving import ServerProcess
+from tests.waiting import until
 
 
 def _printed(server: ServerProcess, pattern: str) -> str:
     """What the server printed that fits the pattern; the line may come a moment after the address."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        found = re.search(pattern, "".join(server.output))
-        if found:
-            return found[0]
-        time.sleep(0.05)
-    raise AssertionError("".join(server.output))
+    until(lambda: bool(re.search(pattern, "".join(server.output))), why=lambda: "".join(server.output))
+    return re.findall(pattern, "".join(server.output))[0]
 
 
 def test_first_account_key_conversation_transcript(browser: Browser, tmp_path: Path) -> None:

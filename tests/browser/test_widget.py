@@ -12,9 +12,10 @@ from playwright.sync_api import BrowserContext
 from agentsight_server.security.conversation_tokens import new_secret
 from agentsight_server.store.agents import TokenSecret
 from server.tests.test_key_settings import key_of
-from tests.processes.running import Program, until
+from tests.processes.running import Program
 from tests.processes.test_recipes import PAGES, Recipe
 from tests.serving import ServerProcess
+from tests.waiting import until
 
 
 def test_the_page_of_the_recipe_writes_and_others_do_not(

@@ -6,8 +6,9 @@ import os
 import re
 from collections.abc import Callable, Iterable
 
-from tests.processes.running import ROOT, stored, until
+from tests.processes.running import ROOT, stored
 from tests.serving import Agent
+from tests.waiting import until
 
 DOCUMENT = ROOT / "docs" / "sdk.md"
 BEGIN = (

@@ -7,27 +7,18 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from tests.serving import Agent
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = Path(__file__).parent / "apps"
 EXIT = 2.0  # seconds that the SDK may hold up the end of a process
 SLACK = 3.0  # seconds that a busy machine may take for the rest of it
-
-
-def until(condition: Callable[[], bool], seconds: float = 30, why: Callable[[], object] = str) -> None:
-    """Wait for what happens in another process."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, f"it did not happen\n{why()}"
-        pause.wait(0.02)
 
 
 def environ_of(agent: Agent | None, **settings: str) -> dict[str, str]:
@@ -42,7 +33,9 @@ def environ_of(agent: Agent | None, **settings: str) -> dict[str, str]:
             "AGENTSIGHT_API_KEY": agent.keys["ingest"],
             "AGENTSIGHT_API_ENDPOINT": agent.server.address,
         }
-    path = os.pathsep.join((str(ROOT), str(ROOT / "src")))  # of this checkout, whatever is installed
+    path = os.pathsep.join(
+        map(str, (ROOT, ROOT / "sdk" / "src", ROOT / "server" / "src"))
+    )  # of this checkout, whatever is installed
     return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | settings
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes.running import APPS, EXIT, SLACK, Program, until, wait_stored
+from tests.processes.running import APPS, EXIT, SLACK, Program, wait_stored
 from tests.serving import Agent
+from tests.waiting import until
 
 WORKERS = 3
 REQUESTS = 24

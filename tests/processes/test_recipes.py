@@ -18,8 +18,9 @@ from typing import Any
 
 import httpx
 
-from tests.processes.running import EXIT, ROOT, SLACK, Program, until, wait_stored
+from tests.processes.running import EXIT, ROOT, SLACK, Program, wait_stored
 from tests.serving import Agent
+from tests.waiting import until
 
 PAGES = ROOT / "docs" / "recipes"
 

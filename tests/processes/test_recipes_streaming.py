@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 
-from tests.processes.running import Program, until
+from tests.processes.running import Program
 from tests.processes.test_recipes import Recipe, conversations
 from tests.serving import Agent
+from tests.waiting import until
 
 
 def leave_after(address: str, path: str, text: str, words: str) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes.running import APPS, EXIT, SLACK, Program, until, wait_stored
+from tests.processes.running import APPS, EXIT, SLACK, Program, wait_stored
 from tests.serving import Agent
+from tests.waiting import until
 
 RELOADS = 1
 

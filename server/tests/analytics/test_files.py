@@ -135,14 +135,29 @@ def test_while_another_program_holds_the_file_a_second_one_serves(
 
 def test_a_file_that_is_let_go_in_time_is_used(filled: Database, tmp_path: Path) -> None:
     file = tmp_path / "analytics.duckdb"
-    code = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('open', flush=True); time.sleep(0.5)"
-    holder = subprocess.Popen([sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE, text=True)
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdin is not None
     assert holder.stdout is not None
     assert holder.stdout.readline() == "open\n"
-    with opened(file) as engine:
+    tries = []
+
+    class Held(DuckEngine):
+        def adopt_next(self) -> None:
+            tries.append(holder.poll())
+            if len(tries) == 2:  # it has met the other program, which goes now
+                holder.communicate(timeout=20)
+            super().adopt_next()
+
+    engine = Held(file, threads=1)
+    engine.open("store")
+    try:
         assert followed(filled, engine) == 10
-    holder.wait(20)
-    holder.stdout.close()
+    finally:
+        engine.close()
+    assert tries[:2] == [None, None]
     assert not list(tmp_path.glob("analytics.duckdb.*"))
 
 

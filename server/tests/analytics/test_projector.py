@@ -20,6 +20,7 @@ from agentsight_server.store import append, changes, conversations
 from agentsight_server.store.append import NewConversation, NewItem, next_revision
 from agentsight_server.store.database import Database
 from agentsight_server.store.schema import ACTION, AGENT, END_USER, FEEDBACK, MESSAGE, TOKEN_USAGE
+from tests.waiting import until
 
 
 def said(moment: int, sender: int = END_USER) -> NewItem:
@@ -287,13 +288,12 @@ def test_it_finds_what_other_processes_wrote(database: Database, agent: int, pro
     projector.start()
     try:
         store(database, agent, "c", said(1))  # nobody tells it
-        deadline = time.monotonic() + 20
-        while True:
+
+        def followed() -> bool:
             with projector.engine.reading() as ask:
-                if ask("SELECT count(*) FROM conversations", ()) == [(1,)]:
-                    break
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+                return ask("SELECT count(*) FROM conversations", ()) == [(1,)]
+
+        until(followed)
     finally:
         projector.stop()
 
@@ -337,7 +337,8 @@ def test_it_may_be_killed_at_any_point(database: Database, agent: int, tmp_path:
         for _ in range(lines):
             if not follower.stdout.readline():
                 break
-        time.sleep(chance.random() * 0.02)
+        for _ in range(chance.randrange(200_000)):
+            pass  # it goes on meanwhile: the end comes anywhere in its work
         if follower.poll() is None:
             follower.send_signal(signal.SIGKILL)
             kills += 1
