@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import email
+import io
+import json
 import os
 import re
 import subprocess
@@ -10,9 +13,11 @@ import tarfile
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import tomllib
 
 from agentsight_server._version import __version__ as server_version
 from tests.serving import ServerProcess
@@ -64,16 +69,62 @@ def test_the_servers_wheel_has_all_that_it_needs(server_wheel: Path) -> None:
     assert any(name.endswith(".play") for name in names), "the demo's stories"
     assert "agentsight_server/security/common_passwords.txt" in names
     assert f"agentsight_server/handout/agentsight_sdk-{server_version}-py3-none-any.whl" in names
-    assert not any(
-        name.startswith(("agentsight/", "tests/", "web/")) or "node_modules" in name for name in names
-    )
+    assert all(name.startswith(("agentsight_server/", "agentsight_server-")) for name in names)
+    assert left_over(names) == set()
+
+
+def test_what_the_manifest_names_is_in_the_wheel_and_nothing_of_an_older_build(server_wheel: Path) -> None:
+    static = "agentsight_server/dashboard/static/"
+    with zipfile.ZipFile(server_wheel) as wheel:
+        manifest = json.loads(wheel.read(static + "manifest.json"))
+        packed = {name.removeprefix(static) for name in wheel.namelist() if name.startswith(static)}
+    assert packed == {*manifest.values(), "manifest.json", "icons.json"}
+    assert {"app.js", "analytics.js", "dashboard.css", "world.json", "licences.txt"} <= set(manifest)
+
+
+def test_the_licences_of_what_is_bundled_come_with_it(server_wheel: Path) -> None:
+    with zipfile.ZipFile(server_wheel) as wheel:
+        name = next(name for name in wheel.namelist() if "/static/licences-" in name)
+        told = wheel.read(name).decode()
+    dependencies = json.loads((ROOT / "server/web/package.json").read_text())["dependencies"]
+    for package in dependencies:
+        assert re.search(rf"^{re.escape(package)} [\d.]+ \(", told, re.MULTILINE), package
+    assert "Apache License" in told, "of the charts"
+    assert "SIL OPEN FONT LICENSE" in told.upper(), "of the letters"
 
 
 def test_the_sdks_wheel_is_small_and_alone(sdk_wheel: Path) -> None:
     names = set(zipfile.ZipFile(sdk_wheel).namelist())
     assert "agentsight/py.typed" in names
     assert all(name.startswith(("agentsight/", "agentsight_sdk-")) for name in names)
+    assert left_over(names) == set()
     assert sdk_wheel.stat().st_size < 200_000
+
+
+def test_the_wheel_that_is_handed_out_is_the_sdks_own(sdk_wheel: Path, server_wheel: Path) -> None:
+    with zipfile.ZipFile(server_wheel) as wheel:
+        handed = zipfile.ZipFile(io.BytesIO(wheel.read(f"agentsight_server/handout/{sdk_wheel.name}")))
+    own = zipfile.ZipFile(sdk_wheel)
+    assert {name: own.read(name) for name in own.namelist()} == {
+        name: handed.read(name) for name in handed.namelist()
+    }
+
+
+@pytest.mark.parametrize("project", ["sdk", "server"])
+def test_wheels_say_who_and_what_they_are(project: str, request: pytest.FixtureRequest) -> None:
+    told = pyproject(project)
+    with zipfile.ZipFile(request.getfixturevalue(f"{project}_wheel")) as wheel:
+        info = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+        about = email.message_from_string(wheel.read(info).decode())
+        licence = wheel.read(info.replace("METADATA", "licenses/LICENSE")).decode()
+    assert about["Name"] == told["name"]
+    assert about["Version"] == server_version
+    assert about["Summary"] == told["description"]
+    assert about["Requires-Python"] == told["requires-python"]
+    assert about["License-Expression"] == "MIT"
+    assert licence == (ROOT / "LICENSE").read_text()
+    assert len(about.get_all("Requires-Dist") or []) == len(told["dependencies"])
+    assert about.get_payload().startswith("# AgentSight")
 
 
 @pytest.mark.parametrize("project", ["sdk", "server"])
@@ -81,11 +132,32 @@ def test_source_distributions_build_what_they_are_made_of(project: str, tmp_path
     made = built("sdist", project, tmp_path)
     with tarfile.open(made) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
-    assert "pyproject.toml" in names
-    assert not any("node_modules" in name or "__pycache__" in name for name in names)
+    assert {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO"} <= names
+    assert left_over(names) == set()
+    source = "src/agentsight_server/" if project == "server" else "src/agentsight/"
+    modules = {
+        path.relative_to(ROOT / project).as_posix() for path in (ROOT / project / source).rglob("*.py")
+    }
+    assert modules <= names
     if project == "server":
         assert f"src/agentsight_server/handout/agentsight_sdk-{server_version}-py3-none-any.whl" in names
-        assert "web/build.mjs" in names
+        assert {"web/build.mjs", "web/package-lock.json", "hatch_build.py"} <= names
+        assert not any("dashboard/static" in name for name in names), "it is built anew"
+
+
+def left_over(names: set[str]) -> set[str]:
+    """What no distribution may hold: tests, caches, what tools and the system leave behind."""
+    return {
+        name
+        for name in names
+        if re.search(r"(^|/)(tests?|node_modules|__pycache__|\.[^/]*)(/|$)|\.(pyc|map|db|duckdb|log)$", name)
+        and name.rpartition("/")[2] not in {".gitignore", ".npmrc"}
+    }
+
+
+def pyproject(project: str) -> dict[str, Any]:
+    told: dict[str, Any] = tomllib.loads((ROOT / project / "pyproject.toml").read_text())["project"]
+    return told
 
 
 def test_versions_go_together() -> None:

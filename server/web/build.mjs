@@ -52,6 +52,33 @@ async function collectIcons(sources) {
   return icons;
 }
 
+/** The licences of what is passed on: our bundles hold other people's work. */
+async function licences(packages) {
+  const parts = [];
+  for (const name of [...packages].sort()) {
+    const folder = join(here, "node_modules", name);
+    const {
+      version,
+      license,
+      homepage = "",
+    } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+    const entries = await readdir(folder, { withFileTypes: true });
+    const named = entries.filter((entry) => /^(licen[cs]e|notice)/i.test(entry.name));
+    const files = named.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name));
+    for (const entry of named.filter((entry) => entry.isDirectory())) {
+      const inner = await readdir(join(folder, entry.name));
+      files.push(...inner.map((each) => join(folder, entry.name, each)));
+    }
+    const texts = await Promise.all(files.sort().map((each) => readFile(each, "utf8")));
+    parts.push(
+      [`${name} ${version} (${license}) ${homepage}`.trim(), ...texts.map((each) => each.trim())].join(
+        "\n\n",
+      ),
+    );
+  }
+  return `${parts.join(`\n\n${"-".repeat(80)}\n\n`)}\n`;
+}
+
 const templates = await filesUnder(dashboard, [".html", ".py"]);
 const scripts = await filesUnder(join(here, "src"), [".ts"]);
 /** Of Tabler, only what the pages use: whole, it is eight times the rest of the style. */
@@ -80,11 +107,12 @@ const bundle = await build({
   },
   bundle: true,
   write: false,
+  metafile: true,
   outdir: out,
   format: "esm",
   target: targets,
   minify: true,
-  legalComments: "none",
+  legalComments: "none", // they stand in licences.txt, whole
   loader: { ".woff2": "file" },
   assetNames: "fonts/[name]-[hash]",
   plugins: [purgeTabler],
@@ -112,6 +140,15 @@ const outlines = Buffer.from(world());
 manifest["world.json"] = hashed("world.json", outlines);
 outputs.push([manifest["world.json"], outlines]);
 const icons = await collectIcons(templates);
+// What the bundler took, and what is taken beside it.
+const others = new Set(["@tabler/icons", "world-atlas", "i18n-iso-countries"]);
+for (const input of Object.keys(bundle.metafile.inputs)) {
+  const found = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
+  if (found) others.add(found[1]);
+}
+const licenceTexts = Buffer.from(await licences(others));
+manifest["licences.txt"] = hashed("licences.txt", licenceTexts);
+outputs.push([manifest["licences.txt"], licenceTexts]);
 
 await rm(out, { recursive: true, force: true });
 await mkdir(join(out, "fonts"), { recursive: true });
