@@ -15,7 +15,11 @@ from agentsight_server.settings import Settings
 from tests.serving import ServerProcess
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(ROOT.glob("*/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 
 def test_every_setting_is_in_the_server_docs() -> None:
@@ -31,8 +35,39 @@ def test_the_docs_install_this_version_from_a_server() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-        assert (page.parent / target).exists(), target
+    prose = re.sub(r"^(```+).*?^\1", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        led_to = (page.parent / name).resolve() if name else page
+        assert led_to.exists(), target
+        assert led_to.is_relative_to(ROOT), f"{target}: not in the repository"
+        if anchor:
+            assert anchor in anchors(led_to), target
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that headings get where the page is read on a forge."""
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE):
+        plain = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower())
+        found.add(plain.strip().replace(" ", "-"))
+    return found
+
+
+def test_every_page_stands_in_the_index_of_its_folder() -> None:
+    for index in (ROOT / "docs" / "README.md", *(ROOT / "docs").glob("*/README.md")):
+        listed = {
+            (index.parent / target.partition("#")[0]).resolve()
+            for target in re.findall(r"\]\(([^)\s]+)\)", index.read_text())
+        }
+        missing = {page.name for page in index.parent.glob("*.md") if page.resolve() not in listed}
+        assert missing <= {"README.md"}, f"{index.relative_to(ROOT)} does not name {missing}"
+    listed_folders = (ROOT / "docs" / "README.md").read_text()
+    for folder in (ROOT / "docs").iterdir():
+        if folder.is_dir() and any(folder.glob("*.md")):
+            assert f"({folder.name}/README.md)" in listed_folders
 
 
 def test_the_record_in_the_docs_is_one() -> None:
