@@ -225,3 +225,13 @@ def test_nothing_of_ours_installs_the_hosted_products_client() -> None:
         if line.search(text)
     ]
     assert told == []
+
+
+def test_what_the_image_is_made_of_is_there_and_not_left_out() -> None:
+    wanted = re.findall(r"^COPY (?!--from)(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    wanted += re.findall(r"-r (\S+\.txt)", (ROOT / "Dockerfile").read_text())
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert wanted
+    for name in wanted:
+        assert (ROOT / name).exists()
+        assert name.split("/")[0] in let_in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -30,6 +31,27 @@ def test_alive_and_ready(server: ServerProcess) -> None:
     ready = httpx.get(server.address + "/readyz")
     assert ready.status_code == 200
     assert ready.json()["checks"] == {"store": "ok", "writer": "ok"}
+
+
+def test_a_container_asks_for_a_figure(sqlite_server: ServerProcess) -> None:
+    answer = httpx.get(sqlite_server.address + "/readyz?figures=true")
+    assert answer.json() == {"status": "ok", "checks": {"store": "ok", "writer": "ok", "figures": "ok"}}
+
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AGENTSIGHT_")}
+    clean["http_proxy"] = "http://127.0.0.1:9"
+
+    def check(port: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "agentsight_server", "healthcheck", "--port", port],
+            capture_output=True, text=True, timeout=60, check=False,
+            env=clean,
+        )  # fmt: skip
+
+    well = check(sqlite_server.address.rpartition(":")[2])
+    assert (well.returncode, well.stdout) == (0, "store: ok, writer: ok, figures: ok\n")
+    nobody = check("9")
+    assert nobody.returncode == 1
+    assert "does not answer" in nobody.stderr
 
 
 def test_not_ready_while_the_disk_is_full_and_ready_again(tmp_path: Path) -> None:

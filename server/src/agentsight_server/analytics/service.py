@@ -96,6 +96,20 @@ class Analytics:
             )
         )
 
+    async def conversations(self) -> int:
+        """How many conversations the engine has, of all agents: the least question that it can be asked.
+
+        Raises:
+            RequestError: 503 or 429, too many ask at once, or it took too long.
+            AnalyticsError: the engine cannot answer.
+        """
+
+        def count(engine: Engine, whole: bool) -> int:
+            with engine.reading() as ask:
+                return int(ask("SELECT count(*) FROM conversations", ())[0][0])
+
+        return await self.run(count)
+
     async def run(self, work: Callable[[Engine, bool], T]) -> T:
         """Run `work(engine, whole)` in a thread, once the engine has what the store has.
 

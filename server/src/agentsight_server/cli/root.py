@@ -23,6 +23,7 @@ _COMMANDS = {
     "backup": ("backup", "backup", "Copy everything into one file, while the server runs."),
     "restore": ("restore", "restore", "Make a backup the data again."),
     "doctor": ("doctor", "doctor", "Look everything over, and say what to do."),
+    "healthcheck": ("healthcheck", "healthcheck", "Whether the server here does its work; for containers."),
     "analytics": ("analytics", "analytics", "Build the figures anew."),
 }
 

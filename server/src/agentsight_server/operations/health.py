@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import text
 
 from agentsight_server._version import __version__
-from agentsight_server.contract.documentation import Doc
+from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain.errors import RequestError
 from agentsight_server.http.app_state import Services, services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -54,11 +54,22 @@ async def healthz(request: AnyRequest) -> Response[bytes]:
     return _json(Alive("ok"))
 
 
-@get("/readyz", opt=_PUBLIC | {"doc": Doc("Is it ready", "Running", None, {200: Ready, 503: Ready})})
+_FIGURES = Query("figures", "true: the figures have to answer, too", {"type": "boolean", "default": False})
+
+
+@get(
+    "/readyz",
+    opt=_PUBLIC | {"doc": Doc("Is it ready", "Running", None, {200: Ready, 503: Ready}, (_FIGURES,))},
+)
 async def readyz(request: AnyRequest) -> Response[bytes]:
-    """The store can be read and takes writes. 503 with what is wrong when it does not: send nobody here."""
+    """The store can be read and takes writes. 503 with what is wrong when it does not: send nobody here.
+
+    A load balancer asks without `figures`: a server whose figures stand still takes in conversations all the same.
+    """
     services = services_of(request)
     checks = {"store": await _store(services), "writer": await _writer(services)}
+    if request.query_params.get(_FIGURES.name) == "true":
+        checks["figures"] = await _figures(services)
     if set(checks.values()) == {"ok"}:
         return _json(Ready("ok", checks))
     return _json(Ready("not ready", checks), 503, {"Retry-After": str(RETRY_AFTER)})
@@ -69,6 +80,16 @@ async def _store(services: Services) -> str:
         await asyncio.wait_for(services.look_up(lambda c: c.execute(text("SELECT 1")).scalar()), _PATIENCE)
     except asyncio.TimeoutError:
         return "does not answer in time"
+    except Exception as error:
+        return f"cannot be read ({first_line(error).partition(':')[0]})"
+    return "ok"
+
+
+async def _figures(services: Services) -> str:
+    try:
+        await asyncio.wait_for(services.analytics.conversations(), _PATIENCE)
+    except asyncio.TimeoutError:
+        return "do not answer in time"
     except Exception as error:
         return f"cannot be read ({first_line(error).partition(':')[0]})"
     return "ok"
