@@ -45,8 +45,9 @@ demo: serving web
 	$(BIN)/agentsight demo --host $(HOST) --port $(PORT)
 
 # Side by side, a file on one worker: what a file shares (servers, a signed-in browser) is made once.
+# The SDK runs on every Python that is here; -rs says which are not.
 test: setup web
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile -rs
 
 # The fast part: no browser, no fresh environments, no processes that are killed.
 check: setup web
