@@ -61,6 +61,8 @@ class DuckEngine:
         >>> engine.open("installation")
         >>> with engine.reading() as execute:
         ...     execute("SELECT count(*) FROM conversations", ())
+        [(0,)]
+        >>> engine.close()
     """
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:

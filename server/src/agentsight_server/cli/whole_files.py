@@ -20,6 +20,9 @@ def whole_file(target: Path) -> Iterator[Path]:
     Example:
         >>> with whole_file(Path("all.jsonl")) as draft:
         ...     draft.write_text("{}")
+        2
+        >>> Path("all.jsonl").read_text()
+        '{}'
     """
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

@@ -27,7 +27,7 @@ def open_to_others(folder: Path) -> Iterator[Path]:
         folder: a data folder; what lies in `files/` is closed by `files/` itself.
 
     Example:
-        >>> list(open_to_others(Path("/srv/agentsight")))
+        >>> list(open_to_others(Path("data")))
         []
     """
     if os.name != "posix":

@@ -37,7 +37,7 @@ class Quotas:
         >>> quotas.take(7, KeySettings(items_per_minute=60), items=60)
         >>> quotas.check(7, KeySettings(items_per_minute=60))
         Traceback (most recent call last):
-        agentsight_server.domain.errors.RequestError: 429 …
+        agentsight_server.domain.errors.RequestError: 429 ...
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:

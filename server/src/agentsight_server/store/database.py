@@ -34,9 +34,12 @@ class Database:
     """The store's connections. SQLite: one writing process at a time, readers never wait for it.
 
     Example:
-        >>> database = Database("sqlite:////tmp/agentsight.db")
+        >>> database = Database("sqlite:///agentsight.db")
         >>> database.migrate()
-        >>> with database.read() as connection: ...
+        >>> with database.read() as connection:
+        ...     connection.exec_driver_sql("SELECT count(*) FROM agents").scalar_one()
+        0
+        >>> database.close()
     """
 
     def __init__(self, url: str, *, readers: int = 8) -> None:

@@ -89,7 +89,7 @@ class Ledger:
         >>> ledger = Ledger()
         >>> ledger.refuse(7, Cause("content", "blank"), "must not be blank")
         >>> sums = ledger.take()
-        >>> ledger.settle(connection, sums)   # in a transaction; after it: ledger.done(sums)
+        >>> settle(connection, sums)   # in a transaction; after it: ledger.done(sums)
     """
 
     def __init__(self) -> None:
