@@ -19,9 +19,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STAND_INS = frozenset(
     (
-        "analytics", "batch", "body", "client", "connection", "database", "decoder", "engine", "executor", "file",
-        "files", "inquiry", "links", "places", "projector", "request", "row", "scope", "services", "signer", "target",
-        "token", "tracker", "view", "viewer", "writer",
+        "actor", "analytics", "batch", "body", "client", "connection", "context", "database",
+        "decoder", "engine", "executor", "file", "files", "links", "places", "projector", "request",
+        "row", "scope", "services", "signer", "target", "token", "tracker", "view", "writer",
     )
 )  # fmt: skip
 _READING = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
