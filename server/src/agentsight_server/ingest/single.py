@@ -67,7 +67,12 @@ def reference(given: wire.Reference, author: PublicKey | None = None) -> NewConv
 
 def message_number(message: int | str | None) -> int | None:
     """The number of the message that files belong to; None where `message` is a text or absent."""
-    return _number(message.strip()) if isinstance(message, str) else message
+    if not isinstance(message, str):
+        return message
+    text = message.strip()
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return int(text) if len(text) < 19 else 2**63  # no message has it
 
 
 def place_of_message(given: wire.Reference, author: PublicKey | None) -> NewConversation | None:
