@@ -17,6 +17,7 @@ import pytest
 
 from agentsight_server.analytics import duckdb_engine
 from agentsight_server.analytics.duckdb_engine import DuckEngine
+from agentsight_server.analytics.duckdb_errors import is_damage, is_held_elsewhere
 from agentsight_server.analytics.engine import AnalyticsError, Batch, Broken, Engine
 from agentsight_server.analytics.projector import Projector
 from agentsight_server.analytics.rebuild import rebuild
@@ -167,6 +168,52 @@ def test_damage_that_shows_while_it_runs_is_recovered_from(filled: Database, tmp
         engine.recover("was found damaged")
         assert engine.last_revision() == 0
         assert followed(filled, engine) == 10
+
+
+def test_damage_is_told_from_other_trouble_without_reading_the_words(tmp_path: Path) -> None:
+    file = tmp_path / "x.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE TABLE t AS SELECT range AS i, md5(range::VARCHAR) AS s FROM range(50000)")
+    good = bytearray(file.read_bytes())
+    good[len(good) // 2 : len(good) // 2 + 64] = b"\xff" * 64
+    file.write_bytes(good)
+    with duckdb.connect(str(file)) as connection:
+        with pytest.raises(duckdb.Error) as damaged:
+            connection.execute("SELECT max(s), max(i) FROM t")
+        assert is_damage(damaged.value), repr(damaged.value)
+        for trouble in ("SELECT nothing FROM t", "SELEC", "SELECT 'x'::INTEGER", "SELECT * FROM 'none.csv'"):
+            with pytest.raises(duckdb.Error) as other:
+                connection.execute(trouble)
+            assert not is_damage(other.value), repr(other.value)
+    with held_by_another_program(tmp_path / "held.duckdb"):
+        with pytest.raises(duckdb.Error) as held:
+            duckdb.connect(str(tmp_path / "held.duckdb"))
+        assert not is_damage(held.value)
+        assert is_held_elsewhere(tmp_path / "held.duckdb")
+    assert not is_held_elsewhere(tmp_path / "held.duckdb")
+
+
+def test_a_file_that_is_let_go_before_anybody_looks_is_not_moved_aside(
+    filled: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "analytics.duckdb"
+    with opened(file) as engine:
+        assert followed(filled, engine) == 10
+    failed: list[bool] = []
+
+    class Unlucky(DuckEngine):
+        def adopt_next(self) -> None:
+            if not failed:
+                failed.append(True)
+                raise duckdb.IOException("Could not set lock on file: somebody has it, who is gone by now")
+
+    engine = Unlucky(file, threads=1)
+    engine.open("store")
+    try:
+        assert count(engine) == 10
+    finally:
+        engine.close()
+    assert not list(tmp_path.glob("analytics.duckdb.broken-*"))
 
 
 def test_damage_that_a_reader_finds_is_mended_behind_its_back(filled: Database, tmp_path: Path) -> None:

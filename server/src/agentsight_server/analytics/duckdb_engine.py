@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from agentsight_server.analytics.duckdb_errors import is_damage, is_held_elsewhere
 from agentsight_server.analytics.engine import FACTS, LAYOUT, TABLES, AnalyticsError, Batch, Broken, Execute
 from agentsight_server.store.cutoff import CURRENT, CutOff
 
@@ -96,6 +97,7 @@ class DuckEngine:
 
     def _open_patiently(self) -> None:
         deadline = time.monotonic() + LOCK_PATIENCE
+        was_held = True
         while True:
             try:
                 self.adopt_next()
@@ -103,9 +105,15 @@ class DuckEngine:
                 self._tidy()
                 return
             except duckdb.Error as error:
-                if not _is_locked(error):
-                    self._begin_anew(f"cannot be read ({_first_line(error)})")
-                    return
+                if not is_held_elsewhere(self._used):
+                    if not was_held:
+                        self._begin_anew(f"cannot be read ({_first_line(error)})")
+                        return
+                    was_held = (
+                        False  # perhaps it was let go since: nothing is moved aside before a second try
+                    )
+                    continue
+                was_held = True
                 if time.monotonic() > deadline:
                     self._use_second_file(error)
                     return
@@ -205,8 +213,8 @@ class DuckEngine:
         try:
             if self.path.exists():
                 _connect(self.path, 1).close()  # nobody else has it open, or this raises
-        except duckdb.Error as error:
-            if _is_locked(error):
+        except duckdb.Error:
+            if is_held_elsewhere(self.path):
                 taken.replace(self.next_path)
                 raise
         _remove_log(self.path)
@@ -427,15 +435,9 @@ def _remove_log(path: Path) -> None:
 
 def _said(error: duckdb.Error) -> AnalyticsError:
     """The error in our words: Broken when nothing but a new file helps."""
-    damaged = isinstance(error, duckdb.FatalException | duckdb.SerializationException) or (
-        "checksum" in str(error) or "Corrupt database" in str(error)
-    )
-    return Broken(f"is damaged ({_first_line(error)})") if damaged else AnalyticsError(_first_line(error))
-
-
-def _is_locked(error: duckdb.Error) -> bool:
-    text = str(error).lower()
-    return "lock" in text and ("conflicting" in text or "set lock" in text or "being used" in text)
+    if is_damage(error):
+        return Broken(f"is damaged ({_first_line(error)})")
+    return AnalyticsError(_first_line(error))
 
 
 def _first_line(error: BaseException) -> str:

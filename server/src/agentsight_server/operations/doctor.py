@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection, func, select, text
 
+from agentsight_server.analytics.duckdb_errors import is_held_elsewhere
 from agentsight_server.analytics.service import file_of
 from agentsight_server.attachments.blobs import FileMissing, FilesError, FileStore
 from agentsight_server.domain import times
@@ -22,7 +23,7 @@ from agentsight_server.security.file_rights import open_to_others
 from agentsight_server.settings import Settings
 from agentsight_server.store import people
 from agentsight_server.store.conversations import latest_revision
-from agentsight_server.store.database import Database, StoreError
+from agentsight_server.store.database import Database, NewerStore, OlderStore
 from agentsight_server.store.dialect import Dialect
 from agentsight_server.store.messages import messages
 from agentsight_server.store.schema import attachments, conversations, items
@@ -128,11 +129,12 @@ def _opens(database: Database, settings: Settings) -> Iterator[Finding]:
         return
     try:
         database.check_current()
-    except StoreError as error:
-        older = "older" in str(error)
-        advice = "start the server, which brings it up to date" if older else UPDATE
-        what = "is older than this program" if older else "was made by a newer AgentSight"
-        yield Finding("wrong", "schema", f"the database {what}", advice)
+    except OlderStore:
+        advice = "start the server, which brings it up to date"
+        yield Finding("wrong", "schema", "the database is older than this program", advice)
+        return
+    except NewerStore:
+        yield Finding("wrong", "schema", "the database was made by a newer AgentSight", UPDATE)
         return
     except Exception as error:
         yield Finding(
@@ -286,7 +288,7 @@ def _figures(connection: Connection, settings: Settings) -> Iterator[Finding]:
         columns = duckdb.connect(str(file), read_only=True)
     except duckdb.Error as error:
         said = str(error).splitlines()[0]
-        if "lock" in said.lower():
+        if is_held_elsewhere(file):
             yield Finding(
                 "note", "figures", "a server has them open: not compared", "look again when it is stopped"
             )

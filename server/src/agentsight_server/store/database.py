@@ -30,6 +30,14 @@ class StoreError(Exception):
     """The store cannot be used; the text is one line that says what to do."""
 
 
+class OlderStore(StoreError):
+    """Its tables are those of an older program."""
+
+
+class NewerStore(StoreError):
+    """Its tables are those of a newer program."""
+
+
 class Database:
     """The store's connections. SQLite: one writing process at a time, readers never wait for it.
 
@@ -138,7 +146,7 @@ class Database:
                 command.upgrade(config, "head")
                 dialect.seed(connection)
         except CommandError:
-            raise StoreError(f"the database {MADE_BY_A_NEWER_ONE}") from None
+            raise NewerStore(f"the database {MADE_BY_A_NEWER_ONE}") from None
         except (OperationalError, DBAPIError) as error:
             raise StoreError(f"cannot open the database: {str(error.orig).strip().splitlines()[0]}") from None
 
@@ -146,7 +154,7 @@ class Database:
         """Refuse to run on a schema that is not this program's.
 
         Raises:
-            StoreError: the database is older or newer.
+            OlderStore, NewerStore: the database is another program's.
         """
         script = ScriptDirectory.from_config(alembic_config())
         with self.read() as connection:
@@ -154,8 +162,8 @@ class Database:
         if found != script.get_current_head():
             known = {revision.revision for revision in script.walk_revisions()}
             if found is None or found in known:
-                raise StoreError("the database is older than this program: start without --no-migrate")
-            raise StoreError(f"the database {MADE_BY_A_NEWER_ONE}")
+                raise OlderStore("the database is older than this program: start without --no-migrate")
+            raise NewerStore(f"the database {MADE_BY_A_NEWER_ONE}")
 
     def close(self) -> None:
         """Close every connection."""
