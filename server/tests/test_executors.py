@@ -83,7 +83,7 @@ def test_every_route_is_a_coroutine(tmp_path: Path) -> None:
 
 # Small whatever is stored: these may be rendered while everybody waits.
 SMALL_PAGES = {
-    "pages/analytics_trouble.html", "pages/analytics_empty.html", "pages/analytics_now.html", "pages/time_zone.html",
+    "pages/analytics_error.html", "pages/analytics_empty.html", "pages/analytics_now.html", "pages/time_zone.html",
     "pages/sign_in.html", "pages/welcome.html", "pages/away.html", "pages/api.html",
 }  # fmt: skip
 

@@ -105,8 +105,8 @@ def test_metrics_count_what_happened(tmp_path: Path) -> None:
         missing = [name for name in after if 'status="404"' in name and "conversations" in name]
         assert len(missing) == 1
         assert "77" not in missing[0], "one line a route, not one a row"
-        assert after['agentsight_http_seconds_count{room="write"}'] == 1
-        assert after['agentsight_http_seconds_bucket{le="+Inf",room="write"}'] == 1
+        assert after['agentsight_http_seconds_count{route_group="write"}'] == 1
+        assert after['agentsight_http_seconds_bucket{le="+Inf",route_group="write"}'] == 1
         assert after['agentsight_store_bytes{file="agentsight.db"}'] > 0
         assert after["process_resident_memory_bytes"] > 10_000_000
         # Each line is a comment, or a name with labels and a number.
@@ -158,12 +158,16 @@ def test_counters_only_rise_and_begin_anew_with_the_process(tmp_path: Path) -> N
             if family.endswith(("_total", "_bucket", "_count")):
                 values = [each.get(name, 0) for each in seen]
                 assert values == sorted(values), name
-        for room in {found for name in seen[-1] for found in re.findall(r'_bucket\{.*room="(\w+)"', name)}:
+        for group in {
+            found for name in seen[-1] for found in re.findall(r'_bucket\{.*route_group="(\w+)"', name)
+        }:
             ladder = [
-                value for name, value in seen[-1].items() if "_bucket{" in name and f'room="{room}"' in name
+                value
+                for name, value in seen[-1].items()
+                if "_bucket{" in name and f'route_group="{group}"' in name
             ]
             assert ladder == sorted(ladder)
-            assert ladder[-1] == seen[-1][f'agentsight_http_seconds_count{{room="{room}"}}']
+            assert ladder[-1] == seen[-1][f'agentsight_http_seconds_count{{route_group="{group}"}}']
         server.stop()
         server.start()
         fresh = samples(server.metrics())

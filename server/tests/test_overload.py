@@ -23,8 +23,8 @@ import uvicorn
 from agentsight_server.domain.errors import RequestError
 from agentsight_server.http import connections
 from agentsight_server.http import limits as traffic
-from agentsight_server.http.connections import Patient
-from agentsight_server.http.limits import Traffic
+from agentsight_server.http.connections import SlowClientProtocol
+from agentsight_server.http.limits import Limits
 from tests.serving import METRICS_TOKEN, Agent, ServerProcess, samples
 from tests.waiting import until
 
@@ -306,7 +306,7 @@ async def _receive(pieces: list[bytes | None], pause: float = 0) -> bytes | Exce
     async def send(message: Any) -> None:
         return
 
-    around = Traffic(app, body_bytes=10**6, requests=10)
+    around = Limits(app, body_bytes=10**6, requests=10)
     scope = {"type": "http", "method": "POST", "path": "/api/x", "headers": []}
     await asyncio.wait_for(around(scope, receive, send), 10)
     assert (around.bodies.held, around.serving) == (0, 0)
@@ -323,7 +323,7 @@ def test_a_head_that_never_ends_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -
 
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, http=Patient, lifespan="off", log_config=None))
+    server = uvicorn.Server(uvicorn.Config(app, http=SlowClientProtocol, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
@@ -363,7 +363,7 @@ def test_an_answer_that_nobody_takes_is_given_up(monkeypatch: pytest.MonkeyPatch
     size = 20_000_000
     lost = threading.Event()
 
-    class Watched(Patient):
+    class Watched(SlowClientProtocol):
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             lost.set()

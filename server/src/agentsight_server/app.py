@@ -139,11 +139,11 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         request_max_body_size=settings.max_body_bytes,
         multipart_form_part_limit=FORM_PARTS,
         exception_handlers={
-            RequestError: dashboard.or_page(_refused),
-            Overloaded: dashboard.or_page(_overloaded),
-            **dict.fromkeys(outages.KINDS, dashboard.or_page(_outage)),
-            HTTPException: dashboard.or_page(_http),
-            Exception: dashboard.or_page(_failed),
+            RequestError: dashboard.html_or_json(_refused),
+            Overloaded: dashboard.html_or_json(_overloaded),
+            **dict.fromkeys(outages.KINDS, dashboard.html_or_json(_outage)),
+            HTTPException: dashboard.html_or_json(_http),
+            Exception: dashboard.html_or_json(_failed),
         },
     )
     forget_requests(app)
@@ -167,7 +167,7 @@ def _overloaded(_: AnyRequest, error: Overloaded) -> Response[bytes]:
 
 
 def _outage(request: AnyRequest, error: Exception) -> Response[bytes]:
-    detail = outages.told(error)
+    detail = outages.as_unavailable(error)
     if detail is None:
         return _failed(request, error)
     return _answer(503, {"detail": detail}, {"Retry-After": str(outages.RETRY_AFTER)})

@@ -17,9 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from agentsight_server.app import create_app, open_services
 from agentsight_server.attachments.blobs import FilesError
 from agentsight_server.http.app_state import Services
-from agentsight_server.http.connections import Patient
+from agentsight_server.http.connections import SlowClientProtocol
 from agentsight_server.http.headers import Headers
-from agentsight_server.http.limits import Traffic
+from agentsight_server.http.limits import Limits
 from agentsight_server.ingest.cors import CrossOrigin
 from agentsight_server.operations.folder_lock import FolderInUse, FolderLock
 from agentsight_server.runtime import logs
@@ -78,7 +78,7 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
         if isinstance(error, (StoreError, FilesError, SettingsError, FolderInUse)):
             raise StartError(str(error)) from None
         raise
-    app = Traffic(
+    app = Limits(
         Headers(CrossOrigin(create_app(settings, services), services.authenticator), settings.public_url),
         body_bytes=settings.body_memory_bytes,
         requests=settings.max_requests,
@@ -86,7 +86,7 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> None:
     _allow_many_connections()
     config = uvicorn.Config(
         app,
-        http=Patient,
+        http=SlowClientProtocol,
         log_config=None,
         access_log=False,
         lifespan="on",

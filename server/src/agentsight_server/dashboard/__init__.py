@@ -23,13 +23,13 @@ from agentsight_server.dashboard.pages import (
     session,
     transcript,
 )
-from agentsight_server.dashboard.pages.page import or_page, trouble
+from agentsight_server.dashboard.pages.page import error_page, html_or_json
 from agentsight_server.domain.errors import RequestError
 from agentsight_server.http.bodies import FORM_BYTES
 from agentsight_server.runtime import outages
 from agentsight_server.store.writer import Overloaded
 
-__all__ = ["handlers", "or_page"]
+__all__ = ["handlers", "html_or_json"]
 
 _pages = Router(
     path="/",
@@ -51,7 +51,7 @@ _pages = Router(
     ],
     # Named one by one: the application's handlers for these answer programs, with JSON.
     exception_handlers=dict.fromkeys(
-        (RequestError, HTTPException, Overloaded, *outages.KINDS, Exception), trouble
+        (RequestError, HTTPException, Overloaded, *outages.KINDS, Exception), error_page
     ),
 )
 handlers: list[Any] = [_pages, *assets.handlers]

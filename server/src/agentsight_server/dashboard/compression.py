@@ -11,7 +11,7 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from agentsight_server.http.bodies import aside
+from agentsight_server.http.bodies import run_in_thread_if_large
 
 SMALLEST = 2_000
 # Level 4 makes a megabyte in some 15 ms; higher ones take longer than they save on the way.
@@ -59,7 +59,7 @@ def compressed(app: ASGIApp) -> ASGIApp:
                 changed = MutableScopeHeaders.from_message(start)
                 body = message["body"]
                 if len(body) >= SMALLEST and "content-encoding" not in changed:
-                    message["body"] = await aside(len(body), lambda: compress(body))
+                    message["body"] = await run_in_thread_if_large(len(body), lambda: compress(body))
                     changed["Content-Encoding"] = "gzip"
                     changed["Content-Length"] = str(len(message["body"]))
                     changed["Vary"] = "Accept-Encoding, " + changed.get("Vary", "")

@@ -48,11 +48,11 @@ T = TypeVar("T")
 _aside = ThreadPoolExecutor(1, thread_name_prefix="agentsight-large")
 
 
-async def aside(size: int, work: Callable[[], T]) -> T:
+async def run_in_thread_if_large(size: int, work: Callable[[], T]) -> T:
     """Do work on that many bytes: at once when they are few, else in a thread, one large body after the other.
 
     Example:
-        >>> batch = await aside(len(body), lambda: decoder.decode(body))
+        >>> batch = await run_in_thread_if_large(len(body), lambda: decoder.decode(body))
     """
     if size < LARGE:
         return work()
@@ -79,12 +79,12 @@ async def json_body(request: AnyRequest, limit: int) -> bytes:
     body = await raw_body(request, limit)
     if encoding in {"gzip", "x-gzip"}:
         packed = body
-        body = await aside(len(packed) * _RATIO, lambda: inflate(packed, limit))
+        body = await run_in_thread_if_large(len(packed) * _RATIO, lambda: inflate(packed, limit))
         hold = request.scope.get(HOLD)
         if callable(hold):
             hold(len(body))  # a small body may have become a large one
     if not body.isascii():
-        await aside(len(body), lambda: _check_utf8(body))
+        await run_in_thread_if_large(len(body), lambda: _check_utf8(body))
     return body
 
 

@@ -21,7 +21,7 @@ class _TooMuch(Exception):
     """A head holds more than it may."""
 
 
-class Patient(HttpToolsProtocol):
+class SlowClientProtocol(HttpToolsProtocol):
     """HTTP, patient for a while: a connection that sends no complete head, or does not take its answer, is closed.
 
     A head larger than it may be is answered with 431; uvicorn's parser collects whatever comes.

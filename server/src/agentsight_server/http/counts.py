@@ -48,17 +48,17 @@ class Counts(Collector):
         self._seconds = Histogram(
             "agentsight_http_seconds",
             "Time to answer.",
-            ("room",),
+            ("route_group",),
             buckets=BUCKETS,
             registry=None,
         )
         for reason in ("requests", "bodies", "slow"):
             self._shed.labels(reason)  # shown as 0 until it happens
 
-    def answered(self, method: str, route: str, status: int, room: str, seconds: float) -> None:
+    def answered(self, method: str, route: str, status: int, route_group: str, seconds: float) -> None:
         """Count one answer; `route` is the template, not the address."""
         self._answers.labels(method, route, status).inc()
-        self._seconds.labels(room).observe(seconds)
+        self._seconds.labels(route_group).observe(seconds)
 
     def shed(self, reason: str) -> None:
         """Count a refusal: too many `requests`, too many `bodies` in memory, a `slow` client."""

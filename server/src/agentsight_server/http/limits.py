@@ -40,7 +40,7 @@ STRANGERS_BYTES = 64 * 1024
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
-class Traffic:
+class Limits:
     """The application with everything that concerns each request, whatever it is for.
 
     Args:
@@ -63,7 +63,7 @@ class Traffic:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope["agentsight.traffic"] = self
+        scope["agentsight.limits"] = self
         request = _Request(self, scope, receive, send)
         REQUEST_ID.set(request.identity)
         ASKING.set(request)
@@ -86,7 +86,7 @@ class Traffic:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         template = str(scope.get("path_template") or ("(shed)" if request.was_shed else "(none)"))
         status = request.status or CLOSED
-        self.counts.answered(method, template, status, _room(method, template), seconds)
+        self.counts.answered(method, template, status, _route_group(method, template), seconds)
         level = logging.DEBUG if template in _QUIET or template.startswith("/static") else logging.INFO
         if status >= 500:
             level = logging.WARNING
@@ -112,7 +112,7 @@ class Traffic:
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def _room(method: str, template: str) -> str:
+def _route_group(method: str, template: str) -> str:
     if template.startswith("/api/"):
         return "read" if method in {"GET", "HEAD", "OPTIONS"} else "write"
     return "file" if template.startswith(("/files", "/static")) else "page"
@@ -149,12 +149,26 @@ class _Request:
     """One request on its way through; see executors.Asking."""
 
     __slots__ = (
-        "_at_end", "_began", "_body_ended", "_headers", "_judged", "_receive", "_send", "_then", "caller", "holding",
-        "identity", "received", "sent", "status", "traffic", "was_shed",
+        "_at_end",
+        "_began",
+        "_body_ended",
+        "_headers",
+        "_judged",
+        "_receive",
+        "_send",
+        "_then",
+        "caller",
+        "holding",
+        "identity",
+        "limits",
+        "received",
+        "sent",
+        "status",
+        "was_shed",
     )  # fmt: skip
 
-    def __init__(self, traffic: Traffic, scope: Scope, receive: Receive, send: Send) -> None:
-        self.traffic = traffic
+    def __init__(self, limits: Limits, scope: Scope, receive: Receive, send: Send) -> None:
+        self.limits = limits
         self._receive, self._send = receive, send
         self._began = 0.0
         self._body_ended = False
@@ -186,7 +200,7 @@ class _Request:
 
     def end(self) -> None:
         """The request is over."""
-        self.traffic.bodies.give_back(self.holding)
+        self.limits.bodies.give_back(self.holding)
         for callback in self._at_end:
             callback()
 
@@ -212,8 +226,8 @@ class _Request:
         Raises:
             Overloaded: there is no room for them beside what others hold.
         """
-        if not self.traffic.bodies.take(self.holding, count):
-            self.traffic.counts.shed("bodies")
+        if not self.limits.bodies.take(self.holding, count):
+            self.limits.counts.shed("bodies")
             raise Overloaded
 
     async def receive(self) -> Message:
@@ -223,12 +237,12 @@ class _Request:
         if not self._began:
             self._began = loop.time()
             self._check_size(self.holding.announced)
-        # Who uploads slowly waits for itself, and must not count against those who are served.
-        self.traffic.serving -= 1
+        # A slow upload keeps only its caller waiting, and must not count against those who are served.
+        self.limits.serving -= 1
         try:
             message = await self._in_time(loop)
         finally:
-            self.traffic.serving += 1
+            self.limits.serving += 1
         if message["type"] == "http.request":
             self._body_ended = not message.get("more_body")
             length = len(message.get("body", b""))
@@ -282,7 +296,7 @@ class _Request:
                 raise
             if hasattr(task, "uncancel"):
                 task.uncancel()
-            self.traffic.counts.shed("slow")
+            self.limits.counts.shed("slow")
             self._body_ended = True
             raise RequestError(
                 408, {"detail": "the body did not arrive in time"}, {"Connection": "close"}
@@ -296,9 +310,9 @@ class _Request:
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.identity.encode())]
         elif message["type"] == "http.response.body":
             self.sent += len(message.get("body", b""))
-        # Who reads slowly waits for itself, too.
-        self.traffic.serving -= 1
+        # Likewise a caller that is slow to take its answer.
+        self.limits.serving -= 1
         try:
             await self._send(message)
         finally:
-            self.traffic.serving += 1
+            self.limits.serving += 1

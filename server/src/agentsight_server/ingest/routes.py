@@ -18,7 +18,7 @@ from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.app_state import Services, actor_of, services_of
-from agentsight_server.http.bodies import AnyRequest, aside, json_body
+from agentsight_server.http.bodies import AnyRequest, json_body, run_in_thread_if_large
 from agentsight_server.ingest import ingest_stats, single
 from agentsight_server.ingest import schemas as wire
 from agentsight_server.ingest.batch import Batch, BatchOutcome
@@ -75,7 +75,9 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
     body = await json_body(request, services.settings.max_body_bytes)
     spend(request, size=len(body))
     author = author_of(request)
-    batch = await aside(len(body), lambda: Batch(Normaliser(services.places.lookup), body, author))
+    batch = await run_in_thread_if_large(
+        len(body), lambda: Batch(Normaliser(services.places.lookup), body, author)
+    )
     spend(request, items=batch.weight)
     if batch.files:
         services.storage.check_disk()
@@ -90,7 +92,7 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
     )
     refused = any(each.refused or any(number == OLD for number, _ in each.items) for each in appended)
     await see_to_files(services, batch.files, refused=refused)
-    return await aside(len(body), lambda: answer_json(batch.answer(appended)))
+    return await run_in_thread_if_large(len(body), lambda: answer_json(batch.answer(appended)))
 
 
 @post(
@@ -293,7 +295,7 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
             given.attachments, given.sender, None, given.timestamp, caption, given.metadata
         )
         size = sum(len(each.data) for each in given.attachments)
-        new = await aside(size, lambda: normaliser.item(item, times.now()))
+        new = await run_in_thread_if_large(size, lambda: normaliser.item(item, times.now()))
     if target is not None:
         judge(target.author, new)
     services.storage.check_disk()
@@ -376,7 +378,7 @@ async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[
     services.writer.check_room()
     body = await json_body(request, services.settings.max_body_bytes)
     spend(request, items=1, size=len(body))
-    return services, await aside(len(body), lambda: decode(body, decoder))
+    return services, await run_in_thread_if_large(len(body), lambda: decode(body, decoder))
 
 
 async def _store_item(

@@ -14,7 +14,7 @@ from agentsight_server.contract.fields import clean, json_text, timestamp
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem, either
-from agentsight_server.http.bodies import AnyRequest, aside
+from agentsight_server.http.bodies import AnyRequest, run_in_thread_if_large
 from agentsight_server.ingest import schemas as wire
 from agentsight_server.ingest.batch import REFUSALS
 from agentsight_server.ingest.normalise import Normaliser
@@ -223,7 +223,7 @@ async def multipart_attachments(
             place = f"{name}."
             kind = None if value.content_type == "application/octet-stream" else value.content_type
             given = (place, value.filename or name, kind, data)
-            files.append(await aside(len(data), lambda given=given: normaliser.file(*given)))  # type: ignore[misc]
+            files.append(await run_in_thread_if_large(len(data), lambda given=given: normaliser.file(*given)))  # type: ignore[misc]
     unknown = sorted(values.keys() - _FORM_FIELDS)
     if unknown:
         there = f"{', '.join(sorted(_FORM_FIELDS))}, and files"

@@ -27,7 +27,7 @@ from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain.errors import RequestError
 from agentsight_server.http.app_state import Services, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.http.limits import Traffic
+from agentsight_server.http.limits import Limits
 from agentsight_server.runtime.outages import RETRY_AFTER, first_line
 from agentsight_server.security.access import Access
 
@@ -118,11 +118,11 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
     """Counts for Prometheus, for who has the token; without one in the settings there are none."""
     services = services_of(request)
     _check_reader(request, services.settings.metrics_token)
-    traffic: Traffic | None = request.scope.get("agentsight.traffic")  # type: ignore[assignment]
+    limits: Limits | None = request.scope.get("agentsight.limits")  # type: ignore[assignment]
     registry = CollectorRegistry()
     registry.register(_Server(services))
-    if traffic is not None:
-        registry.register(traffic.counts)
+    if limits is not None:
+        registry.register(limits.counts)
     ProcessCollector(registry=registry)
     # Away from the event loop: it looks at files.
     text = await services.executors.lookups.run(lambda: generate_latest(registry))

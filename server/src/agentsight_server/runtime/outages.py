@@ -21,7 +21,7 @@ _DATABASE = "the database does not answer; try again"
 _FILES = "attachments cannot be stored or read right now; try again"
 
 
-class _Teller:
+class _ThrottledLog:
     """Says the same thing once in ten seconds, with how often it happened: a full disk must not fill the log."""
 
     def __init__(self) -> None:
@@ -41,25 +41,25 @@ class _Teller:
         logger.error("%s%s", line, f" ({unsaid} more times since it was last said)" if unsaid else "")
 
 
-_teller = _Teller()
+_log = _ThrottledLog()
 
 
-def told(error: Exception) -> str | None:
+def as_unavailable(error: Exception) -> str | None:
     """What to answer with 503 when the error is an outage, after saying it in the log; None: it is none.
 
     Example:
-        >>> told(ValueError()) is None
+        >>> as_unavailable(ValueError()) is None
         True
     """
     if isinstance(error, Unavailable):  # the writer has said why
         return str(error)
     if isinstance(error, FilesError):
-        _teller.say(str(error))
+        _log.say(str(error))
         return _FILES
     trouble = isinstance(error, (OperationalError, InterfaceError, InternalError, PoolTimeout))
     # SQLite tells of a damaged file with the general error.
     if trouble or type(error) is DatabaseError:
-        _teller.say(f"the database does not answer: {first_line(error)}")
+        _log.say(f"the database does not answer: {first_line(error)}")
         return _DATABASE
     return None
 

@@ -8,7 +8,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from agentsight_server.dashboard.pages.page import go_to, html, inside, own_address
+from agentsight_server.dashboard.pages.page import redirect, render_page, safe_address, signed_in_context
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -26,7 +26,7 @@ MEGABYTE = 1_000_000
 async def agent_settings(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """The form."""
     _may_change(request, agent_id)
-    return await _page(request, agent_id, own_address(request.query_params.get("next"), _home(agent_id)))
+    return await _page(request, agent_id, safe_address(request.query_params.get("next"), _home(agent_id)))
 
 
 @post("/agents/{agent_id:int}/settings", opt=_PERSON)
@@ -34,7 +34,7 @@ async def change_settings(request: AnyRequest, agent_id: FromPath[int]) -> Respo
     """Choose the actions; the figures follow with the next page."""
     _may_change(request, agent_id)
     form = await request.form()
-    back = own_address(str(form.get("next", "")), _home(agent_id))
+    back = safe_address(str(form.get("next", "")), _home(agent_id))
     ticked = [str(each) for each in form.getall("action", [])]
     others = str(form.get("others", ""))
     names: list[str] | None = None
@@ -45,12 +45,12 @@ async def change_settings(request: AnyRequest, agent_id: FromPath[int]) -> Respo
             return await _page(request, agent_id, back, ticked, others, error.errors["others"][0])
 
     def work(connection: Connection, _: int) -> None:
-        inside(request, connection, "settings", agent_id)  # a 404 where there is no such agent
+        signed_in_context(request, connection, "settings", agent_id)  # a 404 where there is no such agent
         agents.set_escalations(connection, agent_id, names)
 
     event = audit.event_of(request, "agent_changed", agent_id=agent_id, setting="handed to a human")
     await services_of(request).write(work, event=event)
-    return go_to(back, request)
+    return redirect(back, request)
 
 
 @post("/agents/{agent_id:int}/settings/storage", opt={"access": Access.OWNER})
@@ -65,12 +65,12 @@ async def change_storage(request: AnyRequest, agent_id: FromPath[int]) -> Respon
     limit = int(digits) * MEGABYTE if digits else None
 
     def work(connection: Connection, _: int) -> None:
-        inside(request, connection, "settings", agent_id)  # a 404 where there is no such agent
+        signed_in_context(request, connection, "settings", agent_id)  # a 404 where there is no such agent
         agents.set_storage_limit(connection, agent_id, limit)
 
     event = audit.event_of(request, "agent_changed", agent_id=agent_id, setting="storage limit")
     await services_of(request).write(work, event=event)
-    return go_to(f"/agents/{agent_id}/settings/", request)
+    return redirect(f"/agents/{agent_id}/settings/", request)
 
 
 def chosen(ticked: list[str], others: str) -> list[str]:
@@ -118,7 +118,7 @@ async def _page(
     storage: tuple[str, str] | None = None,
 ) -> Response[str]:
     def answer(connection: Connection) -> Response[str]:
-        context = inside(request, connection, "settings", agent_id)
+        context = signed_in_context(request, connection, "settings", agent_id)
         counting = agents.escalations(connection, [agent_id]).get(agent_id, ())
         ran = overview.recent_values(connection, agent_id)["action_name"]
         on = set(counting if ticked is None else ticked)
@@ -139,7 +139,7 @@ async def _page(
             "others": others,
             "problem": problem,
         }
-        return html("pages/agent_settings.html", context | shown, 400 if problem or storage else 200)
+        return render_page("pages/agent_settings.html", context | shown, 400 if problem or storage else 200)
 
     return await services_of(request).read(answer)
 

@@ -34,7 +34,13 @@ from agentsight_server.dashboard.analytics import (
 )
 from agentsight_server.dashboard.analytics.view import PRESETS, View
 from agentsight_server.dashboard.pages.choices import choices
-from agentsight_server.dashboard.pages.page import OWN_ZONE_COOKIE, go_to, html, inside, own_address
+from agentsight_server.dashboard.pages.page import (
+    OWN_ZONE_COOKIE,
+    redirect,
+    render_page,
+    safe_address,
+    signed_in_context,
+)
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import RequestError, not_found
 from agentsight_server.http.app_state import actor_of, services_of
@@ -103,7 +109,7 @@ async def analytics_page(request: AnyRequest, agent_id: FromPath[int]) -> Respon
     services = services_of(request)
 
     def prepare(connection: Connection) -> tuple[dict[str, Any], Scope, list[CommentRow]]:
-        context = inside(request, connection, "analytics", agent_id)
+        context = signed_in_context(request, connection, "analytics", agent_id)
         wanted = view.read(request.query_params, actor_of(request), agent_id, context["tz"], context["now"])
         scope = wanted.scope.of_store(connection)
         said = comments.latest(
@@ -130,12 +136,12 @@ async def analytics_page(request: AnyRequest, agent_id: FromPath[int]) -> Respon
     try:
         found = await services.analytics.run(figures(wanted, scope, context["now"]))
     except AnalyticsError:
-        return html("pages/analytics_trouble.html", context | {"problem": _TROUBLE}, 503)
+        return render_page("pages/analytics_error.html", context | {"problem": _TROUBLE}, 503)
     if _nothing(found.metrics):
         latest = await services.read(lambda connection: _elsewhere(connection, wanted))
-        return html("pages/analytics_empty.html", context | {"found": found, **latest})
+        return render_page("pages/analytics_empty.html", context | {"found": found, **latest})
     return await services.executors.pages.run(
-        lambda: html("pages/analytics.html", context | _cards(wanted, scope, found, said, context))
+        lambda: render_page("pages/analytics.html", context | _cards(wanted, scope, found, said, context))
     )
 
 
@@ -277,7 +283,7 @@ async def now_line(request: AnyRequest, agent_id: FromPath[int]) -> Response[str
     services = services_of(request)
 
     def prepare(connection: Connection) -> tuple[dict[str, Any], Scope]:
-        context = inside(request, connection, "analytics", agent_id)
+        context = signed_in_context(request, connection, "analytics", agent_id)
         wanted = view.read(request.query_params, actor_of(request), agent_id, context["tz"], context["now"])
         return context | {"view": wanted}, wanted.scope
 
@@ -291,7 +297,7 @@ async def now_line(request: AnyRequest, agent_id: FromPath[int]) -> Response[str
         found = await services.analytics.run(work)
     except AnalyticsError:
         raise RequestError(503, {"detail": _TROUBLE}, {"Retry-After": "5"}) from None
-    return html("pages/analytics_now.html", context | {"present": found})
+    return render_page("pages/analytics_now.html", context | {"present": found})
 
 
 @get("/agents/{agent_id:int}/figures/{name:str}", opt=_PERSON)
@@ -303,7 +309,7 @@ async def figures_file(request: AnyRequest, agent_id: FromPath[int], name: FromP
         raise not_found("There is no such file.")
 
     def prepare(connection: Connection) -> tuple[View, Scope, int, str]:
-        context = inside(request, connection, "analytics", agent_id)
+        context = signed_in_context(request, connection, "analytics", agent_id)
         wanted = view.read(request.query_params, actor_of(request), agent_id, context["tz"], context["now"])
         return wanted, wanted.scope.of_store(connection), context["now"], context["agent"].name
 
@@ -358,7 +364,7 @@ async def time_zone(request: AnyRequest) -> Response[str]:
             zones.find(name)
         except ValueError:
             raise RequestError(400, {"detail": f"There is no time zone called “{name[:60]}”."}) from None
-    page = go_to(own_address(str(form.get("next", ""))), request)
+    page = redirect(safe_address(str(form.get("next", ""))), request)
     if not name:
         page.delete_cookie(OWN_ZONE_COOKIE, path="/")
         return page
@@ -381,12 +387,14 @@ async def time_zones(request: AnyRequest) -> Response[str]:
     """The form in which another time zone is chosen."""
 
     def prepare(connection: Connection) -> dict[str, Any]:
-        return inside(request, connection, "")
+        return signed_in_context(request, connection, "")
 
     context = await services_of(request).read(prepare)
     chosen = getattr(context["tz"], "key", "UTC")
-    back = own_address(request.query_params.get("next"))
-    return html("pages/time_zone.html", context | {"zones": zone_names(), "zone": chosen, "back": back})
+    back = safe_address(request.query_params.get("next"))
+    return render_page(
+        "pages/time_zone.html", context | {"zones": zone_names(), "zone": chosen, "back": back}
+    )
 
 
 def zone_names() -> list[str]:

@@ -9,7 +9,7 @@ from litestar import Response, get
 from agentsight_server.contract.documentation import document
 from agentsight_server.contract.published import Shelf, answer, known_address
 from agentsight_server.dashboard import api_reference
-from agentsight_server.dashboard.pages.page import HEADERS, SignedIn, outside
+from agentsight_server.dashboard.pages.page import HEADERS, SignedIn, public_context
 from agentsight_server.dashboard.rendering import render
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access
@@ -22,7 +22,7 @@ _SOMEWHERE = "https://your-server"
 async def api_docs(request: AnyRequest) -> Response[bytes]:
     """Every call, its fields and an example; nothing is fetched from elsewhere."""
     address = known_address(request)
-    context = outside(request)
+    context = public_context(request)
     actor = request.state.actor
     if actor is not None and actor.person is not None:
         context |= {"signed_in": SignedIn.of(actor)}

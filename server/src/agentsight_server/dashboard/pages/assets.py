@@ -10,7 +10,7 @@ import mimetypes
 from litestar import Response, get
 from litestar.params import FromPath
 
-from agentsight_server.dashboard.pages.page import html, outside
+from agentsight_server.dashboard.pages.page import public_context, render_page
 from agentsight_server.dashboard.rendering import STATIC, STATIC_URL, built_files, static
 from agentsight_server.domain.errors import not_found
 from agentsight_server.http.bodies import AnyRequest
@@ -56,8 +56,8 @@ async def asset(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
 @get("/away", opt={"access": Access.PUBLIC})
 async def away(request: AnyRequest) -> Response[str]:
     """What a browser keeps for the time when the server does not answer; about nobody."""
-    context = outside(request) | {"theme": None}
-    return html("pages/away.html", context)
+    context = public_context(request) | {"theme": None}
+    return render_page("pages/away.html", context)
 
 
 @get("/sw.js", opt={"access": Access.PUBLIC})

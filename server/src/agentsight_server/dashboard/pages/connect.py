@@ -14,7 +14,7 @@ from agentsight_server.contract.links import base_url
 from agentsight_server.dashboard import strays
 from agentsight_server.dashboard.ingest_log import ingest_log
 from agentsight_server.dashboard.pages.keys import listed
-from agentsight_server.dashboard.pages.page import html, inside
+from agentsight_server.dashboard.pages.page import render_page, signed_in_context
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -48,7 +48,7 @@ async def new_key(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]
     key = keys.new_key()
 
     def work(connection: Connection, _: int) -> None:
-        inside(request, connection, "connect", agent_id)  # a 404 where there is no such agent
+        signed_in_context(request, connection, "connect", agent_id)  # a 404 where there is no such agent
         key_ring.keep(connection, key, agent_id, role, label)
 
     event = audit.event_of(request, "key_created", agent_id=agent_id, role=role, key=keys.hint(key))
@@ -61,8 +61,8 @@ async def status(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     """Whether conversations arrive, for the page that waits for the first."""
 
     def answer(connection: Connection) -> Response[str]:
-        context = inside(request, connection, "connect", agent_id)
-        return html("pages/connect_status.html", context | _first_of(connection, agent_id))
+        context = signed_in_context(request, connection, "connect", agent_id)
+        return render_page("pages/connect_status.html", context | _first_of(connection, agent_id))
 
     return await services_of(request).read(answer)
 
@@ -71,7 +71,7 @@ async def _page(
     request: AnyRequest, agent_id: int, key: str | None, problem: str | None = None
 ) -> Response[str]:
     def answer(connection: Connection) -> Response[str]:
-        context = inside(request, connection, "connect", agent_id)
+        context = signed_in_context(request, connection, "connect", agent_id)
         context |= {
             "new_key": key,
             "keys": listed(connection, agent_id),
@@ -82,7 +82,9 @@ async def _page(
             "strays": strays.found(connection, agent_id),
             "today": datetime.now(timezone.utc).date(),
         }
-        return html("pages/connect.html", context | _first_of(connection, agent_id), 400 if problem else 200)
+        return render_page(
+            "pages/connect.html", context | _first_of(connection, agent_id), 400 if problem else 200
+        )
 
     return await services_of(request).read(answer)
 

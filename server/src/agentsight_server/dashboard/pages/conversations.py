@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from agentsight_server.dashboard import behind, inbox
 from agentsight_server.dashboard.inbox import Chosen, Cursor
 from agentsight_server.dashboard.pages.choices import choices
-from agentsight_server.dashboard.pages.page import go_to, html
+from agentsight_server.dashboard.pages.page import redirect, render_page
 from agentsight_server.dashboard.pages.transcript import (
     context_of,
     detail_of,
@@ -42,12 +42,12 @@ async def conversation_list(request: AnyRequest, agent_id: FromPath[int]) -> Res
     def answer(connection: Connection) -> Response[str]:
         context = context_of(request, connection, agent_id)
         if target == "section#reader":
-            return html("pages/reader_none.html", context)
+            return render_page("pages/reader_none.html", context)
         cursor = inbox.read_cursor(request.query_params.get("before"))
         context |= _list(connection, context, cursor)
         if target == "li#older":
-            return html("pages/older.html", context)
-        return html("pages/conversations.html", context | _frame_of_list(request, connection, context))
+            return render_page("pages/older.html", context)
+        return render_page("pages/conversations.html", context | _frame_of_list(request, connection, context))
 
     return await _answered(request, answer)
 
@@ -59,7 +59,7 @@ async def conversation_count(request: AnyRequest, agent_id: FromPath[int]) -> Re
     def answer(connection: Connection) -> Response[str]:
         context = context_of(request, connection, agent_id)
         behind = _behind(connection, agent_id, context["chosen"], whole=True)
-        return html("pages/list_count.html", context | {"behind": behind})
+        return render_page("pages/list_count.html", context | {"behind": behind})
 
     return await _answered(request, answer)
 
@@ -78,7 +78,7 @@ async def live(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
         )
         reading = whole_number(query.get("reading"), 0)
         open_row = conversations.get(connection, {agent_id}, reading) if reading else None
-        return html(
+        return render_page(
             "pages/live.html",
             context
             | {
@@ -102,13 +102,13 @@ async def conversation(request: AnyRequest, agent_id: FromPath[int], number: Fro
         row = row_of(request, connection, agent_id, number)
         context["it"] = detail_of(request, connection, row, context)
         if target == "section#reader":
-            return html("pages/reader.html", context)
+            return render_page("pages/reader.html", context)
         context |= _list(connection, context, None)
         last = context["rows_found"][-1] if context["rows_found"] else None
         if last is not None and (row.started_at, row.id) < (last.started_at, last.id):
             # Far down: the list begins where the conversation stands.
             context |= _list(connection, context, (row.started_at, row.id + 1))
-        return html("pages/conversations.html", context | _frame_of_list(request, connection, context))
+        return render_page("pages/conversations.html", context | _frame_of_list(request, connection, context))
 
     if target == "section#reader":
         return await services_of(request).read(answer)
@@ -172,13 +172,15 @@ async def _changed(
         raise not_found("There is no such conversation.")
     if not request.headers.get("hx-request"):
         query = request.scope.get("query_string", b"").decode("latin-1")
-        return go_to(f"/agents/{agent_id}/conversations/{number}/" + (f"?{query}" if query else ""), request)
+        return redirect(
+            f"/agents/{agent_id}/conversations/{number}/" + (f"?{query}" if query else ""), request
+        )
 
     def answer(connection: Connection) -> Response[str]:
         context = context_of(request, connection, agent_id)
         row = row_of(request, connection, agent_id, number)
         context["it"] = detail_of(request, connection, row, context)
-        return html("pages/reader.html", context)
+        return render_page("pages/reader.html", context)
 
     return await services.read(answer)
 

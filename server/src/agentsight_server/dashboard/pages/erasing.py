@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from agentsight_server.dashboard.pages.page import go_to, html, inside
+from agentsight_server.dashboard.pages.page import redirect, render_page, signed_in_context
 from agentsight_server.domain.errors import not_found
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -61,7 +61,7 @@ async def erase(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
     given = {name: str(value) for name, value in (await request.form()).items() if isinstance(value, str)}
 
     def work(connection: Connection, _: int) -> str | None:
-        context = inside(request, connection, "settings", agent_id)
+        context = signed_in_context(request, connection, "settings", agent_id)
         target = _target(connection, agent_id, context["agent"].name, given)
         if target is None:
             raise not_found("There is nothing of that to erase.")
@@ -82,7 +82,7 @@ async def erase(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
         return await _page(request, agent_id, given, problem)
     services.authenticator.forget_keys()
     services.eraser.notice()
-    return go_to("/" if what == "agent" else f"/agents/{agent_id}/erasing/?done=1#receipts", request)
+    return redirect("/" if what == "agent" else f"/agents/{agent_id}/erasing/?done=1#receipts", request)
 
 
 @post("/agents/{agent_id:int}/erasing/retention", opt=_OWNER)
@@ -95,13 +95,13 @@ async def keep_for(request: AnyRequest, agent_id: FromPath[int]) -> Response[str
         return await _page(request, agent_id, given)
 
     def work(connection: Connection, _: int) -> None:
-        inside(request, connection, "settings", agent_id)  # a 404 where there is no such agent
+        signed_in_context(request, connection, "settings", agent_id)  # a 404 where there is no such agent
         retention.set_days(connection, agent_id, days)
 
     said: dict[str, Any] = {name: value or "for ever" for name, value in days.items()}
     event = audit.event_of(request, "retention_changed", agent_id=agent_id, **said)
     await services_of(request).write(work, event=event)
-    return go_to(f"/agents/{agent_id}/erasing/", request)
+    return redirect(f"/agents/{agent_id}/erasing/", request)
 
 
 def _days(given: dict[str, str]) -> tuple[dict[str, int | None], dict[str, str]]:
@@ -149,7 +149,7 @@ async def _page(
     request: AnyRequest, agent_id: int, given: dict[str, str], problem: str | None = None
 ) -> Response[str]:
     def answer(connection: Connection) -> Response[str]:
-        context = inside(request, connection, "settings", agent_id)
+        context = signed_in_context(request, connection, "settings", agent_id)
         kept = retention.of_agent(connection, agent_id)
         tried, problems = _days(given)
         trying = "production" in given or "development" in given
@@ -174,7 +174,7 @@ async def _page(
             "receipts": receipts.listing(connection, {agent_id}, limit=20),
             "kinds": _KINDS,
         }
-        return html("pages/erasing.html", context, 400 if problem or problems else 200)
+        return render_page("pages/erasing.html", context, 400 if problem or problems else 200)
 
     return await services_of(request).read(answer)
 

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from agentsight_server.dashboard import formats
-from agentsight_server.dashboard.pages.page import go_to, html, inside
+from agentsight_server.dashboard.pages.page import redirect, render_page, signed_in_context
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.http.app_state import actor_of, services_of
@@ -117,8 +117,8 @@ async def change_key(request: AnyRequest, agent_id: FromPath[int], number: FromP
     if made:
         return await _page(request, agent_id, number, secret=made[0])
     if do == "no_token":
-        return go_to(f"/agents/{agent_id}/keys/{number}/", request)
-    return go_to(f"/agents/{agent_id}/connect/#key", request)
+        return redirect(f"/agents/{agent_id}/keys/{number}/", request)
+    return redirect(f"/agents/{agent_id}/connect/#key", request)
 
 
 def _save(connection: Connection, row: KeyRow, form: Mapping[str, str]) -> None:
@@ -238,14 +238,14 @@ async def _page(
     secret: str | None = None,
 ) -> Response[str]:
     def answer(connection: Connection) -> Response[str]:
-        context = inside(request, connection, "connect", agent_id)
+        context = signed_in_context(request, connection, "connect", agent_id)
         row = _found(request, connection, agent_id, number)
         shown = _form(row)
         if form is not None and form.get("do", "save") == "save":
             shown |= {name: form.get(name, "") for name in shown}
         said = {name: _sentence(what[0]) for name, what in (problems or {}).items()}
         context |= {"key": Key.of(row, times.now()), "form": shown, "problems": said, "secret": secret}
-        return html("pages/key.html", context, 400 if problems else 200)
+        return render_page("pages/key.html", context, 400 if problems else 200)
 
     return await services_of(request).read(answer)
 

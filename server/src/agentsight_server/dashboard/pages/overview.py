@@ -18,7 +18,7 @@ from agentsight_server.dashboard import formats
 from agentsight_server.dashboard.analytics import words
 from agentsight_server.dashboard.analytics.drawing import Spark, spark
 from agentsight_server.dashboard.analytics.words import Change
-from agentsight_server.dashboard.pages.page import go_to, html, inside
+from agentsight_server.dashboard.pages.page import redirect, render_page, signed_in_context
 from agentsight_server.domain.errors import Invalid
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -81,14 +81,14 @@ async def new_agent(request: AnyRequest) -> Response[str]:
         )
     except Invalid as error:
         return await _page(request, name, error.errors["name"][0], 400)
-    return go_to(f"/agents/{number}/connect/", request)
+    return redirect(f"/agents/{number}/connect/", request)
 
 
 async def _page(request: AnyRequest, name: str, problem: str | None, status: int = 200) -> Response[str]:
     services = services_of(request)
 
     def prepare(connection: Connection) -> tuple[dict[str, Any], list[AgentLine], list[Scope]]:
-        context = inside(request, connection, "overview")
+        context = signed_in_context(request, connection, "overview")
         zone = getattr(context["tz"], "key", "UTC")
         lines, scopes = [], []
         for each in context["agents"]:
@@ -105,7 +105,9 @@ async def _page(request: AnyRequest, name: str, problem: str | None, status: int
     except AnalyticsError:
         trouble = True
     shown = {"rows": lines, "agent_name": name, "problem": problem, "trouble": trouble}
-    return await services.executors.pages.run(lambda: html("pages/overview.html", context | shown, status))
+    return await services.executors.pages.run(
+        lambda: render_page("pages/overview.html", context | shown, status)
+    )
 
 
 def _fill(engine: Engine, lines: list[AgentLine], scopes: list[Scope], now: int) -> None:

@@ -68,7 +68,7 @@ class SignedIn:
         )
 
 
-def outside(request: AnyRequest) -> dict[str, Any]:
+def public_context(request: AnyRequest) -> dict[str, Any]:
     """What every page reads, also without a sign-in: theme, time zone, the present, where one is."""
     theme = request.cookies.get(THEME_COOKIE)
     query = request.scope.get("query_string", b"").decode("latin-1")
@@ -84,7 +84,7 @@ def outside(request: AnyRequest) -> dict[str, Any]:
     }
 
 
-def inside(
+def signed_in_context(
     request: AnyRequest, connection: Connection, section: str, agent_id: int | None = None
 ) -> dict[str, Any]:
     """What pages in the frame read, with the agents of the sidebar.
@@ -100,7 +100,7 @@ def inside(
         if agent is None:
             raise not_found("There is no such agent, or it is not yours to see.")
     return {
-        **outside(request),
+        **public_context(request),
         "csrf": actor.csrf_token,
         "signed_in": SignedIn.of(actor),
         "agents": listed,
@@ -109,12 +109,12 @@ def inside(
     }
 
 
-def html(template: str, context: dict[str, Any], status: int = 200) -> Response[str]:
+def render_page(template: str, context: dict[str, Any], status: int = 200) -> Response[str]:
     """Answer with a template."""
     return Response(render(template, **context), status_code=status, media_type="text/html", headers=HEADERS)
 
 
-def go_to(address: str, request: AnyRequest) -> Response[str]:
+def redirect(address: str, request: AnyRequest) -> Response[str]:
     """Send the browser to another page of ours; for htmx as a header, which it follows with the whole page."""
     if request.headers.get("hx-request"):
         return Response(
@@ -131,11 +131,11 @@ def go_to(address: str, request: AnyRequest) -> Response[str]:
     )
 
 
-def own_address(address: str | None, otherwise: str = "/") -> str:
+def safe_address(address: str | None, otherwise: str = "/") -> str:
     """The address if it is a path of this server; anything that leads elsewhere becomes `otherwise`.
 
     Example:
-        >>> own_address("//evil.example"), own_address("/agents/1/")
+        >>> safe_address("//evil.example"), safe_address("/agents/1/")
         ('/', '/agents/1/')
     """
     if not address or not address.startswith("/") or address[1:2] in {"/", "\\"}:
@@ -152,13 +152,13 @@ def _page_of(request: AnyRequest) -> str:
     elif request.method != "GET":
         shown = request.headers.get("referer", "")
     else:
-        return str(outside(request)["here"])
+        return str(public_context(request)["here"])
     try:
         parts = urlsplit(shown)
     except ValueError:
         return "/"
     # Only where it leads is taken from it, and only within this server.
-    return own_address(parts.path + (f"?{parts.query}" if parts.query else ""))
+    return safe_address(parts.path + (f"?{parts.query}" if parts.query else ""))
 
 
 _TROUBLES = {
@@ -176,24 +176,24 @@ _TROUBLES = {
 }
 
 
-def trouble(request: AnyRequest, error: Exception) -> Response[str]:
+def error_page(request: AnyRequest, error: Exception) -> Response[str]:
     """The page that says what went wrong, and what one can do."""
     status, detail = 500, ""
     if isinstance(error, RequestError):
         status, detail = error.status, str(error.body.get("detail", ""))
     elif isinstance(error, HTTPException):
         status = error.status_code
-    elif isinstance(error, Overloaded) or outages.told(error) is not None:
+    elif isinstance(error, Overloaded) or outages.as_unavailable(error) is not None:
         status = 503
     if status == 401:
         here = _page_of(request)
-        return go_to("/sign-in" if here == "/" else "/sign-in?" + urlencode({"next": here}), request)
+        return redirect("/sign-in" if here == "/" else "/sign-in?" + urlencode({"next": here}), request)
     if status >= 500 and status != 503:
         logger.error("%s %s failed", request.method, shown_path(request.scope), exc_info=error)
     heading, note = _TROUBLES.get(status, _TROUBLES[500] if status >= 500 else _TROUBLES[400])
     if detail and status < 500:
         note = detail[:1].upper() + detail[1:] + ("" if detail.endswith((".", "!", "?")) else ".")
-    context = outside(request) | {
+    context = public_context(request) | {
         "status": status,
         "heading": heading,
         "note": note,
@@ -201,7 +201,7 @@ def trouble(request: AnyRequest, error: Exception) -> Response[str]:
     }
     actor: Actor | None = getattr(request.state, "actor", None)
     if actor is None or actor.person is None:
-        return _again_after(error, html("pages/trouble_outside.html", context, status))
+        return _again_after(error, render_page("pages/error_public.html", context, status))
     # The frame without the agents: their list may be what failed.
     context |= {
         "csrf": actor.csrf_token,
@@ -210,7 +210,7 @@ def trouble(request: AnyRequest, error: Exception) -> Response[str]:
         "agent": None,
         "section": "",
     }
-    return _again_after(error, html("pages/trouble.html", context, status))
+    return _again_after(error, render_page("pages/error.html", context, status))
 
 
 def _again_after(error: Exception, page: Response[str]) -> Response[str]:
@@ -220,7 +220,7 @@ def _again_after(error: Exception, page: Response[str]) -> Response[str]:
     return page
 
 
-def or_page(
+def html_or_json(
     answer: Callable[[AnyRequest, Any], Response[bytes]],
 ) -> Callable[[AnyRequest, Any], Response[Any]]:
     """An exception handler that shows a page to a person, and gives a program the JSON that `answer` makes."""
@@ -228,7 +228,7 @@ def or_page(
     def handler(request: AnyRequest, error: Exception) -> Response[Any]:
         for_a_person = "text/html" in request.headers.get("accept", "")
         if for_a_person and not request.scope["path"].startswith("/api/"):
-            return trouble(request, error)
+            return error_page(request, error)
         return answer(request, error)
 
     return handler

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from agentsight_server.contract.handout import install_line, requirement_line, wheel
 from agentsight_server.contract.links import base_url
-from agentsight_server.dashboard.pages.page import html, outside
+from agentsight_server.dashboard.pages.page import public_context, render_page
 from agentsight_server.domain.errors import not_found
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access
@@ -21,12 +21,12 @@ _PUBLIC: dict[str, Any] = {"access": Access.PUBLIC}
 async def sdk_page(request: AnyRequest) -> Response[str]:
     """How to install it."""
     base, there = base_url(request), wheel()
-    context = outside(request) | {
+    context = public_context(request) | {
         "install": install_line(base),
         "requirement": requirement_line(base),
         "wheel": there.name if there is not None else None,
     }
-    return html("pages/sdk.html", context)
+    return render_page("pages/sdk.html", context)
 
 
 @get("/sdk/{name:str}", opt=_PUBLIC)

@@ -10,7 +10,7 @@ from litestar import Response, get
 from sqlalchemy import Connection
 
 from agentsight_server.analytics.csv import to_csv
-from agentsight_server.dashboard.pages.page import html, inside
+from agentsight_server.dashboard.pages.page import render_page, signed_in_context
 from agentsight_server.domain import times
 from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -46,7 +46,7 @@ async def security_log(request: AnyRequest) -> Response[str]:
     before = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
 
     def answer(connection: Connection) -> Response[str]:
-        context = inside(request, connection, "security")
+        context = signed_in_context(request, connection, "security")
         names = {each.id: each.name for each in agents.listing(connection, None)}
         rows = security_events.listing(connection, before=before, action=action, limit=PAGE + 1)
         older = None
@@ -60,7 +60,7 @@ async def security_log(request: AnyRequest) -> Response[str]:
             "actions": audit.ACTIONS,
             "action": action,
         }
-        return html("pages/security_log.html", context | shown)
+        return render_page("pages/security_log.html", context | shown)
 
     return await services_of(request).read(answer)
 

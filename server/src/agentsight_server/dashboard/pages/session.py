@@ -10,7 +10,13 @@ from litestar.datastructures import Cookie
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from agentsight_server.dashboard.pages.page import THEME_COOKIE, go_to, html, outside, own_address
+from agentsight_server.dashboard.pages.page import (
+    THEME_COOKIE,
+    public_context,
+    redirect,
+    render_page,
+    safe_address,
+)
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -34,13 +40,13 @@ async def _fields(request: AnyRequest) -> dict[str, str]:
 @get("/sign-in", opt=_PUBLIC)
 async def sign_in_page(request: AnyRequest) -> Response[str]:
     """The form."""
-    goal = own_address(request.query_params.get("next"))
+    goal = safe_address(request.query_params.get("next"))
     if request.state.actor is not None:
-        return go_to(goal, request)
+        return redirect(goal, request)
     none_yet = await services_of(request).read(lambda connection: people.count(connection) == 0)
-    return html(
+    return render_page(
         "pages/sign_in.html",
-        outside(request) | {"next": goal, "email": "", "problem": None, "first_start": none_yet},
+        public_context(request) | {"next": goal, "email": "", "problem": None, "first_start": none_yet},
     )
 
 
@@ -49,7 +55,7 @@ async def sign_in(request: AnyRequest) -> Response[str]:
     """Check the password and open a session."""
     fields = await _fields(request)
     email, password = fields.get("email", "").strip().lower(), fields.get("password", "")
-    goal = own_address(fields.get("next"))
+    goal = safe_address(fields.get("next"))
     services = services_of(request)
     problem, status = "The email or the password is wrong.", 400
     try:
@@ -62,9 +68,9 @@ async def sign_in(request: AnyRequest) -> Response[str]:
         await services.note(audit.event_of(request, "sign_in_failed", who=email))
     except RequestError as error:
         problem, status = str(error.body.get("detail", problem)).capitalize() + ".", error.status
-    return html(
+    return render_page(
         "pages/sign_in.html",
-        outside(request) | {"next": goal, "email": email, "problem": problem, "first_start": False},
+        public_context(request) | {"next": goal, "email": email, "problem": problem, "first_start": False},
         status,
     )
 
@@ -110,7 +116,7 @@ async def sign_out(request: AnyRequest) -> Response[str]:
         lambda connection, _: people.close_session(connection, hashed),
         event=audit.event_of(request, "sign_out"),
     )
-    answer = go_to("/sign-in", request)
+    answer = redirect("/sign-in", request)
     answer.delete_cookie(sessions.COOKIE, path="/")
     return answer
 
@@ -165,7 +171,7 @@ async def _welcome(
 
     names = ("name", "email", "password")
     least = f"At least {passwords.MINIMUM_LENGTH} characters."
-    context = outside(request) | {
+    context = public_context(request) | {
         "works": await services_of(request).read(works),
         "fields": (
             ("name", "Your name", "text", "name", ""),
@@ -175,7 +181,7 @@ async def _welcome(
         "values": {name: values.get(name, "") for name in names},
         "problems": {name: problems.get(name) for name in names},
     }
-    return html("pages/welcome.html", context, status if context["works"] or status != 200 else 410)
+    return render_page("pages/welcome.html", context, status if context["works"] or status != 200 else 410)
 
 
 async def _signed_in(request: AnyRequest, person_id: int, email: str, goal: str) -> Response[str]:
@@ -185,7 +191,7 @@ async def _signed_in(request: AnyRequest, person_id: int, email: str, goal: str)
         lambda connection, _: sessions.open_session(connection, person_id, days),
         event=audit.event_of(request, "sign_in", who=email.strip().lower(), person_id=person_id),
     )
-    answer = go_to(goal, request)
+    answer = redirect(goal, request)
     answer.set_cookie(
         Cookie(
             sessions.COOKIE,
@@ -215,7 +221,7 @@ async def _signed_in(request: AnyRequest, person_id: int, email: str, goal: str)
 async def theme(request: AnyRequest) -> Response[str]:
     """Remember light, dark, or what the system says; with scripts the page sets the cookie itself."""
     fields = await _fields(request)
-    answer = go_to(own_address(fields.get("next")), request)
+    answer = redirect(safe_address(fields.get("next")), request)
     chosen = fields.get("theme")
     if chosen in {"light", "dark"}:
         answer.set_cookie(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from agentsight_server.attachments.blobs import FileMissing
 from agentsight_server.dashboard import detail, inbox
 from agentsight_server.dashboard.names import Icon
-from agentsight_server.dashboard.pages.page import html, inside
+from agentsight_server.dashboard.pages.page import render_page, signed_in_context
 from agentsight_server.dashboard.texts import Texts
 from agentsight_server.dashboard.transcript import Reader
 from agentsight_server.domain.errors import not_found
@@ -63,7 +63,7 @@ async def printable(request: AnyRequest, agent_id: FromPath[int], number: FromPa
         row = row_of(request, connection, agent_id, number)
         texts = Texts(_LONGEST_PRINTED, _ROOM_ON_PAPER)
         context["it"] = detail_of(request, connection, row, context, texts)
-        return html("pages/print.html", context)
+        return render_page("pages/print.html", context)
 
     return await services_of(request).read(answer)
 
@@ -98,13 +98,13 @@ async def item_text(
             "back": f"{here}?item={item}#item-{item}",
         }
         alone = bool(request.headers.get("hx-request"))
-        return html("pages/text_rest.html" if alone else "pages/text.html", context | shown)
+        return render_page("pages/text_rest.html" if alone else "pages/text.html", context | shown)
 
     return await services_of(request).read(answer)
 
 
 def context_of(request: AnyRequest, connection: Connection, agent_id: int) -> dict[str, Any]:
-    context = inside(request, connection, "conversations", agent_id)
+    context = signed_in_context(request, connection, "conversations", agent_id)
     handing_over = agents.escalations(connection, [agent_id]).get(agent_id, ())
     chosen = inbox.read_filters(request.query_params, context["tz"], handing_over)
     return context | {
