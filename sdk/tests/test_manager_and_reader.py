@@ -321,6 +321,21 @@ def test_a_redirect_is_explained_and_the_key_not_taken_along(server: CaptureServ
     assert len(server.requests) == 1
 
 
+def test_a_long_conversation_that_never_ends_is_an_error(
+    server: CaptureServer, monkeypatch: pytest.MonkeyPatch
+):
+    again = "http://elsewhere/api/conversations/7/?messages_after=5"
+    part = {"id": 7, "messages": [{"id": 1}], "feedbacks": [], "messages_next": again}
+    api = AgentSightAPI(api_key=KEY, endpoint=server.endpoint)
+    server.script = [Scripted(200, part)] * 3
+    with pytest.raises(ConversationApiException, match="does not go on"):
+        api.fetch_conversation(7)
+    assert len(server.requests) == 2
+    server.script = [Scripted(200, part), Scripted(200, {"detail": "what?"})]
+    with pytest.raises(ConversationApiException, match="does not go on"):
+        api.fetch_conversation(7)
+
+
 def test_no_key_and_no_server(server: CaptureServer):
     with pytest.raises(NoApiKeyException):
         AgentSightAPI(endpoint=server.endpoint).fetch_conversations()

@@ -13,6 +13,7 @@ import pytest
 
 from agentsight import Conversation, ConversationTracker
 from agentsight.exceptions import InvalidConversationDataException
+from agentsight.helpers import generate_message_id
 from sdk.tests.capture import KEY, CaptureServer
 
 
@@ -304,8 +305,22 @@ def test_what_is_being_read_when_the_tracker_closes(server: CaptureServer):
     stream = tracker.get_or_create_conversation("ana").stream(iter(["Half", " more"]))
     next(stream)
     assert tracker.close() == {"sent": 1, "unsent": 0, "lost": 0}
-    assert list(stream) == [" more"]
-    assert answers(server, tracker) == [("Half", True)]
+    assert list(stream) == [" more"]  # whoever closes once a request is not the last one to read
+    assert answers(server, tracker) == [("Half", True), (" more", False)]
+    assert [item["metadata"].get("continued") for item in server.items["ana"]] == [None, True]
+
+
+def test_a_message_that_can_be_voted_on(
+    server: CaptureServer, tracker: ConversationTracker, ana: Conversation
+):
+    name = generate_message_id()
+    list(ana.stream(["Hello"], message_id=name))
+    ana.feedback("positive", message=name)
+    tracker.flush()
+    said, vote = server.items["ana"]
+    assert said["id"] == vote["message"] == name
+    with pytest.raises(InvalidConversationDataException, match="message_id takes a UUID"):
+        ana.stream(["Hello"], message_id="mine")
 
 
 # --- the words of objects ---
@@ -404,16 +419,124 @@ def test_the_words_of_chunks_and_events(
     assert answers(server, tracker) == [("You said: é", False)]
 
 
+OPENAI_USAGE = Object(
+    prompt_tokens=9,
+    completion_tokens=4,
+    total_tokens=13,
+    prompt_tokens_details=Object(cached_tokens=5, audio_tokens=0),
+    completion_tokens_details=Object(reasoning_tokens=2),
+)
+TOLD: dict[str, tuple[list[Any], tuple[Any, ...]]] = {
+    "openai": (
+        [
+            Object(model="m", choices=[Object(delta=Object(content="Hi"))], usage=None),
+            Object(model="m", choices=[], usage=OPENAI_USAGE),
+        ],
+        ("m", 9, 4, 5, 2),
+    ),
+    "openai responses": (
+        [
+            Object(type="response.created", response=Object(model="m", usage=None)),
+            Object(type="response.output_text.delta", delta="Hi"),
+            Object(
+                type="response.completed",
+                response=Object(
+                    model="m",
+                    usage=Object(
+                        input_tokens=9,
+                        output_tokens=4,
+                        input_tokens_details=Object(cached_tokens=5),
+                        output_tokens_details=Object(reasoning_tokens=2),
+                    ),
+                ),
+            ),
+        ],
+        ("m", 9, 4, 5, 2),
+    ),
+    "anthropic": (
+        [
+            Object(
+                type="message_start",
+                message=Object(
+                    model="m", usage=Object(input_tokens=4, cache_read_input_tokens=5, output_tokens=1)
+                ),
+            ),
+            Object(type="content_block_delta", delta=Object(type="text_delta", text="Hi")),
+            Object(type="message_delta", delta=Object(stop_reason="end_turn"), usage=Object(output_tokens=4)),
+        ],
+        ("m", 9, 4, 5, None),
+    ),
+    "langchain": (
+        [
+            Object(
+                content="Hi", usage_metadata={"input_tokens": 9, "output_tokens": 1}, response_metadata={}
+            ),
+            Object(
+                content="",
+                usage_metadata={"input_tokens": 0, "output_tokens": 3},
+                response_metadata={"model_name": "m"},
+            ),
+        ],
+        ("m", 9, 4, None, None),
+    ),
+    "llamaindex": (
+        [
+            Object(delta="Hi", raw=Object(model="m", choices=[], usage=None)),
+            Object(delta="", raw=Object(model="m", choices=[], usage=OPENAI_USAGE)),
+        ],
+        ("m", 9, 4, 5, 2),
+    ),
+    "ollama": (
+        [
+            {"model": "m", "message": {"content": "Hi"}, "done": False},
+            {"model": "m", "message": {"content": ""}, "prompt_eval_count": 9, "eval_count": 4, "done": True},
+        ],
+        ("m", 9, 4, None, None),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["objects", "dicts"])
+@pytest.mark.parametrize("told", TOLD)
+def test_the_tokens_that_pieces_tell_of(
+    server: CaptureServer, tracker: ConversationTracker, ana: Conversation, told: str, form: str
+):
+    pieces, expected = TOLD[told]
+    for usage in (False, True):
+        list(ana.stream(plain(pieces) if form == "dicts" else pieces, usage=usage))
+    assert answers(server, tracker) == [("Hi", False)] * 2
+    [used] = [item for item in server.items["ana"] if item["type"] == "token_usage"]
+    names = ("model", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+    assert tuple(used.get(name) for name in names) == expected
+    assert used["total_tokens"] == 13
+
+
+def test_odd_tokens_never_reach_the_reader(
+    server: CaptureServer, tracker: ConversationTracker, ana: Conversation
+):
+    class Broken:
+        @property
+        def usage(self) -> None:
+            raise ZeroDivisionError
+
+    odd = [Broken(), {"usage": 7}, {"usage": {"prompt_tokens": "9"}}, {"model": 7, "usage": [1]}, 7, "Hi"]
+    assert list(ana.stream(odd, usage=True)) == odd
+    assert answers(server, tracker) == [("Hi", False)]
+    assert [item["type"] for item in server.items["ana"]] == ["message"]
+
+
 def test_in_production_a_wrong_argument_takes_nothing_from_the_reader(
     server: CaptureServer, tracker: ConversationTracker, caplog: pytest.LogCaptureFixture
 ):
     tracker.configure(strict=False)
     ana = tracker.get_or_create_conversation("ana")
-    assert list(ana.stream(["a"], metadata={"a": object()}, text="content")) == ["a"]  # type: ignore[call-overload]
+    assert list(ana.stream(["a"], metadata={"a": 1}, text="content")) == ["a"]  # type: ignore[call-overload]
+    assert list(ana.stream(["b"], metadata={"a": object()}, message_id="b", usage=7)) == ["b"]  # type: ignore[call-overload]
     assert "".join(ana.stream("whole")) == "whole"
     for pieces in (None, 7, b"bytes"):
         assert ana.stream(pieces) == pieces  # type: ignore[call-overload]
     other = ["of another"]
     assert ana.stream(other, conversation_id="bob") is other
-    assert answers(server, tracker) == [("a", False), ("whole", False)]
+    assert answers(server, tracker) == [("a", False), ("b", False), ("whole", False)]
+    assert server.items["ana"][0]["metadata"]["a"] == 1  # what was right of it is kept
     assert "track_agent_message" in caplog.text

@@ -116,6 +116,8 @@ async def streaming(words: Iterator[str], chunks: AsyncIterator[dict[str, str]])
     async for chunk in conversation.stream(chunks, text=lambda chunk: chunk.get("text")):
         print(chunk["text"].upper())
     print(agentsight.bind(len)("four") + 1)
+    conversation.stream(words, message_id=generate_message_id(), usage=True)
+    conversation.stream(words, usage="yes")  # wrong
     conversation.stream(5)  # wrong
     conversation.stream(words, txt=str)  # wrong
     conversation.stream(words, text=len)  # wrong

@@ -99,9 +99,9 @@ class Conversation(Tracking):
         self._pending_for(conversation_id)
         return self
 
-    def _track_answer(self, content: str, metadata: dict[str, Any], ns: int) -> None:
+    def _track_answer(self, content: str, metadata: dict[str, Any], name: str | None, ns: int) -> None:
         """Track an answer of which the last word was seen at this time."""
-        self._message(ANSWER, content, metadata=metadata, now=ns)
+        self._message(ANSWER, content, metadata=metadata, message_id=name, now=ns)
 
     @bound_send
     def send_tracked_data(self, conversation_id: str | None = None) -> SendResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentsight.client.base import ApiClient
 from agentsight.delivery.responses import cast_answer
-from agentsight.exceptions import InvalidConversationDataException
+from agentsight.exceptions import ConversationApiException, InvalidConversationDataException
 from agentsight.items.choices import DEVICES, FEEDBACK_SOURCES, SENTIMENTS
 from agentsight.items.validation import choice, timestamp, utc_text
 from agentsight.items.validation import environment as check_environment
@@ -148,15 +148,25 @@ class AgentSightAPI(ApiClient):
     def fetch_conversation(self, conversation_id: str | int) -> ConversationRecord:
         """Read one conversation whole, by its text id or its integer database id.
 
-        A very long one comes in several answers; each has the time of a call of its own.
+        A very long one comes in several answers, and each has the time of a call of its own (`timeout`): a limit for
+        all of it would make the longest ones unreadable.
         """
         answer: Any = self._get_one(conversation_id, "")
         following = answer.pop("messages_next", None)
+        seen = set()
         while following:
-            part = self._following(following, f"/api/conversations/{answer['id']}/")
-            answer["messages"] += part["messages"]
-            answer["feedbacks"] += part["feedbacks"]
+            from urllib.parse import parse_qsl, urlsplit  # seldom needed, and imported for nothing else
+
+            seen.add(following)
+            asked = dict(parse_qsl(urlsplit(following).query))
+            part = self._get(f"/api/conversations/{answer['id']}/", asked, self._transport.deadline())
             following = part.get("messages_next")
+            if following in seen or "messages" not in part:
+                raise ConversationApiException(
+                    "the answer does not go on where the one before ended", 200, part
+                )
+            answer["messages"] += part["messages"]
+            answer["feedbacks"] += part.get("feedbacks", [])
         found: ConversationRecord = answer
         return found
 

@@ -10,9 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from agentsight.client.binding import make_current, restore
 from agentsight.client.chunk_text import chunk_text
+from agentsight.client.usage import StreamedUsage
 from agentsight.config import log
 from agentsight.exceptions import InvalidConversationDataException
-from agentsight.items.validation import CONTENT_LENGTH, metadata_text
+from agentsight.items.validation import CONTENT_LENGTH, message_name, metadata_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,12 @@ class StreamedAnswer:
     """What was seen of an answer so far, and the conversation that it belongs to."""
 
     def __init__(
-        self, conversation: Conversation, text: Callable[[Any], str | None] | None, metadata: dict[str, Any]
+        self,
+        conversation: Conversation,
+        text: Callable[[Any], str | None] | None = None,
+        metadata: dict[str, Any] | None = None,
+        message_id: str | None = None,
+        usage: bool = False,
     ) -> None:
         self.conversation = conversation
         pending = conversation._pending
@@ -45,7 +51,10 @@ class StreamedAnswer:
         self.first_ns = self.last_ns = 0
         self.ended = False
         self._words = text or chunk_text
-        self._metadata = metadata
+        self._metadata = metadata or {}
+        self._message_id = message_id
+        self._usage = StreamedUsage() if usage else None
+        self._continued = False  # an end came before, and somebody read on
         self._parts: list[str] = []
         self._length = 0
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -54,6 +63,11 @@ class StreamedAnswer:
 
     def saw(self, piece: Any) -> None:
         """A piece goes through. Nothing that is wrong with it reaches the reader."""
+        if self.ended and piece:
+            self._go_on()
+        if self._usage is not None:
+            with contextlib.suppress(Exception):
+                self._usage.saw(piece)
         try:
             said = self._words(piece)
             if isinstance(said, (bytes, bytearray)):
@@ -86,6 +100,25 @@ class StreamedAnswer:
             self._track(interrupted)
         except Exception as problem:
             log().warning("a streamed answer was not tracked: %s", problem)
+        try:
+            self._track_usage()
+        except Exception as problem:
+            log().warning("the tokens of a streamed answer were not tracked: %s", problem)
+
+    def _go_on(self) -> None:
+        """Somebody reads on after an end, the tracker's `close` for one: the rest is an answer of its own."""
+        self.ended, self._continued = False, True
+        self.first_ns = self.last_ns = self._length = 0
+        self._parts, self._decoder, self._message_id = [], None, None
+        self._usage = None if self._usage is None else StreamedUsage()
+        self.outbox.streams.add(self)
+
+    def _track_usage(self) -> None:
+        said = None if self._usage is None else self._usage.total()
+        if self._usage is not None and said is not None:
+            prompt, completion, parts = said
+            details: Any = parts
+            self.conversation.track_token_usage(prompt, completion, model=self._usage.model, **details)
 
     def _track(self, interrupted: bool) -> None:
         content = _cleaned("".join(self._parts))
@@ -103,7 +136,9 @@ class StreamedAnswer:
         }
         if interrupted:
             metadata["interrupted"] = True
-        self.conversation._track_answer(content, metadata, self.last_ns)
+        if self._continued:
+            metadata["continued"] = True
+        self.conversation._track_answer(content, metadata, self._message_id, self.last_ns)
 
     def abandon(self) -> None:
         """The stream is thrown away: end it, but not here, where locks may be held."""
@@ -248,6 +283,8 @@ def open_stream(
     pieces: Any,
     text: Callable[[Any], str | None] | None,
     metadata: dict[str, Any] | None,
+    message_id: str | None,
+    usage: bool,
 ) -> Any:
     """A `Stream` or `AsyncStream` of these pieces, as `Tracking.stream` documents it."""
     if isinstance(pieces, (str, bytes, bytearray)):
@@ -264,26 +301,46 @@ def open_stream(
         raise InvalidConversationDataException(
             f"pieces takes an iterable or an async iterable, not {type(pieces).__name__}{hint}"
         )
-    kept: dict[str, Any] = {}
-    extra = metadata_text("metadata", metadata)
-    if extra is not None:
-        from json import loads
-
-        kept = loads(extra)
-    answer = StreamedAnswer(conversation, text, kept)
+    name = None if message_id is None else message_name("message_id", message_id)
+    answer = StreamedAnswer(conversation, text, _captured(metadata), name, bool(usage))
     return (AsyncStream if is_async else Stream)(answer, pieces)
 
 
-def open_anyhow(handle: Callable[[], Conversation], error: Exception, pieces: Any, text: Any) -> Any:
-    """The pieces, whatever was wrong with the call; tracked if they can be."""
+def open_anyhow(
+    handle: Callable[[], Conversation],
+    error: Exception,
+    pieces: Any,
+    text: Any,
+    metadata: Any,
+    message_id: Any,
+    usage: Any,
+) -> Any:
+    """The pieces, whatever was wrong with the call; tracked, with what was right of it, if they can be."""
     log().warning("stream: %s", error)
-    if not isinstance(pieces, (bytes, bytearray)):  # which would give numbers
-        with contextlib.suppress(Exception):
-            is_async = not hasattr(pieces, "__iter__")
-            said: Any = text if callable(text) else None
-            answer = StreamedAnswer(handle(), said, {})
-            return (AsyncStream if is_async else Stream)(answer, pieces)
+    if isinstance(pieces, (bytes, bytearray)):  # which would give numbers
+        return pieces
+    kept = name = None
+    with contextlib.suppress(Exception):
+        kept = _captured(metadata)
+    with contextlib.suppress(Exception):
+        name = None if message_id is None else message_name("message_id", message_id)
+    with contextlib.suppress(Exception):
+        is_async = not hasattr(pieces, "__iter__")
+        its_text: Any = text if callable(text) else None
+        answer = StreamedAnswer(handle(), its_text, kept, name, usage is True)
+        return (AsyncStream if is_async else Stream)(answer, pieces)
     return pieces
+
+
+def _captured(metadata: dict[str, Any] | None) -> dict[str, Any]:
+    """A copy of what there is now."""
+    extra = metadata_text("metadata", metadata)
+    if extra is None:
+        return {}
+    from json import loads
+
+    kept: dict[str, Any] = loads(extra)
+    return kept
 
 
 def _cleaned(content: str) -> str:

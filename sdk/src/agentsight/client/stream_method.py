@@ -36,6 +36,8 @@ class Streaming:
             text: Callable[[T], str | None] | None = None,
             metadata: dict[str, Any] | None = None,
             conversation_id: str | None = None,
+            message_id: str | None = None,
+            usage: bool = False,
         ) -> Stream[T]: ...
         @overload
         def stream(
@@ -45,6 +47,8 @@ class Streaming:
             text: Callable[[T], str | None] | None = None,
             metadata: dict[str, Any] | None = None,
             conversation_id: str | None = None,
+            message_id: str | None = None,
+            usage: bool = False,
         ) -> AsyncStream[T]: ...
 
     def stream(
@@ -54,12 +58,16 @@ class Streaming:
         text: Callable[[Any], str | None] | None = None,
         metadata: dict[str, Any] | None = None,
         conversation_id: str | None = None,
+        message_id: str | None = None,
+        usage: bool = False,
     ) -> Any:
         """Pass the pieces of an answer through, and track it when it ends.
 
         The answer belongs to the conversation that is meant now, wherever and whenever it is read; so does what the
         code that makes the pieces tracks meanwhile. When the reader leaves before the end, or the source fails, the
-        part that was seen is tracked, with `interrupted: true` in its metadata. An answer without words is left out.
+        part that was seen is tracked, with `interrupted: true` in its metadata; so is what there is when the tracker
+        closes, and what is read after that is an answer of its own, with `continued: true`. An answer without words is
+        left out.
         The metadata also get `first_token_ms` and `duration_ms`, whole milliseconds to the first words and to the
         last, from the end user's last message if it was not answered yet, otherwise from this call.
 
@@ -69,6 +77,10 @@ class Streaming:
             text: a function from a piece to its words, or None where it has none; for pieces of other kinds.
             metadata: a dict of anything that fits JSON.
             conversation_id: default: the current conversation.
+            message_id: the answer's name, from `helpers.generate_message_id()`, for `feedback` about it.
+            usage: track the tokens that the pieces tell of, as `track_token_usage` does: OpenAI's last chunk (ask for
+                it with `stream_options={"include_usage": True}`), and what the others send by themselves. Leave it
+                out where a token handler, or your own code, tracks them already.
 
         Returns:
             An iterator over the pieces, or an async iterator if `pieces` is async; with `close` or `aclose`, and
@@ -84,8 +96,11 @@ class Streaming:
         from agentsight.client.stream import open_anyhow, open_stream
 
         try:
-            return open_stream(self._handle(conversation_id), pieces, text, metadata)
+            handle = self._handle(conversation_id)
+            return open_stream(handle, pieces, text, metadata, message_id, usage)
         except Exception as error:
             if self._is_strict(conversation_id):
                 raise
-            return open_anyhow(lambda: self._handle(conversation_id), error, pieces, text)
+            return open_anyhow(
+                lambda: self._handle(conversation_id), error, pieces, text, metadata, message_id, usage
+            )

@@ -11,6 +11,7 @@ import weakref
 from collections import deque
 from contextvars import ContextVar
 
+from agentsight.client.usage import as_mapping, reported
 from agentsight.config import log
 from agentsight.exceptions import ConfigurationException
 
@@ -100,57 +101,6 @@ def _langchain(track: _Usage) -> object:
     # The default makes it part of every run in every context, which is what such hooks are for.
     register_configure_hook(ContextVar("agentsight_tokens", default=handler), inheritable=True)
     return handler
-
-
-def reported(usage: Mapping[str, Any]) -> tuple[Any, Any, dict[str, int]]:
-    """Prompt, completion and their parts, as LangChain, OpenAI and Anthropic report them.
-
-    Example:
-        >>> reported({"input_tokens": 9, "output_tokens": 2, "input_token_details": {"cache_read": 7}})
-        (9, 2, {'cached_tokens': 7})
-    """
-    prompt = usage.get("input_tokens", usage.get("prompt_tokens"))
-    completion = usage.get("output_tokens", usage.get("completion_tokens"))
-    within = _details(usage, "input_token_details", "input_tokens_details", "prompt_tokens_details")
-    without = _details(usage, "output_token_details", "output_tokens_details", "completion_tokens_details")
-    cached = _first(within, "cache_read", "cached_tokens")
-    written = _first(within, "cache_creation") + sum(
-        count for name, count in within.items() if name.startswith("ephemeral_") and _is_count(count)
-    )
-    if not within:  # Anthropic's own form counts the cache apart
-        cached = _first(usage, "cache_read_input_tokens")
-        written = _first(usage, "cache_creation_input_tokens")
-        if _is_count(prompt):
-            prompt += cached + written
-    parts = {
-        "cached_tokens": cached,
-        "cache_write_tokens": written,
-        "input_audio_tokens": _first(within, "audio", "audio_tokens"),
-        "reasoning_tokens": _first(without, "reasoning", "reasoning_tokens"),
-        "output_audio_tokens": _first(without, "audio", "audio_tokens"),
-    }
-    most = {
-        name: completion if name in ("reasoning_tokens", "output_audio_tokens") else prompt for name in parts
-    }
-    return (
-        prompt,
-        completion,
-        {name: min(count, most[name]) for name, count in parts.items() if count and _is_count(most[name])},
-    )
-
-
-def _details(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    found = next((usage[name] for name in names if usage.get(name)), None)
-    return {} if found is None else _mapping(found)
-
-
-def _first(counts: Mapping[str, Any], *names: str) -> int:
-    """The first of some counts that is one, or 0."""
-    return next((counts[name] for name in names if _is_count(counts.get(name)) and counts[name]), 0)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _langchain_usage(response: Any) -> list[tuple[dict[str, Any], Any]]:
@@ -255,7 +205,7 @@ def _listen(handler: Any, payloads: Any) -> None:
             seen.append(raw)
             get = getattr(raw, "get", None)
             usage = getattr(raw, "usage", None) if get is None else get("usage")
-            usage = _mapping(usage) if usage else None
+            usage = as_mapping(usage) if usage else None
             payload = (
                 {payloads.MESSAGES: event.messages, payloads.RESPONSE: event.response}
                 if name == "LLMChatEndEvent"
@@ -275,7 +225,3 @@ def _listen(handler: Any, payloads: Any) -> None:
                 log().warning("LlamaIndex's token counts are not understood: %s", problem)
 
     get_dispatcher().add_event_handler(Listener())
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if hasattr(value, "items") else dict(getattr(value, "__dict__", {}))
