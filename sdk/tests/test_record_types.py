@@ -15,17 +15,17 @@ from agentsight import enums, types
 from agentsight.config import OPTIONS, Config
 from agentsight.items import choices, kinds
 from agentsight_server.api import conversations, managing
-from agentsight_server.contract import shapes
+from agentsight_server.contract import response_schemas
 
 PAIRS = [
-    (types.ConversationRecord, shapes.Conversation),
-    (types.MessageRecord, shapes.Message),
-    (types.ActionRecord, shapes.ActionLog),
-    (types.ButtonRecord, shapes.Button),
-    (types.AttachmentRecord, shapes.Attachment),
-    (types.FeedbackRecord, shapes.Feedback),
-    (types.GeoLocation, shapes.GeoLocation),
-    (types.UsageRecord, shapes.TokenUsage),
+    (types.ConversationRecord, response_schemas.Conversation),
+    (types.MessageRecord, response_schemas.Message),
+    (types.ActionRecord, response_schemas.ActionLog),
+    (types.ButtonRecord, response_schemas.Button),
+    (types.AttachmentRecord, response_schemas.Attachment),
+    (types.FeedbackRecord, response_schemas.Feedback),
+    (types.GeoLocation, response_schemas.GeoLocation),
+    (types.UsageRecord, response_schemas.TokenUsage),
     (types.ConversationPage, conversations.Page),
     (types.ConversationFiles, conversations.ConversationFiles),
     (types.MessageFiles, conversations.MessageFiles),

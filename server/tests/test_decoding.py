@@ -15,17 +15,17 @@ from agentsight_server.contract import decoding
 from agentsight_server.contract.decoding import MOST_PROBLEMS, decode, loosely, problems
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.domain.problems import Code
-from agentsight_server.ingest import schemas
+from agentsight_server.ingest import request_schemas
 
 BODIES: list[type[msgspec.Struct]] = [
-    schemas.ConversationFields,
-    schemas.ConversationIn,
-    schemas.TrackIn,
-    schemas.ActionCall,
-    schemas.ButtonCall,
-    schemas.AttachmentsCall,
-    schemas.FeedbackCall,
-    schemas.FeedbackIn,
+    request_schemas.ConversationFields,
+    request_schemas.ConversationIn,
+    request_schemas.TrackIn,
+    request_schemas.ActionCall,
+    request_schemas.ButtonCall,
+    request_schemas.AttachmentsCall,
+    request_schemas.FeedbackCall,
+    request_schemas.FeedbackIn,
     managing.MarkIn,
     managing.RenameIn,
     managing.UpdateIn,
@@ -86,7 +86,7 @@ def test_what_is_refused_is_explained_and_what_is_right_is_not(kind: str, data: 
     assert all(each.code is not Code.OTHER and str(each) for each in found)
 
 
-def told(body: str, kind: type[msgspec.Struct] = schemas.ConversationIn) -> dict[str, list[str]]:
+def told(body: str, kind: type[msgspec.Struct] = request_schemas.ConversationIn) -> dict[str, list[str]]:
     with pytest.raises(Invalid) as caught:
         decode(body.encode(), msgspec.json.Decoder(kind))
     return caught.value.errors

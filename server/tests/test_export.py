@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from agentsight_server.api.bounded import whole
 from agentsight_server.attachments.blobs import FileStore
-from agentsight_server.contract.shapes import FileLinks
+from agentsight_server.contract.response_schemas import FileLinks
 from agentsight_server.records import tables
 from agentsight_server.records.export import Export
 from agentsight_server.records.importer import import_lines

@@ -15,7 +15,7 @@ import pytest
 
 from agentsight_server.ingest.batch import Batch
 from agentsight_server.ingest.normalise import Normaliser
-from agentsight_server.ingest.schemas import MessageIn
+from agentsight_server.ingest.request_schemas import MessageIn
 from tests.serving import Agent, ServerProcess
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from agentsight_server.contract import shapes
+from agentsight_server.contract import response_schemas
 from agentsight_server.store import extents, transcripts
 from agentsight_server.store.conversations import ConversationRow, ids
 from agentsight_server.store.transcripts import Transcript
@@ -22,7 +22,7 @@ _encode = msgspec.json.encode
 def whole(
     connection: Connection,
     rows: list[ConversationRow],
-    links: shapes.FileLinks,
+    links: response_schemas.FileLinks,
     address: str,
     *,
     full: bool = True,
@@ -51,7 +51,7 @@ def whole(
                 transcript = transcripts.load(connection, [row.id])[row.id]
         total = transcripts.total_usage(usage.get(row.id, []))
         bare = full and transcript is None
-        answer = shapes.conversation(row, total, Transcript() if bare else transcript, mine)
+        answer = response_schemas.conversation(row, total, Transcript() if bare else transcript, mine)
         text = _encode(answer)
         if bare or (full and len(text) > LARGEST):
             if made:
@@ -66,7 +66,7 @@ def whole(
 
 
 def further(
-    connection: Connection, row: ConversationRow, after: int, links: shapes.FileLinks, address: str
+    connection: Connection, row: ConversationRow, after: int, links: response_schemas.FileLinks, address: str
 ) -> msgspec.Raw:
     """A conversation with what comes after an item of it.
 
@@ -74,16 +74,16 @@ def further(
         LookupError: it has no item of that number.
     """
     usage = transcripts.total_usage(transcripts.usage_of(connection, [row.id]).get(row.id, []))
-    answer = shapes.conversation(row, usage, Transcript(), links)
+    answer = response_schemas.conversation(row, usage, Transcript(), links)
     _beginning(connection, answer, after, links, address)
     return msgspec.Raw(_encode(answer))
 
 
 def _beginning(
     connection: Connection,
-    answer: shapes.Conversation,
+    answer: response_schemas.Conversation,
     after: int | None,
-    links: shapes.FileLinks,
+    links: response_schemas.FileLinks,
     address: str,
 ) -> None:
     """Put as many of a conversation's messages, with the feedback among them, into its answer as fit."""
@@ -96,7 +96,11 @@ def _beginning(
             opinion = given.get(entry.id)
             if not entry.is_line and opinion is None:
                 continue
-            made = shapes.message(entry, links) if opinion is None else shapes.feedback(opinion)
+            made = (
+                response_schemas.message(entry, links)
+                if opinion is None
+                else response_schemas.feedback(opinion)
+            )
             text = msgspec.Raw(_encode(made))
             size = len(bytes(text))
             if last is not None and size > room:

@@ -22,7 +22,7 @@ from agentsight_server.api.filters import (
     ordering,
     parse_filters,
 )
-from agentsight_server.contract import shapes
+from agentsight_server.contract import response_schemas
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.contract.fields import clean
 from agentsight_server.contract.links import base_url, file_links
@@ -49,7 +49,7 @@ class Page(msgspec.Struct):
     count: int
     next: str | None
     previous: str | None
-    results: list[shapes.Conversation]
+    results: list[response_schemas.Conversation]
     left_out: int | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -139,7 +139,7 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
             "One conversation, whole",
             "Reading",
             None,
-            {200: shapes.Conversation},
+            {200: response_schemas.Conversation},
             (_FULL, _DELETED_TOO, _AFTER),
         )
     },
@@ -217,7 +217,7 @@ class MessageFiles(msgspec.Struct):
     message_id: int
     sender: str
     timestamp: str
-    attachments: list[shapes.Attachment]
+    attachments: list[response_schemas.Attachment]
 
 
 class ConversationFiles(msgspec.Struct):
@@ -272,7 +272,7 @@ async def files_of_conversation(request: AnyRequest, number: FromPath[int]) -> R
                     each.id,
                     SENDERS[each.sender or 0],
                     times.to_text(each.timestamp),
-                    [shapes.attachment(file, links) for file in each.files],
+                    [response_schemas.attachment(file, links) for file in each.files],
                 )
                 for each in found
             ],

@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_206_PARTIAL_CONTENT
 from sqlalchemy import Connection
 
 from agentsight_server.attachments.file_types import byte_range, content_disposition, shown_inline
-from agentsight_server.contract import shapes
+from agentsight_server.contract import response_schemas
 from agentsight_server.domain.errors import RequestError, not_found
 from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -27,8 +27,8 @@ _POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsa
 async def attachment(request: AnyRequest, number: FromPath[int], name: FromPath[str]) -> Response[Any]:
     """The bytes of an attachment; the name in the address is for people."""
     services = services_of(request)
-    of_deleted = _is_signed(request, shapes.DELETED_FILE, number)
-    signed = of_deleted or _is_signed(request, shapes.FILE, number)
+    of_deleted = _is_signed(request, response_schemas.DELETED_FILE, number)
+    signed = of_deleted or _is_signed(request, response_schemas.FILE, number)
     actor: Actor | None = request.state.actor
     if not signed and actor is None:
         raise RequestError(403, {"detail": "this link has run out; ask for a new one"})

@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import Connection
 
 from agentsight_server.api.conversations import answer_json, only_found
-from agentsight_server.contract import fields, shapes
+from agentsight_server.contract import fields, response_schemas
 from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc
 from agentsight_server.contract.fields import clean, json_text
@@ -60,7 +60,7 @@ _update = msgspec.json.Decoder(UpdateIn)
 @post(
     "/api/conversations/{number:int}/mark",
     status_code=HTTP_200_OK,
-    opt=_WRITE | {"doc": Doc("Mark", "Managing", MarkIn, {200: shapes.Conversation})},
+    opt=_WRITE | {"doc": Doc("Mark", "Managing", MarkIn, {200: response_schemas.Conversation})},
 )
 async def mark(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Mark a conversation, or take the mark away."""
@@ -70,7 +70,7 @@ async def mark(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
 
 @patch(
     "/api/conversations/{number:int}/rename",
-    opt=_WRITE | {"doc": Doc("Rename", "Managing", RenameIn, {200: shapes.Conversation})},
+    opt=_WRITE | {"doc": Doc("Rename", "Managing", RenameIn, {200: response_schemas.Conversation})},
 )
 async def rename(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Give a conversation another name, of at most 255 characters."""
@@ -80,7 +80,7 @@ async def rename(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
 
 @patch(
     "/api/conversations/{number:int}/update",
-    opt=_WRITE | {"doc": Doc("Update", "Managing", UpdateIn, {200: shapes.Conversation})},
+    opt=_WRITE | {"doc": Doc("Update", "Managing", UpdateIn, {200: response_schemas.Conversation})},
 )
 async def change(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Set the fields given and leave the others."""
@@ -132,14 +132,14 @@ async def remove(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
 @post(
     "/api/conversations/{number:int}/restore",
     status_code=HTTP_200_OK,
-    opt=_WRITE | {"doc": Doc("Restore", "Managing", None, {200: shapes.Conversation})},
+    opt=_WRITE | {"doc": Doc("Restore", "Managing", None, {200: response_schemas.Conversation})},
 )
 async def restore(request: AnyRequest, number: FromPath[int]) -> Response[bytes]:
     """Take a deletion back. 404 when it is not deleted, or was erased for good."""
     agents = actor_of(request).agent_ids
     links = file_links(request)
 
-    def work(connection: Connection, _: int) -> shapes.Conversation:
+    def work(connection: Connection, _: int) -> response_schemas.Conversation:
         row = conversations.restore(connection, agents, number)
         if row is None:
             raise not_found("no such deleted conversation")
@@ -157,18 +157,20 @@ async def _change(request: AnyRequest, number: int, values: dict[str, Any]) -> R
     agents = actor_of(request).agent_ids
     links = file_links(request)
 
-    def work(connection: Connection, _: int) -> shapes.Conversation:
+    def work(connection: Connection, _: int) -> response_schemas.Conversation:
         row = only_found(conversations.change(connection, agents, number, values))
         return brief(connection, row, links)
 
     return answer_json(await services_of(request).write(work))
 
 
-def brief(connection: Connection, row: ConversationRow, links: shapes.FileLinks) -> shapes.Conversation:
+def brief(
+    connection: Connection, row: ConversationRow, links: response_schemas.FileLinks
+) -> response_schemas.Conversation:
     """The API's form of a row that the caller may see, without what was said."""
     usage = transcripts.usage_of(connection, [row.id]).get(row.id, [])
     mine = links.of_deleted() if row.is_deleted else links
-    return shapes.conversation(row, transcripts.total_usage(usage), None, mine)
+    return response_schemas.conversation(row, transcripts.total_usage(usage), None, mine)
 
 
 handlers = [mark, rename, change, remove, restore]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentsight_server.contract.shapes import FileLinks
+from agentsight_server.contract.response_schemas import FileLinks
 from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
 

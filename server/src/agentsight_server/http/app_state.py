@@ -28,7 +28,7 @@ from agentsight_server.store.append import Appended, NewConversation
 from agentsight_server.store.database import Database
 from agentsight_server.store.ledger import Ledger
 from agentsight_server.store.security_events import Event
-from agentsight_server.store.writer import Overloaded, Tally, Unavailable, Work, Writer
+from agentsight_server.store.writer import LedgerEntry, Overloaded, Unavailable, Work, Writer
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class Services:
         work: Work[T],
         *,
         weight: int = 1,
-        tally: Tally[T] | None = None,
+        ledger_entry: LedgerEntry[T] | None = None,
         event: Event | Callable[[T], Event | None] | None = None,
     ) -> T:
         """Run work in the writer's next transaction; it is on disk when this returns.
@@ -96,7 +96,7 @@ class Services:
                 and may answer None when nothing happened.
         """
         if event is None:
-            return await self.writer.run(work, weight=weight, tally=tally)
+            return await self.writer.run(work, weight=weight, ledger_entry=ledger_entry)
         told: list[Event] = []
 
         def noted(connection: Connection, attempt: int) -> T:
@@ -108,7 +108,7 @@ class Services:
                 told.append(what)
             return result
 
-        result = await self.writer.run(noted, weight=weight, tally=tally)
+        result = await self.writer.run(noted, weight=weight, ledger_entry=ledger_entry)
         for each in told:
             audit.tell(each)
         return result
@@ -125,10 +125,10 @@ class Services:
         batch: Sequence[NewConversation],
         *,
         weight: int,
-        tally: Tally[list[Appended]] | None = None,
+        ledger_entry: LedgerEntry[list[Appended]] | None = None,
     ) -> list[Appended]:
         """Store conversations and items in the writer's next transaction; they are on disk when this returns."""
-        return await self.writer.append(agent_id, batch, weight=weight, tally=tally)
+        return await self.writer.append(agent_id, batch, weight=weight, ledger_entry=ledger_entry)
 
     async def settle(self) -> None:
         """Bring to disk what no write takes along, second by second, for as long as the server runs: the ledger, and

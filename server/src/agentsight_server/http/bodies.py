@@ -1,6 +1,6 @@
 """Reading request bodies: size, encoding and type are checked before anything is decoded.
 
-What takes long because a body is large is done aside, in a thread, so that nobody else waits for it.
+What takes long because a body is large is done in a thread of its own, so that nobody else waits for it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from agentsight_server.domain.errors import RequestError, malformed, refused
 from agentsight_server.domain.problems import Code, Problem
 
 AnyRequest = Request[Any, Any, Any]
-# In a request's scope: a function that counts bytes which the request keeps in memory, see traffic.py.
+# In a request's scope: a function that counts bytes which the request keeps in memory, see http/limits.py.
 HOLD = "agentsight.hold"
 LARGE = 256 * 1024
-"""Bytes from which on a body is inflated, decoded and judged aside."""
+"""Bytes from which on a body is inflated, decoded and judged in a thread."""
 
 FORM_BYTES = 64 * 1024
 FORM_FIELDS = 200
@@ -45,7 +45,7 @@ _RATIO = 8  # of JSON to its gzip, roughly
 T = TypeVar("T")
 # One thread: it shares the interpreter with the event loop, and each further one would make the loop wait for its
 # turn that much longer.
-_aside = ThreadPoolExecutor(1, thread_name_prefix="agentsight-large")
+_large_bodies = ThreadPoolExecutor(1, thread_name_prefix="agentsight-large")
 
 
 async def run_in_thread_if_large(size: int, work: Callable[[], T]) -> T:
@@ -57,7 +57,7 @@ async def run_in_thread_if_large(size: int, work: Callable[[], T]) -> T:
     if size < LARGE:
         return work()
     context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(_aside, lambda: context.run(work))
+    return await asyncio.get_running_loop().run_in_executor(_large_bodies, lambda: context.run(work))
 
 
 async def json_body(request: AnyRequest, limit: int) -> bytes:

@@ -11,7 +11,7 @@ from agentsight_server.contract.fields import timestamp
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.domain.problems import Code, Problem, sentences
-from agentsight_server.ingest import schemas as wire
+from agentsight_server.ingest import request_schemas
 from agentsight_server.ingest.normalise import Normaliser, Pending
 from agentsight_server.ingest.public import PublicKey
 from agentsight_server.store.append import Appended, NewConversation, NewItem, Refusal
@@ -24,11 +24,11 @@ NO_MESSAGE = Problem("message", Code.NO_SUCH_MESSAGE)
 _REFUSED = (Problem("conversation", Code.CONVERSATION_REFUSED),)
 
 
-class _Whole(wire.Known):
-    conversations: list[wire.ConversationIn]
+class _Whole(request_schemas.Known):
+    conversations: list[request_schemas.ConversationIn]
 
 
-class _Loose(wire.Known):
+class _Loose(request_schemas.Known):
     conversations: list[msgspec.Raw]
 
 
@@ -51,9 +51,9 @@ _loose = msgspec.json.Decoder(_Loose)
 _loose_items = msgspec.json.Decoder(_LooseItems)
 _name = msgspec.json.Decoder(_Name)
 _kind = msgspec.json.Decoder(_Kind)
-_item = msgspec.json.Decoder(wire.ItemIn)
-_feedback = msgspec.json.Decoder(wire.FeedbackIn)
-_fields = msgspec.json.Decoder(wire.ConversationIn)
+_item = msgspec.json.Decoder(request_schemas.ItemIn)
+_feedback = msgspec.json.Decoder(request_schemas.FeedbackIn)
+_fields = msgspec.json.Decoder(request_schemas.ConversationIn)
 
 
 class ItemOutcome(msgspec.Struct):
@@ -131,7 +131,7 @@ class Batch:
         self.received = 0
         self._is_mended = False  # U+0000 stands for halves of surrogate pairs
         self.accepted: list[NewConversation] = []
-        self.adjusted: list[list[wire.Adjusted]] = []  # of the accepted ones
+        self.adjusted: list[list[request_schemas.Adjusted]] = []  # of the accepted ones
         self.judged: list[Judged] = []  # all of them; those without problems are accepted, in the same order
         try:
             for given in _whole.decode(body).conversations:
@@ -176,7 +176,7 @@ class Batch:
                     each.problems = (problem,)
             target.items = [item for item in target.items if not item.files]
 
-    def _take(self, given: wire.ConversationIn) -> None:
+    def _take(self, given: request_schemas.ConversationIn) -> None:
         sent = [] if given.items is msgspec.UNSET else given.items
         if given.feedbacks:
             sent = [*sent, *given.feedbacks]
@@ -197,7 +197,7 @@ class Batch:
         self._accept(given, target, judged)
 
     def _take_loose(self, raw: msgspec.Raw) -> None:
-        pairs: list[tuple[JudgedItem, wire.ItemIn | None]] = []
+        pairs: list[tuple[JudgedItem, request_schemas.ItemIn | None]] = []
         name: Any = None
         try:
             name = decode(raw, _name).conversation_id
@@ -224,7 +224,11 @@ class Batch:
             return
         self._judge(given, pairs)
 
-    def _judge(self, given: wire.ConversationIn, pairs: list[tuple[JudgedItem, wire.ItemIn | None]]) -> None:
+    def _judge(
+        self,
+        given: request_schemas.ConversationIn,
+        pairs: list[tuple[JudgedItem, request_schemas.ItemIn | None]],
+    ) -> None:
         """Take what is right in a conversation that has mistakes. An item that could not be decoded is None."""
         items = [judged for judged, _ in pairs]
         try:
@@ -241,13 +245,13 @@ class Batch:
                 judged.problems = self._said(error)
         self._accept(given, target, Judged(given.conversation_id, items=items))
 
-    def _item_of_public_key(self, item: wire.ItemIn, now: int) -> NewItem:
+    def _item_of_public_key(self, item: request_schemas.ItemIn, now: int) -> NewItem:
         assert self._author is not None
         made = self.normaliser.item(item, now)
         self._author.item(made)
         return made
 
-    def _conversation(self, given: wire.ConversationIn) -> NewConversation:
+    def _conversation(self, given: request_schemas.ConversationIn) -> NewConversation:
         target = self.normaliser.conversation(given)
         if self._author is not None:
             self._author.conversation(given)
@@ -258,7 +262,7 @@ class Batch:
             target.deleted_at = timestamp("deleted_at", given.deleted_at, archived=True)
         return target
 
-    def _accept(self, given: wire.ConversationIn, target: NewConversation, judged: Judged) -> None:
+    def _accept(self, given: request_schemas.ConversationIn, target: NewConversation, judged: Judged) -> None:
         self.accepted.append(target)
         self.adjusted.append(given.adjusted)
         self.judged.append(judged)
@@ -283,7 +287,7 @@ class Batch:
         )
 
 
-_TAGS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(wire.ItemIn)}
+_TAGS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(request_schemas.ItemIn)}
 
 
 def _told(judged: Judged) -> ConversationOutcome:

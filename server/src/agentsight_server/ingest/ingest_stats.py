@@ -9,19 +9,19 @@ from agentsight_server.domain.errors import RequestError
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.app_state import services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.ingest import schemas as wire
+from agentsight_server.ingest import request_schemas
 from agentsight_server.ingest.batch import BEFORE_ERASURE, NO_MESSAGE, REFUSALS, Batch, Judged
 from agentsight_server.ingest.public import NotAllowed
 from agentsight_server.ingest.single import Written
 from agentsight_server.security.access import Access, Actor
 from agentsight_server.store.append import OLD, Appended, NewConversation, Refusal
 from agentsight_server.store.ledger import Adjustment, Cause, Counts, Refusals
-from agentsight_server.store.writer import Tally
+from agentsight_server.store.writer import LedgerEntry
 
 _REFUSED = frozenset({400, 404, 408, 409, 413, 415, 422})
 _KNOWN = frozenset({"conversations"}) | frozenset(
     name
-    for kind in vars(wire).values()
+    for kind in vars(request_schemas).values()
     if isinstance(kind, type) and hasattr(kind, "__struct_fields__")
     for name in kind.__struct_fields__
 )
@@ -29,7 +29,7 @@ _STRANGE = "other"  # a field that is none of ours: its name may be anything
 _NAME = re.compile(r"[A-Za-z_]{1,40}")
 
 
-def of_batch(key_id: int, batch: Batch) -> Tally[list[Appended]]:
+def of_batch(key_id: int, batch: Batch) -> LedgerEntry[list[Appended]]:
     """Counts a batch when it has been stored."""
 
     def count(appended: list[Appended]) -> Counts:
@@ -108,7 +108,9 @@ def cause_of(problem: Problem) -> tuple[Cause, str]:
     return Cause(_STRANGE, problem.code.value), problem.rule
 
 
-def of_single(key_id: int, given: NewConversation, adjusted: Sequence[wire.Adjusted] = ()) -> Tally[Written]:
+def of_single(
+    key_id: int, given: NewConversation, adjusted: Sequence[request_schemas.Adjusted] = ()
+) -> LedgerEntry[Written]:
     """Counts a single call when it has been stored."""
     items = len(given.items)
     changed = adjustments(adjusted).adjustments
@@ -128,7 +130,7 @@ def _no_room(keys: int) -> Counts:
     return Counts(adjustments={Adjustment("metadata", "left_out"): keys})
 
 
-def adjustments(adjusted: Iterable[wire.Adjusted]) -> Counts:
+def adjustments(adjusted: Iterable[request_schemas.Adjusted]) -> Counts:
     """What a client says that it changed before sending, by field and kind of change."""
     counts = Counts()
     for each in adjusted:
@@ -138,7 +140,7 @@ def adjustments(adjusted: Iterable[wire.Adjusted]) -> Counts:
     return counts
 
 
-def of_files(key_id: int) -> Tally[Written]:
+def of_files(key_id: int) -> LedgerEntry[Written]:
     """Counts files that joined a message, as one item."""
     return key_id, lambda _: Counts(1, 0, 1, 1, 0, 0, {})
 

@@ -15,7 +15,7 @@ from agentsight_server.attachments.file_types import clean_filename, guess_mime_
 from agentsight_server.contract.fields import MOST_MILLISECONDS, MOST_TOKENS, clean, json_text, timestamp
 from agentsight_server.domain.errors import Invalid
 from agentsight_server.domain.problems import Code, Problem
-from agentsight_server.ingest import schemas as wire
+from agentsight_server.ingest import request_schemas
 from agentsight_server.store.append import NewConversation, NewFile, NewItem
 from agentsight_server.store.schema import (
     ACTION,
@@ -64,7 +64,7 @@ class Normaliser:
         self._archive = archive
         self.files: dict[str, Pending] = {}
 
-    def conversation(self, given: wire.ConversationFields) -> NewConversation:
+    def conversation(self, given: request_schemas.ConversationFields) -> NewConversation:
         """The conversation's own fields, located, without items."""
         fields = NewConversation(
             conversation_id=clean("conversation_id", given.conversation_id),
@@ -89,14 +89,14 @@ class Normaliser:
             fields.timezone_name = place.timezone_name
         return fields
 
-    def _place(self, given: wire.ConversationFields, address: str | None) -> PlaceLike | None:
-        if self._archive and isinstance(given, wire.ConversationIn):
+    def _place(self, given: request_schemas.ConversationFields, address: str | None) -> PlaceLike | None:
+        if self._archive and isinstance(given, request_schemas.ConversationIn):
             told = given.geo_location
             if told is None:
                 return None
-            if isinstance(told, wire.PlaceIn):
+            if isinstance(told, request_schemas.PlaceIn):
                 country = _text("geo_location.country", told.country)
-                return wire.PlaceIn(
+                return request_schemas.PlaceIn(
                     country and country.upper(),  # as codes are looked for
                     _text("geo_location.city", told.city),
                     _text("geo_location.timezone_name", told.timezone_name),
@@ -109,14 +109,14 @@ class Normaliser:
     def _when(self, value: datetime | None, otherwise: int, field: str = "timestamp") -> int:
         return otherwise if value is None else self._time(field, value)
 
-    def item(self, given: wire.ItemIn, now: int) -> NewItem:
+    def item(self, given: request_schemas.ItemIn, now: int) -> NewItem:
         """One item of any type; `now` (microseconds) is its time when it names none."""
         made: NewItem = _MAKERS[type(given)](self, given, now)
         if made.timestamp == now:
             made.stamped = not self._archive
         return made
 
-    def _message(self, given: wire.MessageIn, now: int) -> NewItem:
+    def _message(self, given: request_schemas.MessageIn, now: int) -> NewItem:
         if not given.content.strip() and not given.attachments and not self._archive:
             raise Invalid(Problem("content", Code.BLANK))
         return NewItem(
@@ -130,7 +130,7 @@ class Normaliser:
             self._files(given.attachments) if given.attachments else (),
         )
 
-    def _action(self, given: wire.ActionIn, now: int) -> NewItem:
+    def _action(self, given: request_schemas.ActionIn, now: int) -> NewItem:
         if given.action_name == "token_usage":
             return self._token_usage(_as_token_usage(given), now)
         started = None if given.started_at is None else self._time("started_at", given.started_at)
@@ -160,7 +160,7 @@ class Normaliser:
             ),
         )
 
-    def _button(self, given: wire.ButtonIn, now: int) -> NewItem:
+    def _button(self, given: request_schemas.ButtonIn, now: int) -> NewItem:
         detail = (
             clean("button_event", given.button_event),
             clean("label", given.label),
@@ -176,7 +176,7 @@ class Normaliser:
             detail,
         )
 
-    def _token_usage(self, given: wire.TokenUsageIn, now: int) -> NewItem:
+    def _token_usage(self, given: request_schemas.TokenUsageIn, now: int) -> NewItem:
         prompt, completion = given.prompt_tokens or 0, given.completion_tokens or 0
         total = prompt + completion if given.total_tokens is None else given.total_tokens
         parts = [getattr(given, name) or 0 for name in _PARTS]
@@ -192,7 +192,7 @@ class Normaliser:
             (_text("model", given.model), prompt, completion, total, given.embedding_tokens or 0, *parts),
         )
 
-    def _attachments(self, given: wire.AttachmentsIn, now: int) -> NewItem:
+    def _attachments(self, given: request_schemas.AttachmentsIn, now: int) -> NewItem:
         return NewItem(
             ATTACHMENTS,
             self._when(given.timestamp, now),
@@ -205,7 +205,7 @@ class Normaliser:
         )
 
     def feedback(
-        self, given: wire.FeedbackIn, now: int, *, source: str, person_id: int | None = None
+        self, given: request_schemas.FeedbackIn, now: int, *, source: str, person_id: int | None = None
     ) -> NewItem:
         """Feedback; `source` counts unless the input names its own."""
         said_by = given.source or source
@@ -234,10 +234,10 @@ class Normaliser:
             taken = "the number of a message, or the UUID it was sent with"
             raise Invalid(Problem("message", Code.FORMAT, taken)) from None
 
-    def _customers_feedback(self, given: wire.FeedbackIn, now: int) -> NewItem:
+    def _customers_feedback(self, given: request_schemas.FeedbackIn, now: int) -> NewItem:
         return self.feedback(given, now, source="customer")
 
-    def _files(self, given: Iterable[wire.FileIn]) -> tuple[NewFile, ...]:
+    def _files(self, given: Iterable[request_schemas.FileIn]) -> tuple[NewFile, ...]:
         return tuple(
             self.file(f"attachments.{index}.", file.filename, file.mime_type, _from_base64(index, file.data))
             for index, file in enumerate(given)
@@ -262,12 +262,12 @@ class Normaliser:
 
 # By type, not by isinstance(): this runs for every item.
 _MAKERS: dict[type, Callable[[Normaliser, Any, int], NewItem]] = {
-    wire.MessageIn: Normaliser._message,
-    wire.ActionIn: Normaliser._action,
-    wire.ButtonIn: Normaliser._button,
-    wire.AttachmentsIn: Normaliser._attachments,
-    wire.TokenUsageIn: Normaliser._token_usage,
-    wire.FeedbackIn: Normaliser._customers_feedback,
+    request_schemas.MessageIn: Normaliser._message,
+    request_schemas.ActionIn: Normaliser._action,
+    request_schemas.ButtonIn: Normaliser._button,
+    request_schemas.AttachmentsIn: Normaliser._attachments,
+    request_schemas.TokenUsageIn: Normaliser._token_usage,
+    request_schemas.FeedbackIn: Normaliser._customers_feedback,
 }
 
 
@@ -281,7 +281,7 @@ _PARTS = (
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", "embedding_tokens", *_PARTS)
 
 
-def _check_parts(given: wire.TokenUsageIn) -> None:
+def _check_parts(given: request_schemas.TokenUsageIn) -> None:
     """Parts are no more than the whole. Some providers count them apart from it; priced as they come, figures would
     be far too low, and nobody would notice."""
     for whole, *alone in (
@@ -296,13 +296,13 @@ def _check_parts(given: wire.TokenUsageIn) -> None:
             raise Invalid(Problem(alone[0], Code.NOT_A_PART, f"{said} {whole}"))
 
 
-def _as_token_usage(given: wire.ActionIn) -> wire.TokenUsageIn:
+def _as_token_usage(given: request_schemas.ActionIn) -> request_schemas.TokenUsageIn:
     counts = given.metadata or {}
     names = (*_COUNTS, "model")
     try:
         usage = msgspec.convert(
             {name: counts[name] for name in names if counts.get(name) is not None} | {"type": "token_usage"},
-            wire.TokenUsageIn,
+            request_schemas.TokenUsageIn,
         )
     except msgspec.ValidationError:
         counted = f"{', '.join(_COUNTS[:-1])} and {_COUNTS[-1]}"

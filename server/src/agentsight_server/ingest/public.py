@@ -14,7 +14,7 @@ from agentsight_server.contract.fields import clean
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid
 from agentsight_server.domain.problems import Code, Problem
-from agentsight_server.ingest import schemas as wire
+from agentsight_server.ingest import request_schemas
 from agentsight_server.security import conversation_tokens
 from agentsight_server.security.access import Actor
 from agentsight_server.security.conversation_tokens import BadToken, Token
@@ -70,12 +70,12 @@ class PublicKey:
         Raises:
             NotAllowed: it is a number; numbers can be counted through, text ids cannot.
         """
-        if isinstance(conversation, str) and conversation.strip() in wire.NO_REFERENCE:
+        if isinstance(conversation, str) and conversation.strip() in request_schemas.NO_REFERENCE:
             return
         if conversation is not None:
             raise NotAllowed(Problem("conversation", Code.BY_NUMBER))
 
-    def conversation(self, given: wire.ConversationIn) -> None:
+    def conversation(self, given: request_schemas.ConversationIn) -> None:
         """Judge a conversation's own fields.
 
         Raises:

@@ -10,7 +10,7 @@ from litestar import Response, post
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec.structs import asdict
 
-from agentsight_server.contract import shapes
+from agentsight_server.contract import response_schemas
 from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc
 from agentsight_server.contract.links import file_links
@@ -19,8 +19,7 @@ from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.app_state import Services, actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest, json_body, run_in_thread_if_large
-from agentsight_server.ingest import ingest_stats, single
-from agentsight_server.ingest import schemas as wire
+from agentsight_server.ingest import ingest_stats, request_schemas, single
 from agentsight_server.ingest.batch import Batch, BatchOutcome
 from agentsight_server.ingest.calls import (
     FULL,
@@ -45,18 +44,18 @@ _INGEST: dict[str, Any] = {"access": Access.INGEST}
 
 
 class _Decoders:
-    conversation = msgspec.json.Decoder(wire.ConversationFields)
-    track = msgspec.json.Decoder(wire.TrackIn)
-    action = msgspec.json.Decoder(wire.ActionCall)
-    button = msgspec.json.Decoder(wire.ButtonCall)
-    attachments = msgspec.json.Decoder(wire.AttachmentsCall)
-    feedback = msgspec.json.Decoder(wire.FeedbackCall)
+    conversation = msgspec.json.Decoder(request_schemas.ConversationFields)
+    track = msgspec.json.Decoder(request_schemas.TrackIn)
+    action = msgspec.json.Decoder(request_schemas.ActionCall)
+    button = msgspec.json.Decoder(request_schemas.ButtonCall)
+    attachments = msgspec.json.Decoder(request_schemas.AttachmentsCall)
+    feedback = msgspec.json.Decoder(request_schemas.FeedbackCall)
 
 
-class BatchIn(wire.Known):
+class BatchIn(request_schemas.Known):
     """Many conversations with their items; each is judged on its own."""
 
-    conversations: list[wire.ConversationIn]
+    conversations: list[request_schemas.ConversationIn]
 
 
 @post(
@@ -88,7 +87,7 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
         agent_of(request),
         batch.accepted,
         weight=batch.weight,
-        tally=ingest_stats.of_batch(key_of(request), batch),
+        ledger_entry=ingest_stats.of_batch(key_of(request), batch),
     )
     refused = any(each.refused or any(number == OLD for number, _ in each.items) for each in appended)
     await see_to_files(services, batch.files, refused=refused)
@@ -102,8 +101,8 @@ async def write_batch(request: AnyRequest) -> Response[bytes]:
         "doc": Doc(
             "Begin a conversation",
             "Writing",
-            wire.ConversationFields,
-            {201: shapes.Conversation, 200: shapes.Conversation},
+            request_schemas.ConversationFields,
+            {201: response_schemas.Conversation, 200: response_schemas.Conversation},
             public=Receipt,
         )
     },
@@ -128,22 +127,26 @@ async def create_conversation(request: AnyRequest) -> Response[bytes]:
         return receipt(written, row.id, status)
     links = file_links(request)
     usage = await services.look_up(lambda c: transcripts.usage_of(c, [row.id]).get(row.id, []))
-    answer = shapes.conversation(row, transcripts.total_usage(usage), None, links)
+    answer = response_schemas.conversation(row, transcripts.total_usage(usage), None, links)
     return answer_json(answer, status)
 
 
-class TrackedMessage(shapes.Message):
+class TrackedMessage(response_schemas.Message):
     """The stored message. The pair form answers with the last one, and with both in `messages`."""
 
     conversation: int
     conversation_id: str
-    messages: list[shapes.Message]
+    messages: list[response_schemas.Message]
 
 
 @post(
     "/api/track",
     opt=_INGEST
-    | {"doc": Doc("Write a message", "Writing", wire.TrackIn, {201: TrackedMessage}, public=Receipt)},
+    | {
+        "doc": Doc(
+            "Write a message", "Writing", request_schemas.TrackIn, {201: TrackedMessage}, public=Receipt
+        )
+    },
 )
 async def track(request: AnyRequest) -> Response[bytes]:
     """A message with `content` and `sender`, or a `question` and its `answer` in one call."""
@@ -155,7 +158,7 @@ async def track(request: AnyRequest) -> Response[bytes]:
     if author is not None:
         return receipt(written, written.entries[-1].id)
     links = file_links(request)
-    messages = [shapes.message(entry, links) for entry in written.entries]
+    messages = [response_schemas.message(entry, links) for entry in written.entries]
     answer = TrackedMessage(
         **asdict(messages[-1]),
         conversation=written.conversation.id,
@@ -165,7 +168,7 @@ async def track(request: AnyRequest) -> Response[bytes]:
     return answer_json(answer, HTTP_201_CREATED)
 
 
-class StoredAction(shapes.ActionLog):
+class StoredAction(response_schemas.ActionLog):
     """The stored tool call, or token usage."""
 
     conversation: int
@@ -177,12 +180,16 @@ class StoredAction(shapes.ActionLog):
 @post(
     "/api/action_logs",
     opt=_INGEST
-    | {"doc": Doc("Write a tool call", "Writing", wire.ActionCall, {201: StoredAction}, public=Receipt)},
+    | {
+        "doc": Doc(
+            "Write a tool call", "Writing", request_schemas.ActionCall, {201: StoredAction}, public=Receipt
+        )
+    },
 )
 async def write_action(request: AnyRequest) -> Response[bytes]:
     """A tool call. One named `token_usage` whose metadata has token counts is token usage, not a tool."""
     services, given = await _read(request, _Decoders.action)
-    item = wire.ActionIn(
+    item = request_schemas.ActionIn(
         given.action_name,
         None,
         given.timestamp,
@@ -199,9 +206,9 @@ async def write_action(request: AnyRequest) -> Response[bytes]:
     if author_of(request) is not None:
         return receipt(written, entry.id)
     if entry.action is not None:
-        log = shapes.action_log(entry)
+        log = response_schemas.action_log(entry)
     else:
-        log = shapes.ActionLog(entry.id, None, None, None, None, None, None, given.metadata or {})
+        log = response_schemas.ActionLog(entry.id, None, None, None, None, None, None, given.metadata or {})
     answer = StoredAction(
         **asdict(log),
         conversation=written.conversation.id,
@@ -212,7 +219,7 @@ async def write_action(request: AnyRequest) -> Response[bytes]:
     return answer_json(answer, HTTP_201_CREATED)
 
 
-class StoredButton(shapes.Button):
+class StoredButton(response_schemas.Button):
     """The stored click."""
 
     conversation: int
@@ -223,17 +230,23 @@ class StoredButton(shapes.Button):
 @post(
     "/api/buttons",
     opt=_INGEST
-    | {"doc": Doc("Write a click", "Writing", wire.ButtonCall, {201: StoredButton}, public=Receipt)},
+    | {
+        "doc": Doc(
+            "Write a click", "Writing", request_schemas.ButtonCall, {201: StoredButton}, public=Receipt
+        )
+    },
 )
 async def write_button(request: AnyRequest) -> Response[bytes]:
     """A button that the customer clicked."""
     services, given = await _read(request, _Decoders.button)
-    item = wire.ButtonIn(given.button_event, given.label, given.value, None, given.timestamp, given.metadata)
+    item = request_schemas.ButtonIn(
+        given.button_event, given.label, given.value, None, given.timestamp, given.metadata
+    )
     written = await _store_item(request, services, given, item)
     entry = written.entries[0]
     if author_of(request) is not None:
         return receipt(written, entry.id)
-    button = shapes.message(entry, file_links(request)).button
+    button = response_schemas.message(entry, file_links(request)).button
     assert button is not None
     answer = StoredButton(
         **asdict(button),
@@ -252,7 +265,7 @@ class StoredAttachments(msgspec.Struct):
     message_id: int
     sender: str
     timestamp: str
-    attachments: list[shapes.Attachment]
+    attachments: list[response_schemas.Attachment]
 
 
 @post(
@@ -262,7 +275,7 @@ class StoredAttachments(msgspec.Struct):
         "doc": Doc(
             "Write files",
             "Writing",
-            wire.AttachmentsCall,
+            request_schemas.AttachmentsCall,
             {201: StoredAttachments},
             multipart=True,
             public=Receipt,
@@ -291,7 +304,7 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
             else single.place_of_message(given, author)
         )
         caption = given.message if message_number is None and isinstance(given.message, str) else None
-        item = wire.AttachmentsIn(
+        item = request_schemas.AttachmentsIn(
             given.attachments, given.sender, None, given.timestamp, caption, given.metadata
         )
         size = sum(len(each.data) for each in given.attachments)
@@ -308,7 +321,7 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         if message_number is not None:
             written = await services.write(
                 lambda connection, _: single.join(connection, agent_id, target, message_number, new),
-                tally=ingest_stats.of_files(key_of(request)),
+                ledger_entry=ingest_stats.of_files(key_of(request)),
             )
         else:
             assert target is not None
@@ -320,7 +333,7 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
     await see_to_files(services, files)
     if author is not None:
         return receipt(written, written.entries[0].id)
-    message = shapes.message(written.entries[0], file_links(request))
+    message = response_schemas.message(written.entries[0], file_links(request))
     row = written.conversation
     answer = StoredAttachments(
         row.id, row.conversation_id, message.id, message.sender, message.timestamp, message.attachments
@@ -332,7 +345,13 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
     "/api/conversation-feedbacks",
     opt={
         "access": Access.RESPOND,
-        "doc": Doc("Write feedback", "Writing", wire.FeedbackCall, {201: shapes.Feedback}, public=Receipt),
+        "doc": Doc(
+            "Write feedback",
+            "Writing",
+            request_schemas.FeedbackCall,
+            {201: response_schemas.Feedback},
+            public=Receipt,
+        ),
     },
 )
 async def write_feedback(request: AnyRequest) -> Response[bytes]:
@@ -355,7 +374,7 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
         if found is None:
             raise not_found("no such conversation")
         agent_id = found.agent_id
-    item = wire.FeedbackIn(
+    item = request_schemas.FeedbackIn(
         given.sentiment, None, given.timestamp, None, given.comment, None, given.metadata, given.message
     )
     person = actor.person
@@ -370,7 +389,7 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
     written = await _store(request, services, agent_id, target)
     if author is not None:
         return receipt(written, written.feedbacks[0].id)
-    return answer_json(shapes.feedback(written.feedbacks[0]), HTTP_201_CREATED)
+    return answer_json(response_schemas.feedback(written.feedbacks[0]), HTTP_201_CREATED)
 
 
 async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[Services, T]:
@@ -382,7 +401,7 @@ async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[
 
 
 async def _store_item(
-    request: AnyRequest, services: Services, given: wire.Reference, item: wire.ItemIn
+    request: AnyRequest, services: Services, given: request_schemas.Reference, item: request_schemas.ItemIn
 ) -> single.Written:
     target = single.reference(given, author_of(request))
     target.items = [Normaliser(services.places.lookup).item(item, times.now())]
@@ -394,14 +413,14 @@ async def _store(
     services: Services,
     agent_id: int,
     target: NewConversation,
-    adjusted: Sequence[wire.Adjusted] = (),
+    adjusted: Sequence[request_schemas.Adjusted] = (),
 ) -> single.Written:
     for item in target.items:
         judge(target.author, item)
     key_id = actor_of(request).key_id
     return await services.write(
         lambda connection, attempt: single.write(connection, attempt, agent_id, target),
-        tally=None if key_id is None else ingest_stats.of_single(key_id, target, adjusted),
+        ledger_entry=None if key_id is None else ingest_stats.of_single(key_id, target, adjusted),
     )
 
 

@@ -15,7 +15,7 @@ from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem, either
 from agentsight_server.http.bodies import AnyRequest, run_in_thread_if_large
-from agentsight_server.ingest import schemas as wire
+from agentsight_server.ingest import request_schemas
 from agentsight_server.ingest.batch import REFUSALS
 from agentsight_server.ingest.normalise import Normaliser
 from agentsight_server.ingest.public import PublicKey
@@ -27,10 +27,10 @@ from agentsight_server.store.schema import ATTACHMENTS, SENDERS
 _SENDERS = either(SENDERS)
 _MODES = ("base64", "form_data")
 _json_object = msgspec.json.Decoder(dict[str, Any])
-_FORM_FIELDS = frozenset({*wire.AttachmentsCall.__struct_fields__} - {"attachments"})
+_FORM_FIELDS = frozenset({*request_schemas.AttachmentsCall.__struct_fields__} - {"attachments"})
 
 
-def reference(given: wire.Reference, author: PublicKey | None = None) -> NewConversation:
+def reference(given: request_schemas.Reference, author: PublicKey | None = None) -> NewConversation:
     """The conversation that a call names; `author` where a public key does.
 
     Raises:
@@ -39,13 +39,13 @@ def reference(given: wire.Reference, author: PublicKey | None = None) -> NewConv
     """
     if author is not None:
         author.number(given.conversation)
-        target = reference(wire.Reference(conversation_id=given.conversation_id))
+        target = reference(request_schemas.Reference(conversation_id=given.conversation_id))
         author.sign(target)
         return target
     number = given.conversation
     if isinstance(number, str):
         text = number.strip()
-        if text in wire.NO_REFERENCE:
+        if text in request_schemas.NO_REFERENCE:
             number = None
         elif (digits := _number(text)) is not None:
             number = digits
@@ -75,13 +75,16 @@ def message_number(message: int | str | None) -> int | None:
     return int(text) if len(text) < 19 else 2**63  # no message has it
 
 
-def place_of_message(given: wire.Reference, author: PublicKey | None) -> NewConversation | None:
+def place_of_message(given: request_schemas.Reference, author: PublicKey | None) -> NewConversation | None:
     """The conversation that a call with a message's number names; None: the message's own, whichever it is.
 
     Clients that know no number of the conversation write "None" into both fields.
     """
     names = (given.conversation, given.conversation_id)
-    if all(each is None or (isinstance(each, str) and each.strip() in wire.NO_REFERENCE) for each in names):
+    if all(
+        each is None or (isinstance(each, str) and each.strip() in request_schemas.NO_REFERENCE)
+        for each in names
+    ):
         if author is not None:
             # A message's number alone can be guessed; the text id of its conversation cannot.
             raise Invalid(Problem("conversation_id", Code.REQUIRED))
@@ -166,7 +169,7 @@ def join(
     return Written(row, False, [entry], [])
 
 
-def tracked(given: wire.TrackIn, normaliser: Normaliser) -> list[NewItem]:
+def tracked(given: request_schemas.TrackIn, normaliser: Normaliser) -> list[NewItem]:
     """A message, or a question and its answer."""
     now = times.now()
     if given.question is not None or given.answer is not None:
@@ -179,18 +182,18 @@ def tracked(given: wire.TrackIn, normaliser: Normaliser) -> list[NewItem]:
         items = []
         for field, sender, text in pairs:
             if text is not None:
-                message = wire.MessageIn(sender, text, None, given.timestamp, given.metadata)
+                message = request_schemas.MessageIn(sender, text, None, given.timestamp, given.metadata)
                 items.append(_named(normaliser, message, now, field))
         return items
     if given.content is None:
         raise Invalid(Problem("content", Code.REQUIRED_OR, "question and answer"))
     if given.sender is None:
         raise Invalid(Problem("sender", Code.REQUIRED, _SENDERS))
-    message = wire.MessageIn(given.sender, given.content, None, given.timestamp, given.metadata)
+    message = request_schemas.MessageIn(given.sender, given.content, None, given.timestamp, given.metadata)
     return [normaliser.item(message, now)]
 
 
-def _named(normaliser: Normaliser, message: wire.MessageIn, now: int, field: str) -> NewItem:
+def _named(normaliser: Normaliser, message: request_schemas.MessageIn, now: int, field: str) -> NewItem:
     try:
         return normaliser.item(message, now)
     except Invalid as error:
@@ -232,7 +235,7 @@ async def multipart_attachments(
         raise Invalid(Problem("attachment_0", Code.REQUIRED, "at least one file"))
     if len(files) > fields.FILES_PER_ITEM:
         raise Invalid(Problem("attachments", Code.TOO_MANY, f"{fields.FILES_PER_ITEM} files"))
-    call = wire.Reference(
+    call = request_schemas.Reference(
         conversation=values.get("conversation"), conversation_id=values.get("conversation_id")
     )
     number = message_number(values.get("message"))

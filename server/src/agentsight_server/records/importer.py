@@ -15,7 +15,7 @@ import msgspec
 
 from agentsight_server.attachments.blobs import FileStore
 from agentsight_server.domain.errors import RequestError
-from agentsight_server.ingest import schemas as wire
+from agentsight_server.ingest import request_schemas
 from agentsight_server.ingest.batch import Batch, ConversationOutcome
 from agentsight_server.ingest.normalise import Normaliser
 from agentsight_server.reference.geo import Places
@@ -26,10 +26,10 @@ LINES_AT_ONCE = 50
 # A line carries its attachments: fewer of those go into one transaction.
 BYTES_AT_ONCE = 16 * 1024 * 1024
 _MOST_NAMED = 10
-_RECORD = frozenset(wire.ConversationIn.__struct_fields__)
+_RECORD = frozenset(request_schemas.ConversationIn.__struct_fields__)
 _ITEM_FIELDS = {
     str(kind.__struct_config__.tag): frozenset({"type", *kind.__struct_fields__})
-    for kind in get_args(wire.ItemIn)
+    for kind in get_args(request_schemas.ItemIn)
 }
 
 

@@ -27,7 +27,7 @@ from agentsight_server.store.ledger import Ledger
 T = TypeVar("T")
 Work = Callable[[Connection, int], T]
 # Whose key it was, and how its figures for the ledger follow from the work's result.
-Tally = tuple[int, Callable[[T], ledger.Counts]]
+LedgerEntry = tuple[int, Callable[[T], ledger.Counts]]
 logger = logging.getLogger(__name__)
 
 GROUP_ITEMS = 4_000
@@ -52,7 +52,7 @@ class _Job:
     weight: int
     future: asyncio.Future[Any] | Future[Any]
     loop: asyncio.AbstractEventLoop | None  # None: a thread waits
-    tally: Tally[Any] | None = None
+    ledger_entry: LedgerEntry[Any] | None = None
     alone: Callable[[], Any] | None = None
     result: Any = None
     error: BaseException | None = None
@@ -115,17 +115,17 @@ class Writer:
         if self.waiting >= self.max_waiting:
             raise Overloaded
 
-    async def run(self, work: Work[T], *, weight: int = 1, tally: Tally[T] | None = None) -> T:
+    async def run(self, work: Work[T], *, weight: int = 1, ledger_entry: LedgerEntry[T] | None = None) -> T:
         """Run `work(connection, attempt)` in a transaction and return its result once that is on disk.
 
         Work is called again with a higher attempt when a row that another writer made got in its way.
-        `weight` is the number of items it writes; `tally` puts it into the ledger, in the same transaction.
+        `weight` is the number of items it writes; `ledger_entry` puts it into the ledger, in the same transaction.
 
         Raises:
             Overloaded: too much is waiting.
             Unavailable: the database did not take it.
         """
-        result: T = await self._queued(work, None, weight, tally)
+        result: T = await self._queued(work, None, weight, ledger_entry)
         return result
 
     async def append(
@@ -134,7 +134,7 @@ class Writer:
         batch: Sequence[NewConversation],
         *,
         weight: int = 1,
-        tally: Tally[list[Appended]] | None = None,
+        ledger_entry: LedgerEntry[list[Appended]] | None = None,
     ) -> list[Appended]:
         """Store what a request brought, see store/append.py, together with what other requests brought meanwhile.
 
@@ -146,7 +146,7 @@ class Writer:
             lambda connection, attempt: append.append(connection, attempt, agent_id, batch),
             (agent_id, batch),
             weight,
-            tally,
+            ledger_entry,
         )
         return result
 
@@ -186,7 +186,7 @@ class Writer:
         work: Work[Any],
         addition: Addition | None,
         weight: int,
-        tally: Tally[Any] | None,
+        ledger_entry: LedgerEntry[Any] | None,
     ) -> asyncio.Future[Any]:
         if self._closed:
             raise Unavailable("the server is stopping")
@@ -194,7 +194,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         self.waiting += weight
-        self._queue.put(_Job(work, addition, weight, future, loop, tally))
+        self._queue.put(_Job(work, addition, weight, future, loop, ledger_entry))
         return future
 
     def _loop(self) -> None:
@@ -309,8 +309,8 @@ class Writer:
             sums[key_id, day] = ledger.Counts()
             sums[key_id, day].add(counts)
         for job in group:
-            if job.tally is not None and job.error is None:
-                key_id, count = job.tally
+            if job.ledger_entry is not None and job.error is None:
+                key_id, count = job.ledger_entry
                 try:
                     self.ledger.merge(sums, key_id, count(job.result))
                 except Exception:
