@@ -1,0 +1,111 @@
+"""Signing in against those who guess. In this process, so that callers can come from many addresses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+
+from agentsight_server.app import create_app, open_services
+from agentsight_server.security import passwords, sessions
+from agentsight_server.settings import Settings
+
+PASSWORD = "correct horse battery"
+# Signs in from an address; gives the answer's status.
+SignIn = Callable[[str, str, str], Awaitable[int]]
+
+
+class Hasher:
+    """The real one with less work a password; remembers what it was asked to compare."""
+
+    def __init__(self) -> None:
+        self._hasher = PasswordHasher(time_cost=1, memory_cost=64)
+        self.hash = self._hasher.hash
+        self.compared: list[str] = []
+
+    def verify(self, hashed: str, password: str) -> bool:
+        self.compared.append(hashed)
+        return self._hasher.verify(hashed, password)
+
+
+@pytest.fixture
+def hasher(monkeypatch: pytest.MonkeyPatch) -> Hasher:
+    hasher = Hasher()
+    monkeypatch.setattr(passwords, "_hasher", hasher)
+    monkeypatch.setattr(passwords, "_NOBODY", hasher.hash("nobody has this password"))
+    return hasher
+
+
+@asynccontextmanager
+async def serving(folder: Path, *emails: str) -> AsyncIterator[SignIn]:
+    """A server with an account for each e-mail address."""
+    services = open_services(Settings(data_dir=folder))
+    with services.database.write() as connection:
+        for email in emails:
+            sessions.create_person(connection, email=email, name="", password=PASSWORD)
+    app = create_app(services.settings, services)
+
+    async def sign_in(email: str, password: str, address: str) -> int:
+        transport = httpx.ASGITransport(app, client=(address, 4321))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            answer = await client.post("/sign-in", data={"email": email, "password": password})
+            return answer.status_code
+
+    async with app.lifespan():
+        yield sign_in
+
+
+def test_an_account_that_many_addresses_guess_at_is_slowed_down(tmp_path: Path, hasher: Hasher) -> None:
+    """Each address stays below what slows down one address alone."""
+
+    async def guess() -> None:
+        async with serving(tmp_path, "many@example.com", "other@example.com") as sign_in:
+            guesses = [
+                (n, await sign_in("many@example.com", f"guess {n}", f"192.0.2.{n}")) for n in range(80)
+            ]
+            codes = [code for _, code in guesses]
+            assert codes[:20] == [400] * 20
+            assert codes[-1] == 429
+            assert len(hasher.compared) == codes.count(400)
+            # The right password is not judged either, wherever it comes from; other accounts go on.
+            assert await sign_in("many@example.com", PASSWORD, "198.51.100.1") == 429
+            assert await sign_in("other@example.com", PASSWORD, "198.51.100.1") in {302, 303}
+
+    asyncio.run(guess())
+
+
+def test_an_address_that_guesses_at_many_accounts_is_slowed_down(tmp_path: Path, hasher: Hasher) -> None:
+    async def guess() -> None:
+        async with serving(tmp_path, "mine@example.com") as sign_in:
+            codes = [await sign_in(f"guess-{n}@example.com", "guess", "203.0.113.9") for n in range(80)]
+            assert codes[:20] == [400] * 20
+            assert codes[-1] == 429
+            assert await sign_in("mine@example.com", PASSWORD, "198.51.100.2") in {302, 303}
+
+    asyncio.run(guess())
+
+
+def test_an_unknown_email_costs_as_much_as_a_known_one(tmp_path: Path, hasher: Hasher) -> None:
+    """Otherwise the time of the answer would tell who has an account."""
+
+    async def ask() -> None:
+        async with serving(tmp_path, "known@example.com") as sign_in:
+            assert await sign_in("known@example.com", "wrong", "192.0.2.1") == 400
+            assert await sign_in("unknown@example.com", "wrong", "192.0.2.2") == 400
+
+    asyncio.run(ask())
+    known, unknown = hasher.compared
+    assert known != unknown
+    # The same work: algorithm, memory, time.
+    assert known.split("$")[:4] == unknown.split("$")[:4]
+
+
+def test_nobodys_hash_is_as_much_work_as_a_persons() -> None:
+    nobody = passwords._NOBODY.split("$")[:4]
+    assert nobody == passwords.hash_password(PASSWORD).split("$")[:4]
+    assert not passwords.matches("nobody has this password", None)
