@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from agentsight_server import dashboard
-from agentsight_server.analytics.service import open_analytics
+from agentsight_server.analytics.service import Analytics, open_analytics
 from agentsight_server.api import (
     analytics,
     conversations,
@@ -46,7 +46,10 @@ from agentsight_server.security.access import Authenticator
 from agentsight_server.security.sessions import LoginThrottle
 from agentsight_server.security.signing import Signer
 from agentsight_server.settings import Settings
+from agentsight_server.store import search_index
 from agentsight_server.store.database import Database
+from agentsight_server.store.search_follower import SearchFollower
+from agentsight_server.store.search_index import SearchIndex
 from agentsight_server.store.writer import Overloaded, Writer
 
 logger = logging.getLogger("agentsight_server")
@@ -71,6 +74,7 @@ def open_services(settings: Settings) -> Services:
     writer.committed.append(figures.projector.notice)
     figures.projector.make_way = lambda: writer.is_pressed
     store = FileStore(settings.files_url or settings.data_dir / "files")
+    search = _open_search(settings, database, writer, figures)
     return Services(
         settings=settings,
         database=database,
@@ -83,8 +87,20 @@ def open_services(settings: Settings) -> Services:
         login_throttle=LoginThrottle(),
         analytics=figures,
         executors=executors,
-        eraser=ErasingThread(database, store, writer, figures),
+        search_follower=search,
+        eraser=ErasingThread(database, store, writer, figures, search.index if search else None),
     )
+
+
+def _open_search(
+    settings: Settings, database: Database, writer: Writer, figures: Analytics
+) -> SearchFollower | None:
+    if database.path is None:  # PostgreSQL has an index of its own
+        return None
+    database.index = index = SearchIndex(settings.data_dir / search_index.FILE, figures.store)
+    follower = SearchFollower(database, index, lambda: writer.is_pressed)
+    writer.committed.append(follower.notice)
+    return follower
 
 
 def create_app(settings: Settings, services: Services | None = None) -> Litestar:
@@ -100,12 +116,16 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         services.writer.start()
         services.analytics.start()
         services.eraser.start()
+        if services.search_follower is not None:
+            services.search_follower.start()
         settling = asyncio.create_task(services.settle())
         try:
             yield
         finally:
             settling.cancel()
             services.eraser.stop()
+            if services.search_follower is not None:
+                services.search_follower.stop()
             services.writer.stop()
             services.analytics.stop()
             services.executors.shutdown()

@@ -123,16 +123,19 @@ def _do(settings: Settings, database: Database) -> None:
     from agentsight_server.analytics.service import file_of, identity
     from agentsight_server.attachments.blobs import FilesError, FileStore
     from agentsight_server.erasure.eraser import Eraser, OwnHands
+    from agentsight_server.store.search_index import FILE, SearchIndex
 
-    engine = None
+    engine = index = None
+    with database.write() as connection:
+        store = identity(connection)
     if file_of(settings).exists():
-        with database.write() as connection:
-            store = identity(connection)
         engine = DuckEngine(file_of(settings))
         engine.open(store)
+    if (settings.data_dir / FILE).exists():
+        index = SearchIndex(settings.data_dir / FILE, store)
     try:
         files = FileStore(settings.files_url or settings.data_dir / "files")
-        while not Eraser(database, files, OwnHands(database, engine)).advance():
+        while not Eraser(database, files, OwnHands(database, engine, index)).advance():
             time.sleep(_POLL_SECONDS)  # a reader of the database holds what is to be written anew
     except FilesError as error:
         raise Trouble(f"{error}; it goes on with the next start of the server, or of this command") from None

@@ -108,6 +108,7 @@ def _restore(
     from agentsight_server.attachments.blobs import FileStore
     from agentsight_server.operations import backup
     from agentsight_server.store.database import Database
+    from agentsight_server.store.search_index import FILE
 
     target = Database(settings.sqlalchemy_url)
     try:
@@ -132,6 +133,8 @@ def _restore(
             _bring_up_to_date(fresh)
             _set_aside(target.path)
             fresh.replace(target.path)
+            for left in settings.data_dir.glob(f"{FILE}*"):  # what it knows is of the other data
+                left.unlink()
         return manifest
     finally:
         target.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -21,9 +21,10 @@ from agentsight_server.analytics.projector import Projector
 from agentsight_server.analytics.service import Analytics
 from agentsight_server.attachments.blobs import FileStore
 from agentsight_server.domain import times
-from agentsight_server.store import conversations, erasing, retention, rewriting
+from agentsight_server.store import conversations, erasing, retention, rewriting, search_index
 from agentsight_server.store.database import Database
 from agentsight_server.store.erasing import Job
+from agentsight_server.store.search_index import SearchIndex
 from agentsight_server.store.writer import Work, Writer
 
 T = TypeVar("T")
@@ -50,7 +51,8 @@ class Hands(Protocol):
         """Do one piece in a transaction."""
 
     def clean(self, revision: int) -> bool:
-        """Take everything erased up to that revision out of the figures, to the last byte; False: not yet."""
+        """Take everything erased up to that revision out of the figures and the search index, to the last byte; False:
+        not yet."""
 
     def may_rewrite(self, waiting: Sequence[Job]) -> bool:
         """Whether this is a good moment for the store's file to be written anew."""
@@ -139,15 +141,28 @@ def _looked_at(
     erasing.looked_at(connection, job, found, len(removed))
 
 
+def _clean_search(database: Database, index: SearchIndex | None, write: Callable[[Work[None]], None]) -> bool:
+    """Take what was erased out of the search index; False: not yet."""
+    if index is None:
+        return True
+    done = index.clean(database)
+    if done:
+        write(lambda connection, _: search_index.forget_erased(connection, done))
+    return done is not None
+
+
 class OwnHands:
     """A command's, where no server runs on the data.
 
     Args:
         engine: opened; None where there are no figures yet.
+        index: for searching; None where there is none yet.
     """
 
-    def __init__(self, database: Database, engine: DuckEngine | None) -> None:
-        self.database, self.engine = database, engine
+    def __init__(
+        self, database: Database, engine: DuckEngine | None, index: SearchIndex | None = None
+    ) -> None:
+        self.database, self.engine, self.index = database, engine, index
 
     def write(self, work: Work[T]) -> T:
         """See Hands."""
@@ -159,8 +174,9 @@ class OwnHands:
         if self.engine is not None:
             projector = Projector(self.database, self.engine)
             projector.follow()
-            return projector.scrub()
-        return True
+            if not projector.scrub():
+                return False
+        return _clean_search(self.database, self.index, self.write)
 
     def may_rewrite(self, waiting: Sequence[Job]) -> bool:
         """See Hands."""
@@ -179,8 +195,10 @@ class OwnHands:
 class ServersHands:
     """A running server's: through its one writer, at moments when nobody minds."""
 
-    def __init__(self, database: Database, writer: Writer, analytics: Analytics) -> None:
-        self.database, self.writer, self.analytics = database, writer, analytics
+    def __init__(
+        self, database: Database, writer: Writer, analytics: Analytics, index: SearchIndex | None
+    ) -> None:
+        self.database, self.writer, self.analytics, self.index = database, writer, analytics, index
         self.stopped = threading.Event()
         self._rewritten_at = 0
 
@@ -190,7 +208,9 @@ class ServersHands:
 
     def clean(self, revision: int) -> bool:
         """See Hands."""
-        return self.analytics.projector.clean(revision, _CLEANING_SECONDS)
+        if not self.analytics.projector.clean(revision, _CLEANING_SECONDS):
+            return False
+        return _clean_search(self.database, self.index, self.write)
 
     def may_rewrite(self, waiting: Sequence[Job]) -> bool:
         """See Hands."""
@@ -225,8 +245,15 @@ class ServersHands:
 class ErasingThread:
     """The server's thread: does what is open, and once an hour what is too old."""
 
-    def __init__(self, database: Database, files: FileStore, writer: Writer, analytics: Analytics) -> None:
-        self._hands = ServersHands(database, writer, analytics)
+    def __init__(
+        self,
+        database: Database,
+        files: FileStore,
+        writer: Writer,
+        analytics: Analytics,
+        index: SearchIndex | None = None,
+    ) -> None:
+        self._hands = ServersHands(database, writer, analytics, index)
         self.eraser = Eraser(database, files, self._hands)
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="agentsight-eraser", daemon=True)

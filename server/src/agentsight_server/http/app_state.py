@@ -27,6 +27,7 @@ from agentsight_server.store import agents, erasing
 from agentsight_server.store.append import Appended, NewConversation
 from agentsight_server.store.database import Database
 from agentsight_server.store.ledger import Ledger
+from agentsight_server.store.search_follower import SearchFollower
 from agentsight_server.store.security_events import Event
 from agentsight_server.store.writer import LedgerEntry, Overloaded, Unavailable, Work, Writer
 
@@ -49,6 +50,7 @@ class Services:
     analytics: Analytics
     executors: Executors
     eraser: ErasingThread
+    search_follower: SearchFollower | None = None
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query on a reading connection, for a page or a list, in a thread.

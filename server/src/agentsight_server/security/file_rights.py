@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # What lies in a data folder; beside it may lie what is none of our business.
-_OURS = ("agentsight.db*", "analytics.duckdb*", "agentsight.lock", "security.jsonl*", "files")
+_OURS = ("agentsight.db*", "analytics.duckdb*", "search.db*", "agentsight.lock", "security.jsonl*", "files")
 
 
 def private_by_default() -> None:

@@ -22,6 +22,7 @@ from sqlalchemy.pool import QueuePool
 from agentsight_server.domain.versions import MADE_BY_A_NEWER_ONE
 from agentsight_server.store import dialect
 from agentsight_server.store.cutoff import CURRENT, CutOff
+from agentsight_server.store.searching import INDEX, Index
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -56,6 +57,8 @@ class Database:
         self.path = Path(self.url.database or "") if self.dialect is dialect.Dialect.SQLITE else None
         self.writing = self._engine(read_only=False, size=2)
         self.reading = self._engine(read_only=True, size=readers)
+        # Where there is one, searches ask it first.
+        self.index: Index | None = None
 
     def _engine(self, *, read_only: bool, size: int) -> Engine:
         options: dict[str, Any] = {
@@ -103,18 +106,22 @@ class Database:
         Raises:
             CutOff: what the running work may take is used up, see cutoff.py.
         """
-        cutoff = CURRENT.get()
-        with self.reading.connect() as connection, connection.begin():
-            if cutoff is None:
-                yield connection
-                return
-            try:
-                with dialect.bounded(connection, cutoff):
+        cutoff, other = CURRENT.get(), INDEX.get()
+        INDEX.set(self.index)
+        try:
+            with self.reading.connect() as connection, connection.begin():
+                if cutoff is None:
                     yield connection
-            except DBAPIError:
-                if cutoff.is_over:
-                    raise CutOff from None
-                raise
+                    return
+                try:
+                    with dialect.bounded(connection, cutoff):
+                        yield connection
+                except DBAPIError:
+                    if cutoff.is_over:
+                        raise CutOff from None
+                    raise
+        finally:
+            INDEX.set(other)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
 
 from agentsight_server.domain import times
-from agentsight_server.store import people, tombstones
+from agentsight_server.store import people, search_index, tombstones
 from agentsight_server.store.append import next_revision
 from agentsight_server.store.schema import (
     ACTION,
@@ -314,6 +314,7 @@ def _remove_some(connection: Connection, job: Job, counts: Counter[str]) -> bool
             if column.name != "item" and any(key.column.table is items for key in column.foreign_keys):
                 connection.execute(update(table).where(column.in_(numbers)).values({column.name: None}))
         connection.execute(delete(table).where(table.c.item.in_(numbers)))
+    search_index.note_erased(connection, numbers)
     connection.execute(delete(items).where(items.c.id.in_(numbers)))
     return True
 

@@ -21,6 +21,7 @@ from agentsight_server.store.schema import (
     feedbacks,
     items,
 )
+from agentsight_server.store.searching import says
 
 Agents = Collection[int] | None  # None: every agent
 
@@ -138,7 +139,7 @@ def conditions(engine: dialect.Dialect, agents: Agents, filters: Filters) -> lis
         last = _last_speaker()
         wanted.append(last == END_USER if filters.unanswered else func.coalesce(last, AGENT) != END_USER)
     if filters.message_contains:
-        wanted.append(_says(engine, filters.message_contains))
+        wanted.append(says(engine, filters.message_contains))
     wanted.extend(_having(filters))
     wanted.extend(happenings.one_of_it(filters))
     for key, value in filters.metadata:
@@ -152,7 +153,7 @@ def conditions(engine: dialect.Dialect, agents: Agents, filters: Filters) -> lis
                 contains(engine, table.conversation_id, filters.search),
                 contains(engine, table.name, filters.search),
                 contains(engine, table.customer_id, filters.search),
-                _says(engine, filters.search),
+                says(engine, filters.search),
             )
         )
     return wanted
@@ -183,10 +184,6 @@ def _last_speaker() -> Any:
         .correlate(conversations)
         .scalar_subquery()
     )
-
-
-def _says(engine: dialect.Dialect, needle: str) -> ColumnElement[bool]:
-    return _some(items, items.c.kind.in_([MESSAGE, ATTACHMENTS]), contains(engine, items.c.content, needle))
 
 
 def _having(filters: Filters) -> list[ColumnElement[bool]]:

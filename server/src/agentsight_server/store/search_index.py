@@ -1,0 +1,293 @@
+"""Where three letters in a row occur in what was said: a file beside the store that makes searching fast.
+
+It is derived, as the columns of the figures are: it follows the store a moment later, may be deleted at any time, and
+whatever it finds is looked at in the store again. So it answers with candidates only, never with a text, and what it
+does not have yet is looked for in the store itself.
+
+It has a table for each block of numbers of items (SQLite's FTS5, trigrams of the folded text, without the text). What
+is erased leaves with its block, which is made anew: the tables have no other way to let every byte go.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection
+
+from agentsight_server.store import people
+from agentsight_server.store.database import Database
+from agentsight_server.store.messages import WRITTEN
+from agentsight_server.store.searching import Candidates
+
+__all__ = ["SearchIndex", "forget_erased", "note_erased"]
+
+log = logging.getLogger(__name__)
+
+BLOCK = 2**18
+"""Numbers of items that one table holds: made anew in some ten seconds."""
+MOST_CANDIDATES = 20_000
+"""What more messages have is found soon by looking at the newest conversations."""
+MOST_BEHIND = 20_000
+"""Items that the index may lack and that a search looks through itself."""
+FILE = "search.db"
+_FORMAT = 1
+_SHORTEST = 3
+_MOST_PARTS = 48  # of three letters; more of them narrow nothing down
+_ITEMS_AT_ONCE = 4_000
+_LETTERS_AT_ONCE = 2_000_000
+_ERASED = "search-erased"
+_REVISION = "SELECT value FROM counters WHERE name = 'revision'"
+_STATE = "CREATE TABLE state (format INTEGER, store TEXT, mark INTEGER, revision INTEGER)"
+# Folded by us, since the tokenizer folds less than Python does; no positions, since the text itself is looked at.
+_TABLE = """CREATE VIRTUAL TABLE IF NOT EXISTS texts_{} USING fts5(
+    text, content='', columnsize=0, detail='none', tokenize='trigram case_sensitive 1')"""
+
+
+class SearchIndex:
+    """The index of one store on SQLite.
+
+    Args:
+        path: its file; made when it is absent, made anew when it is damaged or another store's.
+        store: what tells the store from any other.
+
+    One thread calls step() and clean(), any number candidates().
+
+    Example:
+        >>> index = SearchIndex(Path("/srv/agentsight/search.db"), "6b1f")
+        >>> while index.step(database): ...
+        >>> index.candidates("refund").items
+        [17, 4]
+    """
+
+    def __init__(self, path: Path, store: str) -> None:
+        self.path = path
+        self.store = store
+        self.is_ready = False
+        # How many numbers the store was ahead when it was last looked at.
+        self.behind = 0
+        self._own = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._generation = 0
+        # What is read from the store is in the file before anything else is read.
+        self._turn = threading.Lock()
+        self._renewed: dict[str, int] = {}
+
+    def candidates(self, needle: str) -> Candidates | None:
+        """Items that may contain `needle`, whatever the case; None where looking at the store itself is better: the
+        index is not there yet, the needle is shorter than three letters, or very many have it."""
+        folded = needle.casefold()
+        if not self.is_ready or self.behind > MOST_BEHIND or len(folded) < _SHORTEST or "\0" in folded:
+            return None
+        parts = dict.fromkeys(folded[at : at + _SHORTEST] for at in range(len(folded) - _SHORTEST + 1))
+        wanted = " AND ".join('"' + part.replace('"', '""') + '"' for part in list(parts)[:_MOST_PARTS])
+        try:
+            return self._ask(wanted)
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            log.warning("the search index does not answer: %s", error)
+            return None
+
+    def _ask(self, wanted: str) -> Candidates | None:
+        reader = self._reader()
+        found: list[int] = []
+        reader.execute("BEGIN")
+        try:
+            (mark,) = reader.execute("SELECT mark FROM state").fetchone()
+            for block in range(mark // BLOCK, -1, -1):
+                query = f"SELECT rowid FROM texts_{block} WHERE texts_{block} MATCH ? LIMIT ?"  # noqa: S608 - numbers
+                rows = reader.execute(query, (wanted, MOST_CANDIDATES + 1 - len(found)))
+                found.extend(number for (number,) in rows)
+                if len(found) > MOST_CANDIDATES:
+                    return None
+            return Candidates(found, mark)
+        finally:
+            reader.execute("ROLLBACK")
+
+    def _reader(self) -> sqlite3.Connection:
+        if getattr(self._own, "generation", -1) != self._generation:
+            with self._lock:
+                address = f"{self.path.absolute().as_uri()}?mode=ro"
+                reader = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+                self._opened.append(reader)
+                self._own.reader, self._own.generation = reader, self._generation
+        found: sqlite3.Connection = self._own.reader
+        return found
+
+    # Following
+
+    def step(self, database: Database) -> bool:
+        """Take the next items of the store.
+
+        Returns:
+            Whether there are more.
+
+        Raises:
+            sqlite3.Error: the file does not take them.
+        """
+        with self._turn, self._writing() as own, database.read() as connection:
+            mark, revision = own.execute("SELECT mark, revision FROM state").fetchone()
+            latest = int(connection.exec_driver_sql(_REVISION).scalar() or 0)
+            if latest < revision:
+                log.warning("the store is older than the search index: it is built anew")
+                self._discard(own)
+                return True
+            last, more = self._take(own, connection, mark, None)
+            own.execute("UPDATE state SET mark = ?, revision = ?", (last, latest))
+            newest = connection.exec_driver_sql("SELECT max(id) FROM items").scalar() or 0
+        self.behind = max(0, newest - last)
+        self.is_ready = True
+        return more
+
+    def _take(
+        self, own: sqlite3.Connection, connection: Connection, mark: int, end: int | None
+    ) -> tuple[int, bool]:
+        """Put the items above `mark`, up to `end`, in, as many as one transaction should: the last number, and whether
+        there are more."""
+        rows = connection.exec_driver_sql(
+            f"SELECT id, CASE WHEN kind IN {WRITTEN} THEN content END FROM items "  # noqa: S608 - numbers
+            "WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (mark, 2**62 if end is None else end, _ITEMS_AT_ONCE),
+        )
+        texts: dict[int, list[tuple[int, str]]] = {}
+        letters, taken, begun = 0, 0, mark
+        for number, text in rows:
+            mark = number
+            taken += 1
+            if text:
+                texts.setdefault(number // BLOCK, []).append((number, text.casefold().replace("\0", " ")))
+                letters += len(text)
+                if letters > _LETTERS_AT_ONCE:
+                    break
+        rows.close()
+        for block in range(max(begun, 0) // BLOCK, mark // BLOCK + 1):
+            own.execute(_TABLE.format(block))
+        for block, some in texts.items():
+            own.executemany(f"INSERT INTO texts_{block} (rowid, text) VALUES (?, ?)", some)  # noqa: S608
+        return mark, taken == _ITEMS_AT_ONCE or letters > _LETTERS_AT_ONCE
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction on the file; made anew where it is no index, or none of this store."""
+        for again in (True, False):
+            own = sqlite3.connect(self.path, isolation_level=None, timeout=15)
+            with closing(own):
+                try:
+                    self._prepare(own)
+                except sqlite3.DatabaseError as error:
+                    if isinstance(error, sqlite3.OperationalError) or not again:
+                        raise
+                    own.close()
+                    log.warning("the search index cannot be read (%s): it is built anew", error)
+                    self.remove()
+                    continue
+                own.execute("BEGIN IMMEDIATE")
+                try:
+                    yield own
+                except BaseException:
+                    own.execute("ROLLBACK")
+                    raise
+                own.execute("COMMIT")
+                return
+
+    def _prepare(self, own: sqlite3.Connection) -> None:
+        own.execute("PRAGMA journal_mode = WAL")
+        own.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes is read from the store again
+        own.execute("PRAGMA secure_delete = ON")
+        own.execute("PRAGMA journal_size_limit = 16777216")
+        own.execute("PRAGMA cache_size = -16384")
+        own.execute("BEGIN IMMEDIATE")
+        try:
+            if not own.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone():
+                own.execute(_STATE)
+            if own.execute("SELECT format, store FROM state").fetchall() != [(_FORMAT, self.store)]:
+                self._discard(own)
+        except BaseException:
+            own.execute("ROLLBACK")
+            raise
+        own.execute("COMMIT")
+
+    def _discard(self, own: sqlite3.Connection) -> None:
+        self.is_ready = False
+        for (name,) in own.execute(_TABLES).fetchall():
+            own.execute(f"DROP TABLE {name}")
+        own.execute("DELETE FROM state")
+        own.execute("INSERT INTO state VALUES (?, ?, 0, 0)", (_FORMAT, self.store))
+        own.execute(_TABLE.format(0))
+
+    # Erasing
+
+    def clean(self, database: Database) -> dict[str, int] | None:
+        """Make the blocks anew from which something was erased, to the last byte.
+
+        Returns:
+            What forget_erased() is to be told; None while a reader is in the way: call again.
+        """
+        with self._turn:
+            with database.read() as connection:
+                found = _erased(connection)
+            for block, times in found.items():
+                if self._renewed.get(block) != times:
+                    self._renew(database, int(block))
+                    self._renewed[block] = times
+            with closing(sqlite3.connect(self.path, isolation_level=None)) as own:
+                own.execute("PRAGMA busy_timeout = 200")
+                busy, _, _ = own.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return None if busy else found
+
+    def _renew(self, database: Database, block: int) -> None:
+        with self._writing() as own:
+            (mark,) = own.execute("SELECT mark FROM state").fetchone()
+            if block > mark // BLOCK:
+                return
+            own.execute(f"DROP TABLE IF EXISTS texts_{block}")
+            own.execute(_TABLE.format(block))
+            at, end, more = block * BLOCK - 1, min(mark, (block + 1) * BLOCK - 1), True
+            while more:
+                with database.read() as connection:
+                    at, more = self._take(own, connection, at, end)
+
+    def remove(self) -> None:
+        """Let the file go; the next step begins anew."""
+        self.close()
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{self.path}{ending}").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file; a later call opens it again."""
+        self.is_ready = False
+        with self._lock:
+            self._generation += 1
+            for each in self._opened:
+                with suppress(sqlite3.Error):
+                    each.close()
+            self._opened.clear()
+
+
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
+
+
+def note_erased(connection: Connection, numbers: Sequence[int]) -> None:
+    """Items of these numbers are going: in the same transaction note which blocks of an index have to follow."""
+    if connection.dialect.name != "sqlite" or not numbers:
+        return
+    found = _erased(connection)
+    for block in {str(number // BLOCK) for number in numbers}:
+        found[block] = found.get(block, 0) + 1
+    people.set_installation_value(connection, _ERASED, msgspec.json.encode(found).decode())
+
+
+def forget_erased(connection: Connection, done: dict[str, int]) -> None:
+    """Note that these blocks were made anew, unless more was erased from them meanwhile."""
+    left = {block: times for block, times in _erased(connection).items() if done.get(block) != times}
+    people.set_installation_value(connection, _ERASED, msgspec.json.encode(left).decode())
+
+
+def _erased(connection: Connection) -> dict[str, int]:
+    value = people.installation_value(connection, _ERASED)
+    return msgspec.json.decode(value, type=dict[str, int]) if value else {}
