@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agentsight_server.store.append import uuid7
+from agentsight_server.domain.identifiers import uuid7
 from agentsight_server.store.database import Database
 from benchmarks import report
 from benchmarks.serving import Served, serving

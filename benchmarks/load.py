@@ -31,8 +31,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from agentsight_server.attachments.blobs import FileStore
+from agentsight_server.domain.identifiers import uuid7
 from agentsight_server.settings import Settings
-from agentsight_server.store.append import uuid7
 from agentsight_server.store.database import Database
 from agentsight_server.store.schema import FEEDBACK
 

@@ -66,7 +66,7 @@ def test_the_servers_wheel_has_all_that_it_needs(server_wheel: Path) -> None:
     assert "agentsight_server/dashboard/static/manifest.json" in names
     assert any(name.endswith("versions/0001_first_schema.py") for name in names)
     assert any(name.startswith("agentsight_server/dashboard/templates/") for name in names)
-    assert any(name.endswith(".play") for name in names), "the demo's stories"
+    assert any(name.endswith(".story") for name in names), "the demo's stories"
     assert "agentsight_server/security/common_passwords.txt" in names
     assert f"agentsight_server/handout/agentsight_sdk-{server_version}-py3-none-any.whl" in names
     assert all(name.startswith(("agentsight_server/", "agentsight_server-")) for name in names)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from agentsight_server.attachments.blobs import FileStore
-from agentsight_server.records import importer as archive
+from agentsight_server.records import importer
 from agentsight_server.reference.geo import Places
 from agentsight_server.store import append
 from agentsight_server.store.merging import MOST_BYTES, MOST_KEYS
@@ -141,7 +141,7 @@ def test_an_import_keeps_times_ahead(tmp_path: Path, sqlite_server: ServerProces
         ],
     }
     file = io.BytesIO(json.dumps(line).encode() + b"\n")
-    report = archive.import_lines(
+    report = importer.import_lines(
         sqlite_server.database, FileStore(tmp_path / "files"), Places(None), agent.id, file
     )
     assert (report.new_conversations, report.items, report.problems) == (1, 1, [])

@@ -19,9 +19,9 @@ from agentsight_server.attachments.blobs import FileStore
 from agentsight_server.attachments.file_types import guess_mime_type
 from agentsight_server.demo import AGENT_NAMES, generate, next_conversation
 from agentsight_server.demo.addresses import NETWORKS
-from agentsight_server.demo.cast import ROLES
+from agentsight_server.demo.agents import ROLES
 from agentsight_server.demo.generate import pace
-from agentsight_server.demo.play import load, read
+from agentsight_server.demo.script import load, read
 from agentsight_server.records.importer import import_lines
 from agentsight_server.reference.geo import Places
 from agentsight_server.store import agents
@@ -227,26 +227,26 @@ def test_every_network_lies_in_its_country() -> None:
                 assert place.country == country, network
 
 
-def test_every_language_of_an_agent_has_a_play() -> None:
+def test_every_language_of_an_agent_has_a_script() -> None:
     written = {
-        path.name.removesuffix(".play")
+        path.name.removesuffix(".story")
         for path in (importlib.resources.files("agentsight_server.demo") / "stories").iterdir()
-        if path.name.endswith(".play")
+        if path.name.endswith(".story")
     }
     assert written == {f"{role.slug}.{language}" for role in ROLES for language in role.languages}
     for role in ROLES:
         for language in role.languages:
-            play = load(role.slug, language)
-            assert len(play.stories) >= 2
+            script = load(role.slug, language)
+            assert len(script.stories) >= 2
             assert {"_hello", "_also", "_thanks", "_helpful", "_retry", "_failed", "_handover"} <= set(
-                play.pieces
+                script.pieces
             )
-            for story in play.stories:
-                assert all(play.comments_on(story.topic, kind) for kind in ("good", "neutral", "bad"))
+            for story in script.stories:
+                assert all(script.comments_on(story.topic, kind) for kind in ("good", "neutral", "bad"))
 
 
 def test_the_notation() -> None:
-    play = read(
+    script = read(
         """
         @ fee: 2..4
         == parking | Parking for {fee}
@@ -262,8 +262,8 @@ def test_the_notation() -> None:
         - (parking) Well parked
         """
     )
-    assert play.slots == {"fee": ("2", "3", "4")}
-    story = play.stories[0]
+    assert script.slots == {"fee": ("2", "3", "4")}
+    story = script.stories[0]
     assert (story.topic, story.title) == ("parking", "Parking for {fee}")
     assert [line.kind for line in story.lines] == ["u", "t", "b", "a", "a="]
     assert [(choice.label, choice.value, choice.weight) for choice in story.lines[2].choices] == [
@@ -273,8 +273,8 @@ def test_the_notation() -> None:
     assert story.lines[3].texts == ("Fine\nthen.", "Good.")
     assert story.lines[3].when == "yes"
     assert story.lines[4].block == (1, 40)
-    assert play.comments_on("parking", "good") == ["Great", "Well parked"]
-    assert play.comments_on("breakfast", "good") == ["Great"]
+    assert script.comments_on("parking", "good") == ["Great", "Well parked"]
+    assert script.comments_on("breakfast", "good") == ["Great"]
 
 
 @pytest.mark.parametrize(

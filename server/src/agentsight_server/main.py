@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from agentsight_server.app import create_app, open_services
 from agentsight_server.attachments.blobs import FilesError
+from agentsight_server.domain.causes import first_line
 from agentsight_server.http.app_state import Services
 from agentsight_server.http.connections import SlowClientProtocol
 from agentsight_server.http.headers import Headers
@@ -23,7 +24,6 @@ from agentsight_server.http.limits import Limits
 from agentsight_server.ingest.cors import CrossOrigin
 from agentsight_server.operations.folder_lock import FolderInUse, FolderLock
 from agentsight_server.runtime import logs
-from agentsight_server.runtime.outages import first_line
 from agentsight_server.security import audit, sessions
 from agentsight_server.security.file_rights import close_to_others, private_by_default
 from agentsight_server.settings import Settings, SettingsError

@@ -17,6 +17,7 @@ import msgspec
 
 from agentsight_server.analytics.duckdb_errors import is_damage, is_held_elsewhere
 from agentsight_server.analytics.engine import FACTS, LAYOUT, TABLES, AnalyticsError, Batch, Broken, Execute
+from agentsight_server.domain.causes import reason
 from agentsight_server.store.cutoff import CURRENT, CutOff
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class DuckEngine:
             except duckdb.Error as error:
                 if not is_held_elsewhere(self._used):
                     if not was_held:
-                        self._begin_anew(f"cannot be read ({_first_line(error)})")
+                        self._begin_anew(f"cannot be read ({reason(error)})")
                         return
                     was_held = (
                         False  # perhaps it was let go since: nothing is moved aside before a second try
@@ -176,7 +177,7 @@ class DuckEngine:
         try:
             self._start()
         except duckdb.Error as error:
-            raise AnalyticsError(f"cannot open {self._used}: {_first_line(error)}") from None
+            raise AnalyticsError(f"cannot open {self._used}: {reason(error)}") from None
 
     def _use_second_file(self, error: duckdb.Error) -> None:
         self._used = self.path.with_name(f"{self.path.name}.{os.getpid()}")
@@ -189,7 +190,7 @@ class DuckEngine:
         try:
             self._start()
         except duckdb.Error:
-            raise AnalyticsError(f"cannot open {self.path}: {_first_line(error)}") from None
+            raise AnalyticsError(f"cannot open {self.path}: {reason(error)}") from None
 
     def _tidy(self) -> None:
         """Remove files beside this one whose programs have ended."""
@@ -255,7 +256,7 @@ class DuckEngine:
             try:
                 cursor = self._connection.cursor()
             except duckdb.Error as error:
-                raise AnalyticsError(_first_line(error)) from None
+                raise AnalyticsError(reason(error)) from None
             self._readers += 1
         try:
 
@@ -436,10 +437,5 @@ def _remove_log(path: Path) -> None:
 def _said(error: duckdb.Error) -> AnalyticsError:
     """The error in our words: Broken when nothing but a new file helps."""
     if is_damage(error):
-        return Broken(f"is damaged ({_first_line(error)})")
-    return AnalyticsError(_first_line(error))
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+        return Broken(f"is damaged ({reason(error)})")
+    return AnalyticsError(reason(error))

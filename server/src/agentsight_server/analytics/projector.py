@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from agentsight_server.analytics import facts
 from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine, known
+from agentsight_server.domain.causes import reason
 from agentsight_server.store import changes, conversations, erasing
 from agentsight_server.store.database import Database
 
@@ -238,7 +239,7 @@ class Projector:
     def _report(self, error: Exception, trouble: float) -> float:
         """Say what is wrong once, not every second, and pause: longer each time."""
         if not trouble:
-            logger.error("the figures do not follow: %s", _first_line(error))
+            logger.error("the figures do not follow: %s", reason(error))
         trouble = min(max(1.0, trouble * 2), LONGEST_TROUBLE)
         self._stopped.wait(trouble)
         return trouble
@@ -256,9 +257,3 @@ def rest_after(took: float, more: bool, make_way: bool) -> float:
     if make_way:
         return max(REST_SECONDS, min(took * REST_SHARE_MAKING_WAY, LONGEST_REST_MAKING_WAY))
     return 0.0 if more else min(max(REST_SECONDS, took * REST_SHARE), LONGEST_REST)
-
-
-def _first_line(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    lines = str(cause).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -15,10 +15,10 @@ from agentsight_server.analytics.duckdb_engine import DuckEngine
 from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine
 from agentsight_server.analytics.projector import Projector
 from agentsight_server.analytics.scope import Comparison, Scope
+from agentsight_server.domain.identifiers import uuid7
 from agentsight_server.runtime.executors import SECONDS, Executor
 from agentsight_server.settings import Settings, SettingsError
 from agentsight_server.store import people
-from agentsight_server.store.append import uuid7
 from agentsight_server.store.database import Database
 
 T = TypeVar("T")

@@ -19,6 +19,8 @@ from urllib.parse import unquote, urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from agentsight_server.domain.causes import reason
+
 __all__ = ["FileMissing", "FileStore", "FilesError"]
 
 _CHUNK = 256 * 1024
@@ -70,7 +72,7 @@ class FileStore:
             self._store = from_url(self.location, **(options or {}))
         except (BaseError, ValueError) as error:
             raise FilesError(
-                f"files_url {self.location!r} cannot be used ({_first_line(error)}); it takes a folder, s3://, gs:// or az://"
+                f"files_url {self.location!r} cannot be used ({reason(error)}); it takes a folder, s3://, gs:// or az://"
             ) from None
 
     @property
@@ -95,7 +97,7 @@ class FileStore:
             elif not self.exists(sha):
                 self._store.put(_path(sha), data)
         except (OSError, BaseError) as error:
-            raise FilesError(f"an attachment could not be stored: {_first_line(error)}") from error
+            raise FilesError(f"an attachment could not be stored: {reason(error)}") from error
         return sha
 
     def _put_in_folder(self, target: Path, data: bytes) -> None:
@@ -137,7 +139,7 @@ class FileStore:
         except FileNotFoundError:
             raise FileMissing(sha) from None
         except BaseError as error:
-            raise FilesError(f"an attachment could not be read: {_first_line(error)}") from error
+            raise FilesError(f"an attachment could not be read: {reason(error)}") from error
 
     def size(self, sha: str) -> int:
         """Return the size in bytes.
@@ -150,7 +152,7 @@ class FileStore:
         except FileNotFoundError:
             raise FileMissing(sha) from None
         except BaseError as error:
-            raise FilesError(f"an attachment could not be read: {_first_line(error)}") from error
+            raise FilesError(f"an attachment could not be read: {reason(error)}") from error
 
     def exists(self, sha: str) -> bool:
         """Tell whether bytes are stored under this hash."""
@@ -243,12 +245,6 @@ class FileStore:
                 name = PurePosixPath(entry["path"]).name
                 if _SHA256.match(name):
                     yield name, entry["size"]
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _path(sha: str) -> str:

@@ -10,10 +10,10 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agentsight_server.demo import play
-from agentsight_server.demo.cast import ROLES, Role
-from agentsight_server.demo.people import Crowd, Person
-from agentsight_server.demo.stage import Stage, iso
+from agentsight_server.demo import script
+from agentsight_server.demo.agents import ROLES, Role
+from agentsight_server.demo.customers import Customer, Customers
+from agentsight_server.demo.simulate import Simulation, moment_text
 
 __all__ = ["AGENT_NAMES", "generate", "next_conversation", "pace"]
 
@@ -78,23 +78,23 @@ def next_conversation(rng: random.Random, now: datetime, name: str | None = None
     """
     wanted = [each for each in ROLES if name is None or each.name == name]
     role = rng.choices(wanted, [each.per_day for each in wanted])[0]
-    person = Crowd(role, rng).next()
-    return role.name, _conversation(role, person, now.astimezone(timezone.utc), 0, rng, pace=0.3, live=True)
+    customer = Customers(role, rng).next()
+    return role.name, _conversation(role, customer, now.astimezone(timezone.utc), 0, rng, pace=0.3, live=True)
 
 
 def _life(role: Role, seed: int, until: datetime, days: int) -> Iterator[tuple[datetime, str, str, Record]]:
     rng = random.Random(f"{seed}/{role.slug}")  # noqa: S311
     zone = ZoneInfo(role.time_zone)
-    crowd = Crowd(role, rng)
+    customers = Customers(role, rng)
     today = until.astimezone(zone).date()
     for back in range(days, -1, -1):
         if role.launched is not None and back > role.launched:
             continue
         for start in _starts(role, today - timedelta(days=back), back, days, zone, rng):
-            record = _conversation(role, crowd.next(), start, back, rng)
+            record = _conversation(role, customers.next(), start, back, rng)
             last = record["items"][-1]["timestamp"] if record["items"] else record["started_at"]
             ends = [each["created_at"] for each in record["feedbacks"]] + [last]
-            if max(ends) <= iso(until) and start >= until - timedelta(days=days):
+            if max(ends) <= moment_text(until) and start >= until - timedelta(days=days):
                 yield start, record["conversation_id"], role.name, record
 
 
@@ -131,7 +131,7 @@ def _poisson(expected: float, rng: random.Random) -> int:
 
 def _conversation(
     role: Role,
-    person: Person,
+    customer: Customer,
     start: datetime,
     back: int,
     rng: random.Random,
@@ -142,16 +142,16 @@ def _conversation(
     testing = not live and rng.random() < 0.04
     record: Record = {
         "conversation_id": f"conv_{rng.getrandbits(48):012x}",
-        "customer_id": person.customer_id,
-        "customer_ip_address": person.ip,
-        "device": person.device,
-        "source": person.channel,
-        "language": person.locale,
+        "customer_id": customer.customer_id,
+        "customer_ip_address": customer.ip,
+        "device": customer.device,
+        "source": customer.channel,
+        "language": customer.locale,
         "name": None,
         "environment": "development" if testing else "production",
         "is_used": True,
-        "metadata": _about(role, person, back, rng),
-        "started_at": iso(start),
+        "metadata": _about(role, customer, back, rng),
+        "started_at": moment_text(start),
         "items": [],
         "feedbacks": [],
     }
@@ -160,7 +160,7 @@ def _conversation(
             "customer_id": f"dev-{rng.choice(('ana', 'ivo', 'qa'))}",
             "customer_ip_address": "192.168.1.7",
         }
-    widget = person.channel == "web"
+    widget = customer.channel == "web"
     if widget and not live and rng.random() < 0.5:
         # The widget begins a conversation when it opens; a third of those who see it never write.
         record["is_offered"] = True
@@ -168,104 +168,108 @@ def _conversation(
             record |= {"is_used": False, "customer_id": None}
             return record
 
-    lines = play.load(role.slug, person.language)
+    lines = script.load(role.slug, customer.language)
     models = [(name, weight) for since, name, weight in role.models if back <= since]
-    stage = Stage(
+    simulation = Simulation(
         role,
         lines,
-        person.language,
+        customer.language,
         start,
         rng,
         model=rng.choices([name for name, _ in models], [weight for _, weight in models])[0],
         troubled=role.bad_day is not None and back == role.bad_day,
         pace=pace,
     )
-    topic, title = _act(stage, role, lines, rng, live=live)
-    record["items"] = stage.items
+    topic, title = _act(simulation, role, lines, rng, live=live)
+    record["items"] = simulation.items
     record["metadata"]["topic"] = topic
     if rng.random() < 0.5:
         record["name"] = title
     if rng.random() < 0.012:
         record["is_marked"] = True
-    _judge(record, stage, lines, rng)
+    _judge(record, simulation, lines, rng)
     return record
 
 
-def _about(role: Role, person: Person, back: int, rng: random.Random) -> dict[str, Any]:
+def _about(role: Role, customer: Customer, back: int, rng: random.Random) -> dict[str, Any]:
     about: dict[str, Any] = {"bot_version": next(name for since, name in _VERSIONS if back >= since)}
-    if person.channel == "web":
+    if customer.channel == "web":
         about["page"] = rng.choice(_PAGES[role.slug])
     if role.slug in ("hotel", "shop"):
-        about["tier"] = person.tier
+        about["tier"] = customer.tier
     if back < 21 and role.slug == "shop":
         about["experiment"] = {"name": "short_answers", "group": rng.choice("AB")}
     return about
 
 
-def _act(stage: Stage, role: Role, lines: play.Play, rng: random.Random, *, live: bool) -> tuple[str, str]:
+def _act(
+    simulation: Simulation, role: Role, lines: script.Script, rng: random.Random, *, live: bool
+) -> tuple[str, str]:
     """Play one or two stories with what stands around them; return topic and title of the first."""
     if rng.random() < 0.3:
-        stage.perform(stage.piece("_hello").lines)
+        simulation.perform(simulation.piece("_hello").lines)
     story = rng.choices(lines.stories, [len(lines.stories) + 2 - n for n in range(len(lines.stories))])[0]
     cut = rng.random() < 0.035
-    done = stage.perform(_until_unanswered(story.lines) if cut else story.lines)
-    title = stage.title(story)
+    done = simulation.perform(_until_unanswered(story.lines) if cut else story.lines)
+    title = simulation.title(story)
     if cut or not done:
         return story.topic, title
     if not live and len(lines.stories) > 2 and rng.random() < 0.16:
-        _come_back(stage, rng)
+        _come_back(simulation, rng)
         more = rng.choice([each for each in lines.stories if each is not story])
-        stage.another_matter()
-        stage.perform(stage.piece("_also").lines)
-        if not stage.perform(more.lines):
+        simulation.another_matter()
+        simulation.perform(simulation.piece("_also").lines)
+        if not simulation.perform(more.lines):
             return story.topic, title
-    if not stage.escalated and rng.random() < role.escalation_rate:
-        stage.perform(stage.piece("_handover").lines)
-        stage.hand_over()
+    if not simulation.escalated and rng.random() < role.escalation_rate:
+        simulation.perform(simulation.piece("_handover").lines)
+        simulation.hand_over()
         return story.topic, title
     if rng.random() < 0.3:
-        stage.perform(stage.piece("_helpful").lines)
-        if stage.choice == "no":
-            stage.disappointed = True
+        simulation.perform(simulation.piece("_helpful").lines)
+        if simulation.choice == "no":
+            simulation.disappointed = True
             return story.topic, title
     if rng.random() < 0.62:
-        stage.perform(stage.piece("_thanks").lines)
+        simulation.perform(simulation.piece("_thanks").lines)
     return story.topic, title
 
 
-def _until_unanswered(lines: list[play.Line]) -> list[play.Line]:
+def _until_unanswered(lines: list[script.Line]) -> list[script.Line]:
     """Cut a story after something that the customer says, as if the bot had never answered."""
     said = [number for number, line in enumerate(lines) if line.kind == "u" and line.when is None]
     return lines[: said[-1] + 1]
 
 
-def _come_back(stage: Stage, rng: random.Random) -> None:
+def _come_back(simulation: Simulation, rng: random.Random) -> None:
     chance = rng.random()
     if chance < 0.3:
-        stage.pause(rng.uniform(6, 90) * 60)
+        simulation.pause(rng.uniform(6, 90) * 60)
     elif chance < 0.38:
-        stage.pause(rng.uniform(14, 30) * 3600)
+        simulation.pause(rng.uniform(14, 30) * 3600)
 
 
-def _judge(record: Record, stage: Stage, lines: play.Play, rng: random.Random) -> None:
+def _judge(record: Record, simulation: Simulation, lines: script.Script, rng: random.Random) -> None:
     """Let some customers say what they thought, and write the bot's own analysis into the metadata."""
-    unhappy = 0.75 if stage.failed or stage.disappointed else 0.42 if stage.escalated else 0.06
+    unhappy = 0.75 if simulation.failed or simulation.disappointed else 0.42 if simulation.escalated else 0.06
     mood = rng.random()
     sentiment = "negative" if mood < unhappy else "neutral" if mood < unhappy + 0.13 else "positive"
     record["metadata"]["analysis"] = {
         "sentiment": sentiment,
-        "resolved": not (stage.failed or stage.escalated or stage.disappointed),
+        "resolved": not (simulation.failed or simulation.escalated or simulation.disappointed),
     }
-    if rng.random() >= (0.3 if stage.failed or stage.escalated or stage.disappointed else 0.14):
+    if rng.random() >= (
+        0.3 if simulation.failed or simulation.escalated or simulation.disappointed else 0.14
+    ):
         return
     kind = {"positive": "good", "negative": "bad", "neutral": "neutral"}[sentiment]
     comments = lines.comments_on(record["metadata"]["topic"], kind)
-    moment = stage.clock + timedelta(seconds=rng.uniform(4, 180))
+    moment = simulation.clock + timedelta(seconds=rng.uniform(4, 180))
     record["feedbacks"].append({
         "sentiment": sentiment,
         "comment": rng.choice(comments) if rng.random() < 0.6 else None,
         "source": "customer",
-        "created_at": iso(moment),
+        "created_at": moment_text(moment),
     })  # fmt: skip
     if sentiment == "negative" and rng.random() < 0.25:
         later = moment + timedelta(hours=rng.uniform(1, 20))
@@ -273,5 +277,5 @@ def _judge(record: Record, stage: Stage, lines: play.Play, rng: random.Random) -
             "sentiment": "neutral",
             "comment": "Looked into it with the team; the answer is in the knowledge base now.",
             "source": "platform",
-            "created_at": iso(later),
+            "created_at": moment_text(later),
         })  # fmt: skip

@@ -21,6 +21,7 @@ from agentsight_server.analytics.projector import Projector
 from agentsight_server.analytics.service import Analytics
 from agentsight_server.attachments.blobs import FileStore
 from agentsight_server.domain import times
+from agentsight_server.domain.causes import first_line
 from agentsight_server.store import conversations, erasing, retention, rewriting, search_index
 from agentsight_server.store.database import Database
 from agentsight_server.store.erasing import Job
@@ -285,7 +286,7 @@ class ErasingThread:
             except Exception as error:
                 if self._hands.stopped.is_set():
                     return
-                logger.error("erasing does not go on, it is tried again: %s", _first_line(error))
+                logger.error("erasing does not go on, it is tried again: %s", first_line(error))
                 self._hands.stopped.wait(TROUBLE_SECONDS)
             self._wake.wait(POLL_SECONDS)
 
@@ -294,9 +295,3 @@ def keep_up(connection: Connection, _: int) -> list[int]:
     """What is to be done once an hour; returns the erasures that retention began."""
     erasing.forget_numbers(connection)
     return retention.begin_all(connection)
-
-
-def _first_line(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    lines = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {lines[0] if lines else ''}"

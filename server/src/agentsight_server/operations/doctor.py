@@ -16,9 +16,9 @@ from agentsight_server.analytics.duckdb_errors import is_held_elsewhere
 from agentsight_server.analytics.service import file_of
 from agentsight_server.attachments.blobs import FileMissing, FilesError, FileStore
 from agentsight_server.domain import times
+from agentsight_server.domain.causes import first_line
 from agentsight_server.domain.versions import UPDATE
 from agentsight_server.operations.folder_lock import is_held
-from agentsight_server.runtime.outages import first_line
 from agentsight_server.security.file_rights import open_to_others
 from agentsight_server.settings import Settings
 from agentsight_server.store import people

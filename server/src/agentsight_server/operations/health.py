@@ -24,11 +24,12 @@ from sqlalchemy import text
 
 from agentsight_server._version import __version__
 from agentsight_server.contract.documentation import Doc, Query
+from agentsight_server.domain.causes import first_line
 from agentsight_server.domain.errors import RequestError
 from agentsight_server.http.app_state import Services, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.http.limits import Limits
-from agentsight_server.runtime.outages import RETRY_AFTER, first_line
+from agentsight_server.runtime.outages import RETRY_AFTER
 from agentsight_server.security.access import Access
 
 _PUBLIC: dict[str, Any] = {"access": Access.PUBLIC}

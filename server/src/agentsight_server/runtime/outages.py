@@ -10,6 +10,7 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, InternalError, Operati
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from agentsight_server.attachments.blobs import FilesError
+from agentsight_server.domain.causes import first_line
 from agentsight_server.store.writer import Unavailable
 
 logger = logging.getLogger("agentsight_server")
@@ -62,10 +63,3 @@ def as_unavailable(error: Exception) -> str | None:
         _log.say(f"the database does not answer: {first_line(error)}")
         return _DATABASE
     return None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what the driver says: the rest may hold values of rows."""
-    cause = getattr(error, "orig", None) or error
-    lines = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {lines[0] if lines else ''}"

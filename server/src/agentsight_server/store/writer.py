@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from agentsight_server.domain.causes import first_line
 from agentsight_server.store import append, ledger
 from agentsight_server.store.append import Addition, Appended, NewConversation
 from agentsight_server.store.database import Database
@@ -268,7 +269,7 @@ class Writer:
             self.failing_since = now
         if now - self._complained >= COMPLAIN_SECONDS:
             self._complained = now
-            logger.error("the database did not take a write: %s", _first_line(error))
+            logger.error("the database did not take a write: %s", first_line(error))
 
     def _commit(self, group: list[_Job]) -> Exception | None:
         """Write the group in one transaction; what kept the engine from it, if anything did."""
@@ -392,9 +393,3 @@ def _is_engines(error: Exception, drivers: Any) -> bool:
     if isinstance(cause, (drivers.OperationalError, drivers.InterfaceError, drivers.InternalError)):
         return True
     return type(cause) is drivers.DatabaseError  # SQLite's word for a damaged file
-
-
-def _first_line(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    lines = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {lines[0] if lines else ''}"

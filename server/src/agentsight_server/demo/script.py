@@ -27,7 +27,7 @@ import importlib.resources
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["Choice", "Line", "Play", "Story", "load", "read"]
+__all__ = ["Choice", "Line", "Script", "Story", "load", "read"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Story:
 
 
 @dataclass
-class Play:
+class Script:
     """All that one agent says in one language."""
 
     slots: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -88,29 +88,29 @@ class Play:
         return fitting
 
 
-class PlayError(ValueError):
+class ScriptError(ValueError):
     """A line that cannot be read; the text names it."""
 
 
 @functools.cache
-def load(agent: str, language: str) -> Play:
-    """Read the play of an agent ("hotel") in a language ("de") from the package.
+def load(agent: str, language: str) -> Script:
+    """Read the script of an agent ("hotel") in a language ("de") from the package.
 
     Example:
         >>> load("hotel", "en").stories[0].topic
         'late_checkout'
     """
     folder = importlib.resources.files("agentsight_server.demo") / "stories"
-    return read((folder / f"{agent}.{language}.play").read_text(encoding="utf-8"))
+    return read((folder / f"{agent}.{language}.story").read_text(encoding="utf-8"))
 
 
-def read(text: str) -> Play:
-    """Read a play from its text.
+def read(text: str) -> Script:
+    """Read a script from its text.
 
     Raises:
-        PlayError: a line is none of the notation's.
+        ScriptError: a line is none of the notation's.
     """
-    play = Play()
+    script = Script()
     story: Story | None = None
     block: tuple[int, int] | None = None
     blocks = 0
@@ -121,28 +121,28 @@ def read(text: str) -> Play:
         try:
             if line.startswith("@"):
                 name, _, values = line[1:].partition(":")
-                play.slots[name.strip()] = _wordings(values)
+                script.slots[name.strip()] = _wordings(values)
             elif line.startswith("=="):
                 topic, _, title = line[2:].partition(" | ")
                 story, block = Story(topic.strip(), title.strip()), None
                 if story.topic.startswith("_"):
-                    play.pieces[story.topic] = story
+                    script.pieces[story.topic] = story
                 else:
-                    play.stories.append(story)
+                    script.stories.append(story)
             elif story is None:
-                raise PlayError("a line outside of any story")
+                raise ScriptError("a line outside of any story")
             elif line == "?.":
                 block = None
             elif line.startswith("?"):
                 blocks += 1
                 block = (blocks, int(line[1:]))
             elif line.startswith("- "):
-                play.comments.setdefault(story.topic.lstrip("_"), []).append(line[2:])
+                script.comments.setdefault(story.topic.lstrip("_"), []).append(line[2:])
             else:
                 story.lines.append(_line(line, block))
         except ValueError as error:
-            raise PlayError(f"line {number}: {error}: {raw!r}") from None
-    return play
+            raise ScriptError(f"line {number}: {error}: {raw!r}") from None
+    return script
 
 
 def _line(text: str, block: tuple[int, int] | None) -> Line:

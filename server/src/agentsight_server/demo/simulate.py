@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import random
 import re
+import uuid
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
-from agentsight_server.demo import props
-from agentsight_server.demo.cast import Role
-from agentsight_server.demo.people import pick
-from agentsight_server.demo.play import Line, Play, Story
+from agentsight_server.demo import sample_files
+from agentsight_server.demo.agents import Role
+from agentsight_server.demo.customers import pick
+from agentsight_server.demo.script import Line, Script, Story
 from agentsight_server.demo.words import day_name, spoken_date
-
-__all__ = ["Stage", "iso", "uuid7"]
+from agentsight_server.domain import times
+from agentsight_server.domain.identifiers import uuid7_of
 
 _SLOT = re.compile(r"\{([a-z_]+)(?:\*([a-z_0-9]+))?\}")
 _ERRORS = (
@@ -30,24 +31,17 @@ _BAD_DAY = 0.55
 _OF_ONE_MATTER = ("day", "date", "isodate", "time", "code", "hour", "ticket", "case", "nights", "fee", "euro")
 
 
-def iso(moment: datetime) -> str:
-    """Write a time as the API does: ISO 8601, UTC, microseconds, Z."""
-    return moment.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def moment_text(moment: datetime) -> str:
+    """A time as the API writes it."""
+    return times.to_text(times.from_datetime(moment))
 
 
-def uuid7(rng: random.Random, moment: datetime) -> str:
-    """Make a UUIDv7 for a time, the random part from ``rng``."""
-    value = int(moment.timestamp() * 1000) << 80 | 0x7 << 76 | rng.getrandbits(12) << 64
-    text = f"{value | 0x2 << 62 | rng.getrandbits(62):032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-class Stage:
+class Simulation:
     """One conversation in the making.
 
     Args:
         role: the agent that speaks.
-        play: what it says in the customer's language.
+        script: what it says in the customer's language.
         start: when the conversation begins (aware).
         rng: the source of all chance.
         model: the model that answers.
@@ -58,7 +52,7 @@ class Stage:
     def __init__(
         self,
         role: Role,
-        play: Play,
+        script: Script,
         language: str,
         start: datetime,
         rng: random.Random,
@@ -72,7 +66,7 @@ class Stage:
         self.escalated = False
         self.failed = False
         self.disappointed = False
-        self._role, self._play, self._language, self._rng = role, play, language, rng
+        self._role, self._script, self._language, self._rng = role, script, language, rng
         self._model, self._troubled, self._pace = model, troubled, pace
         self._slots: dict[str, str] = {}
         self.choice: str | None = None  # the value of the button chosen last
@@ -112,8 +106,8 @@ class Stage:
         return True
 
     def piece(self, name: str) -> Story:
-        """Return one of the shared pieces of the play."""
-        return self._play.pieces[name]
+        """Return one of the shared pieces of the script."""
+        return self._script.pieces[name]
 
     def title(self, story: Story) -> str:
         """Return a story's title with its slots filled as in this conversation."""
@@ -154,7 +148,7 @@ class Stage:
         )
         self._action(name, {"reason": "asked for a person", "language": self._language}, response, 420, None)
         self.escalated = True
-        if "_joined" in self._play.pieces and self._rng.random() < 0.5:
+        if "_joined" in self._script.pieces and self._rng.random() < 0.5:
             self.perform(self.piece("_joined").lines)
 
     def another_matter(self) -> None:
@@ -184,7 +178,7 @@ class Stage:
         self._add("button", button_event=event, label=choice.label, value=choice.value, metadata=offered)
 
     def _file(self, line: Line) -> None:
-        attachment = props.make(line.file_kind, self.fill(line.name), self._rng.randrange(6))
+        attachment = sample_files.make(line.file_kind, self.fill(line.name), self._rng.randrange(6))
         caption = self._word(line.texts)
         if line.sender == "agent":
             self.agent(caption, attachment)
@@ -233,8 +227,8 @@ class Stage:
         self._add(
             "action",
             action_name=name,
-            started_at=iso(started),
-            ended_at=iso(self.clock),
+            started_at=moment_text(started),
+            ended_at=moment_text(self.clock),
             duration_ms=milliseconds,
             tools_used=arguments,
             response=response,
@@ -275,8 +269,8 @@ class Stage:
 
     def _draw(self, name: str) -> str:
         rng = self._rng
-        if name in self._play.slots:
-            return rng.choice(self._play.slots[name])
+        if name in self._script.slots:
+            return rng.choice(self._script.slots[name])
         if name == "day":
             return day_name(self._language, self._day)
         if name == "date":
@@ -295,5 +289,14 @@ class Stage:
     def _add(self, kind: str, **fields: Any) -> None:
         self.clock += timedelta(microseconds=self._rng.randrange(200, 1800))
         self.items.append(
-            {"id": uuid7(self._rng, self.clock), "type": kind, "timestamp": iso(self.clock), **fields}
+            {
+                "id": self._identifier(),
+                "type": kind,
+                "timestamp": moment_text(self.clock),
+                **fields,
+            }
         )
+
+    def _identifier(self) -> str:
+        chance = self._rng.getrandbits(12) << 62 | self._rng.getrandbits(62)
+        return str(uuid.UUID(bytes=uuid7_of(int(self.clock.timestamp() * 1000), chance)))

@@ -6,9 +6,9 @@ import random
 from dataclasses import dataclass, replace
 
 from agentsight_server.demo.addresses import NETWORKS
-from agentsight_server.demo.cast import COUNTRIES, VARIANTS, Role, Weights
+from agentsight_server.demo.agents import COUNTRIES, VARIANTS, Role, Weights
 
-__all__ = ["Crowd", "Person", "pick"]
+__all__ = ["Customer", "Customers", "pick"]
 
 _DEVICES: dict[str, Weights] = {
     "web": {"desktop": 52, "mobile": 40, "tablet": 8},
@@ -33,7 +33,7 @@ def pick(rng: random.Random, weights: Weights) -> str:
 
 
 @dataclass(frozen=True)
-class Person:
+class Customer:
     """A customer as the bot knows them: ``language`` is what they speak, ``locale`` what they report."""
 
     customer_id: str | None
@@ -46,28 +46,28 @@ class Person:
     tier: str
 
 
-class Crowd:
+class Customers:
     """The customers of one agent, some of whom come back."""
 
     def __init__(self, role: Role, rng: random.Random) -> None:
         self._role = role
         self._rng = rng
-        self._met: list[Person] = []
+        self._met: list[Customer] = []
 
-    def next(self) -> Person:
+    def next(self) -> Customer:
         """Return who writes next: someone met before in a third of the cases, else someone new."""
         rng = self._rng
         if self._met and rng.random() < _RETURNING:
-            person = rng.choice(self._met[-_REMEMBERED:])
-            if person.ip and rng.random() < 0.4:  # another address of the same provider
-                person = replace(person, ip=f"{person.ip.rpartition('.')[0]}.{rng.randrange(2, 254)}")
-            return person
-        person = self._new()
-        if person.customer_id is not None:
-            self._met.append(person)
-        return person
+            customer = rng.choice(self._met[-_REMEMBERED:])
+            if customer.ip and rng.random() < 0.4:  # another address of the same provider
+                customer = replace(customer, ip=f"{customer.ip.rpartition('.')[0]}.{rng.randrange(2, 254)}")
+            return customer
+        customer = self._new()
+        if customer.customer_id is not None:
+            self._met.append(customer)
+        return customer
 
-    def _new(self) -> Person:
+    def _new(self) -> Customer:
         rng, role = self._rng, self._role
         language = pick(rng, role.languages)
         country = pick(rng, COUNTRIES[language])
@@ -80,7 +80,7 @@ class Crowd:
         elif channel == "voice":
             device, ip = ("mobile" if rng.random() < 0.8 else None), (ip if rng.random() < 0.8 else None)
         locale: str | None = VARIANTS.get((language, country), language)
-        return Person(
+        return Customer(
             customer_id=self._customer_id(channel, country) if known else None,
             language=language,
             locale=locale if rng.random() < 0.97 else None,
