@@ -4,6 +4,6 @@ It shares no code with the server: days and hours come from `datetime` in a time
 """
 
 from tests.oracle.figures import Oracle, Question
-from tests.oracle.records import Item, Record, Session, sessions
+from tests.oracle.records import PAUSES, Item, Record, Session, sessions
 
-__all__ = ["Item", "Oracle", "Question", "Record", "Session", "sessions"]
+__all__ = ["PAUSES", "Item", "Oracle", "Question", "Record", "Session", "sessions"]

@@ -62,8 +62,10 @@ class Oracle:
             if not each.deleted and each.production == question.production
             for session in sessions(each, question.pauses)
         ]
-        self.passing = [each for each in self.everyone if question.passes(each)]
-        self.begun = [each for each in self.passing if question.within(each.began)]
+        passing = [each for each in self.everyone if question.passes(each)]
+        self.begun = [each for each in passing if question.within(each.began)]
+        # Those whose messages, actions, clicks, tokens and feedback count, each at its own time.
+        self.counted = [each for each in passing if each.counted]
         self.engaged = [each for each in self.begun if each.engaged]
 
     def answer(self, name: str) -> dict[str, Any]:
@@ -73,19 +75,23 @@ class Oracle:
     def happened(self, *kinds: str) -> list[Item]:
         return [
             item
-            for session in self.passing
+            for session in self.counted
             for item in session.items
             if item.kind in kinds and self.question.within(item.at)
         ]
 
     def said(self) -> list[Item]:
-        return [item for each in self.passing for item in each.messages if self.question.within(item.at)]
+        return [item for each in self.counted for item in each.messages if self.question.within(item.at)]
 
     def conversations(self) -> dict[str, Any]:
         threads = {id(each.record) for each in self.engaged}
         return {"value": len(self.engaged)} | (
             {} if self.question.pauses is None else {"threads": len(threads)}
         )
+
+    def outreach(self) -> dict[str, Any]:
+        reached = [each for each in self.begun if each.rule == "b"]
+        return {"sessions": len(reached), "engaged": sum(each.engaged for each in reached)}
 
     def messages(self) -> dict[str, Any]:
         return {"value": len(self.said())}
@@ -96,7 +102,7 @@ class Oracle:
 
     def response_time(self) -> dict[str, Any]:
         waits = []
-        for session in self.passing:
+        for session in self.counted:
             for before, item in itertools.pairwise(session.messages):
                 if (before.sender, item.sender) == ("end_user", "agent") and self.question.within(item.at):
                     waits.append((item.at - before.at) / 1000)

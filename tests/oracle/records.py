@@ -107,6 +107,11 @@ class Session:
         return self.record.offered and not self.rule
 
     @property
+    def counted(self) -> bool:
+        """Whether what is in it counts: where the agent reached out, only when somebody answered."""
+        return self.rule != "b" or self.engaged
+
+    @property
     def customer(self) -> str | None:
         return self.record.customer
 
@@ -134,7 +139,7 @@ def sessions(record: Record, pauses: Mapping[str, int] | None) -> list[Session]:
     if pauses is None:
         found[0].items = record.standing
         return found
-    pause = pauses.get((record.source or "").lower(), pauses[""])
+    pause = pauses.get((record.source or "").strip().lower(), pauses[""])
     before: Item | None = None
     rest = []
     for item in sorted(record.standing, key=lambda item: item.at):
@@ -151,5 +156,5 @@ def sessions(record: Record, pauses: Mapping[str, int] | None) -> list[Session]:
         before = item
     for item in rest:
         running = [each for each in found[1:] if each.began <= item.at]
-        (running or found)[-1].items.append(item)
+        (running or found[:1])[-1].items.append(item)
     return found

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from agentsight_server.analytics.scope import Scope, of_request
-from agentsight_server.security.access import Viewer
+from agentsight_server.security.access import Actor
 from tests.oracle import Item, Session
 
 
@@ -43,7 +43,7 @@ def scope_of(
         for name, value in each.parameters.items():
             # Several conditions on metadata go into one parameter.
             parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
-    return of_request(parameters, Viewer(None, "owner"))
+    return of_request(parameters, Actor(None, "owner"))
 
 
 def can_be_told_together(one: Chosen, other: Chosen) -> bool:

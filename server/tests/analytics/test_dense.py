@@ -19,7 +19,7 @@ from agentsight_server.store import agents
 from server.tests.analytics.chosen import CHOSEN, Chosen, can_be_told_together, scope_of
 from server.tests.analytics.dense import corpus
 from server.tests.analytics.feeding import feed
-from server.tests.analytics.world import World, near
+from server.tests.analytics.world import CUT, World, near
 from tests.drawing import longer
 from tests.oracle import Oracle, Question
 
@@ -74,6 +74,7 @@ class Told:
             ZoneInfo(zone),
             environment == "production",
             lambda session: all(each.passes(session) for each in chosen),
+            pauses=CUT,
         )
         if other:
             question.escalations = set(ESCALATIONS)
@@ -140,7 +141,9 @@ def test_the_corpus_has_something_to_count() -> None:
 
     def ask(*chosen: Chosen) -> Oracle:
         passes = [each.passes for each in chosen]
-        question = Question(first, last, ZoneInfo(zone), True, lambda one: all(each(one) for each in passes))
+        question = Question(
+            first, last, ZoneInfo(zone), True, lambda one: all(each(one) for each in passes), pauses=CUT
+        )
         return Oracle(records, question)
 
     for chosen in CHOSEN:

@@ -22,7 +22,7 @@ from agentsight_server.store import agents
 from server.tests.analytics.chosen import CHOSEN, can_be_told_together, scope_of
 from server.tests.analytics.feeding import feed
 from server.tests.analytics.records import periods, records
-from server.tests.analytics.world import World, near
+from server.tests.analytics.world import CUT, World, near
 from tests.drawing import examples
 from tests.oracle import Oracle, Question
 
@@ -75,7 +75,12 @@ def check(world: World, data: st.DataObject) -> None:
             agents.set_escalations(connection, number, escalations)
         scope = scope.of_store(connection)
     question = Question(
-        first, last, ZoneInfo(zone), production, lambda session: all(each.passes(session) for each in chosen)
+        first,
+        last,
+        ZoneInfo(zone),
+        production,
+        lambda session: all(each.passes(session) for each in chosen),
+        pauses=CUT,
     )
     if escalations is not None:
         question.escalations = set(escalations)
