@@ -44,6 +44,7 @@ class Code(StrEnum):
     NOT_A_PART = "not_a_part"
     GOES_WITHOUT = "goes_without"
     TWICE = "twice"
+    TAKEN = "taken"
     # What the store says
     NO_SUCH_MESSAGE = "no_such_message"
     DELETED = "deleted"
@@ -138,6 +139,7 @@ WORDS: dict[Code, Words] = {
     ),
     Code.GOES_WITHOUT: Words("Two fields that exclude each other", "goes without {takes}", "goes alone"),
     Code.TWICE: Words("A field that came twice", "is given twice, and takes one value"),
+    Code.TAKEN: Words("Somebody else's already", "belongs to an account already"),
     Code.NO_SUCH_MESSAGE: Words(
         "The message is not in the conversation", "there is no such message in this conversation"
     ),

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from agentsight_server.domain.errors import RequestError
+from agentsight_server.domain.errors import RequestError, refused
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.bodies import HOLD
 from agentsight_server.http.body_budget import BodyMemory, Holding
 from agentsight_server.http.counts import Counts
@@ -258,11 +259,8 @@ class _Request:
     def _check_size(self, size: int) -> None:
         if size > STRANGERS_BYTES and self.holding.key is None:
             self._body_ended = True
-            raise RequestError(
-                413,
-                {"detail": f"without a key or a session a body may have at most {STRANGERS_BYTES:,} bytes"},
-                {"Connection": "close"},
-            )
+            most = f"without a key or a session a body may have at most {STRANGERS_BYTES:,} bytes"
+            raise refused(413, Problem("", Code.TOO_LARGE, most), {"Connection": "close"})
 
     def _is_too_slow(self, now: float) -> bool:
         """Whether what came in the last seconds is less than it has to be. Not since the start: who has sent much

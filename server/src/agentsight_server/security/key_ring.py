@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from agentsight_server.domain.errors import Invalid
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.security import conversation_tokens, keys
 from agentsight_server.store import agents
 from agentsight_server.store.agents import KeyRow, KeySettings
@@ -45,9 +46,8 @@ def new_token_secret(connection: Connection, row: KeyRow, now: int) -> str:
         Invalid: the key is no ingest key; others are secret themselves.
     """
     if row.role != "ingest":
-        raise Invalid(
-            {"role": ["takes ingest: a key with another role is secret itself and needs no tokens"]}
-        )
+        taken = "ingest: a key with another role is secret itself and needs no tokens"
+        raise Invalid(Problem("role", Code.CHOICE, taken))
     secret = conversation_tokens.new_secret()
     known = conversation_tokens.rotated(row.settings.token_secrets, secret, now)
     agents.change_key(connection, row.id, settings=msgspec.structs.replace(row.settings, token_secrets=known))

@@ -12,6 +12,7 @@ import msgspec
 
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid
+from agentsight_server.domain.problems import Code, Problem, either
 from agentsight_server.security import keys
 from agentsight_server.store.agents import KeySettings
 
@@ -42,14 +43,14 @@ def checked(settings: KeySettings, given: Mapping[str, Any], now: int) -> KeySet
         60
     """
     values: dict[str, Any] = {}
-    errors: dict[str, list[str]] = {}
+    wrong: list[Problem] = []
     for name, value in given.items():
         try:
             values[name] = _CHECKS[name](name, value, now)
         except Invalid as error:
-            errors |= error.errors
-    if errors:
-        raise Invalid(errors)
+            wrong += error.problems
+    if wrong:
+        raise Invalid(*wrong)
     return msgspec.structs.replace(settings, **values)
 
 
@@ -61,7 +62,7 @@ def label(value: str) -> str:
     """
     text = value.strip()
     if len(text) > LABEL_LENGTH or any(ord(each) < 32 for each in text):
-        raise Invalid({"label": [f"takes one line of at most {LABEL_LENGTH} characters"]})
+        raise Invalid(Problem("label", Code.FORMAT, f"one line of at most {LABEL_LENGTH} characters"))
     return text
 
 
@@ -72,7 +73,7 @@ def role(value: object) -> str:
         Invalid: no role.
     """
     if value not in get_args(keys.Role):
-        raise Invalid({"role": [f"takes {', '.join(keys.ROLES[:-1])} or {keys.ROLES[-1]}"]})
+        raise Invalid(Problem("role", Code.CHOICE, either(keys.ROLES)))
     return str(value)
 
 
@@ -86,13 +87,8 @@ def origin(text: str) -> str:
         >>> origin("HTTPS://Shop.Example.com:443/")
         'https://shop.example.com'
     """
-    wrong = Invalid(
-        {
-            "allowed_origins": [
-                f"takes addresses such as https://shop.example.com or https://*.example.com, not {text[:100]!r}"
-            ]
-        }
-    )
+    taken = "addresses such as https://shop.example.com or https://*.example.com"
+    wrong = Invalid(Problem("allowed_origins", Code.FORMAT, taken, repr(text)))
     try:
         parts = urlsplit(text.strip())
         host, port = (parts.hostname or ""), parts.port
@@ -135,7 +131,7 @@ def _origins(name: str, value: Any, _: int) -> tuple[str, ...] | None:
         return None
     found = tuple(dict.fromkeys(origin(each) for each in value))
     if len(found) > MOST_ORIGINS:
-        raise Invalid({name: [f"takes at most {MOST_ORIGINS} addresses"]})
+        raise Invalid(Problem(name, Code.TOO_MANY, f"{MOST_ORIGINS} addresses"))
     return found or None
 
 
@@ -143,7 +139,9 @@ def _limit(name: str, value: Any, _: int) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_LIMIT:
-        raise Invalid({name: [f"takes a whole number from 1 to {LARGEST_LIMIT:,}, or nothing for no limit"]})
+        raise Invalid(
+            Problem(name, Code.RANGE, f"a whole number from 1 to {LARGEST_LIMIT:,}, or nothing for no limit")
+        )
     return value
 
 
@@ -152,7 +150,7 @@ def _end(name: str, value: Any, now: int) -> int | None:
         return None
     moment = times.from_datetime(value if value.tzinfo else value.replace(tzinfo=timezone.utc))
     if moment <= now or value.year > datetime.max.year - 2:
-        raise Invalid({name: ["takes a time that is still to come"]})
+        raise Invalid(Problem(name, Code.RANGE, "a time that is still to come"))
     return moment
 
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from agentsight_server.domain.errors import RequestError
+from agentsight_server.domain.errors import RequestError, refused
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.store.agents import KeySettings
 
 _DAY = 86_400
@@ -76,7 +77,7 @@ class Quotas:
         most = settings.bytes_per_day
         if size and most is not None:
             if size > most:
-                raise RequestError(413, {"detail": f"this key takes {most:,} bytes a day"})
+                raise refused(413, Problem("", Code.TOO_LARGE, f"this key takes {most:,} bytes a day"))
             if spent.size + size > most:
                 raise _later(f"{most:,} bytes a day", self._until_tomorrow())
         if items:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.security import passwords
 from agentsight_server.store import people
 
@@ -75,12 +76,12 @@ def create_person(
         Invalid: the address or the password cannot be taken, or the address is taken already.
     """
     if not _EMAIL.fullmatch(email.strip()) or len(email) > 255:
-        raise Invalid({"email": ["takes an e-mail address"]})
+        raise Invalid(Problem("email", Code.FORMAT, "an e-mail address"))
     if len(name) > 255:
-        raise Invalid({"name": ["takes at most 255 characters"]})
+        raise Invalid(Problem("name", Code.TOO_LONG, 255))
     problem = passwords.problem(password, email)
     if problem:
-        raise Invalid({"password": [problem]})
+        raise Invalid(Problem("password", Code.OTHER, problem))
     try:
         with connection.begin_nested():
             return people.create(
@@ -92,7 +93,7 @@ def create_person(
                 agent_ids=agent_ids,
             )
     except IntegrityError:
-        raise Invalid({"email": ["belongs to an account already"]}) from None
+        raise Invalid(Problem("email", Code.TAKEN)) from None
 
 
 class LoginThrottle:
