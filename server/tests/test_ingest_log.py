@@ -12,7 +12,7 @@ import httpx
 
 from agentsight_server.domain import times
 from agentsight_server.store import ledger
-from agentsight_server.store.ledger import Counts
+from agentsight_server.store.ledger import Cause, Counts, Refusals
 from tests.serving import Agent, ServerProcess
 
 PASSWORD = "correct horse battery"
@@ -90,3 +90,22 @@ def test_what_arrived_is_told_by_day_and_key(sqlite_server: ServerProcess) -> No
         assert "secret" not in html
         assert "robot" not in html
         assert person.get(f"/agents/{other.id}/connect/", follow_redirects=True).status_code == 404
+
+
+def test_of_many_reasons_the_usual_ones_stand_open(sqlite_server: ServerProcess) -> None:
+    agent = sqlite_server.agent()
+    email = f"{uuid.uuid4().hex[:8]}@example.com"
+    sqlite_server.person(email, PASSWORD, role="viewer", agent_ids=frozenset({agent.id}))
+    refused = {
+        Cause(f"field_{number}", "blank"): Refusals(100 - number, "must not be blank") for number in range(9)
+    }
+    with sqlite_server.database.write() as connection:
+        (key,) = connection.exec_driver_sql(f"SELECT min(id) FROM api_keys WHERE agent_id = {agent.id}").one()
+        today = times.now() // times.DAY
+        ledger.settle(connection, {(key, today): Counts(864, 0, 864, 0, 0, 864, refused)})
+    with signed_in(sqlite_server, email) as person:
+        html = panel(person, agent)
+    open_to_all, _, folded = html.partition("<details>")
+    assert "3 more reasons" in folded
+    assert [f"field_{number}" in open_to_all for number in range(9)] == [True] * 6 + [False] * 3
+    assert all(f"field_{number}" in folded for number in (6, 7, 8))

@@ -225,7 +225,11 @@ def test_kinds_of_refusals_are_bounded(tmp_path: Any) -> None:
             "other unknown_field",
             "is not known here; there are: a, b",
         ),
-        (Problem("items.0.contnet", Code.UNKNOWN_FIELD), "other unknown_field", "contnet is not known here"),
+        (
+            Problem("items.0.contnet", Code.UNKNOWN_FIELD),
+            "other unknown_field",
+            "a field is not known here, such as contnet",
+        ),
         (Problem("", Code.MEDIA_TYPE, given="my/secret"), " media_type", "send application/json"),
     ],
 )

@@ -24,7 +24,6 @@ MOST_PROBLEMS = 20
 """So many are named; a body with more has been named enough."""
 _LONGEST_NAME = 100
 _LONGEST_NUMBER = 4_000  # digits; above, Python itself refuses
-_A_TIME = "an ISO 8601 time such as 2026-01-31T12:00:00Z"
 
 
 class _Huge:
@@ -47,7 +46,7 @@ _TAKEN: dict[type, tuple[str, tuple[type, ...]]] = {
     inspect.IntType: ("a whole number", (int,)),
     inspect.FloatType: ("a number", (float, int)),
     inspect.BoolType: ("true or false", (bool,)),
-    inspect.DateTimeType: (_A_TIME, (str,)),
+    inspect.DateTimeType: ("a time", (str,)),
     inspect.LiteralType: ("text", (str,)),
     inspect.ListType: ("a list", (list,)),
     inspect.DictType: ("an object", (dict,)),
@@ -216,6 +215,8 @@ def _another_type(path: str, value: Any, kinds: Sequence[inspect.Type]) -> Probl
     choices = [each for each in kinds if isinstance(each, inspect.LiteralType)]
     if choices:
         return Problem(path, Code.CHOICE, either(map(str, _in_order(choices[0]))), _given(value))
+    if any(isinstance(each, inspect.DateTimeType) for each in kinds):
+        return Problem(path, Code.TIME, given=_given(value))
     taken = dict.fromkeys(_TAKEN[type(each)][0] for each in kinds if not isinstance(each, inspect.NoneType))
     return Problem(path, Code.TYPE, " or ".join(taken), _given(value))
 

@@ -19,7 +19,7 @@ from agentsight_server.store.ledger import Adjustment, Cause, Counts, Refusals
 from agentsight_server.store.writer import LedgerEntry
 
 _REFUSED = frozenset({400, 404, 408, 409, 413, 415, 422})
-_KNOWN = frozenset({"conversations"}) | frozenset(
+_KNOWN = frozenset({"conversations", "type"}) | frozenset(
     name
     for kind in vars(request_schemas).values()
     if isinstance(kind, type) and hasattr(kind, "__struct_fields__")
@@ -103,8 +103,9 @@ def cause_of(problem: Problem) -> tuple[Cause, str]:
     name = problem.name
     if not name or name in _KNOWN:
         return Cause(name, problem.code.value), problem.rule
-    if problem.code is Code.UNKNOWN_FIELD and _NAME.fullmatch(name):
-        return Cause(_STRANGE, problem.code.value), f"{name} {problem.rule}"  # misspelt, most likely
+    if problem.code is Code.UNKNOWN_FIELD and _NAME.fullmatch(name):  # misspelt, most likely
+        there = f"; there are: {problem.takes}" if problem.takes else ""
+        return Cause(_STRANGE, problem.code.value), f"a field is not known here, such as {name}{there}"
     return Cause(_STRANGE, problem.code.value), problem.rule
 
 
