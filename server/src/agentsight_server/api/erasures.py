@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post, put
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
+from msgspec import Meta
 from sqlalchemy import Connection
 
 from agentsight_server.api.conversations import answer_json, parameters
 from agentsight_server.api.filters import integer, only
 from agentsight_server.contract.decoding import decode
-from agentsight_server.contract.documentation import Doc, Query
+from agentsight_server.contract.documentation import Detail, Doc, Query
 from agentsight_server.contract.fields import clean
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
@@ -43,7 +44,7 @@ class ErasureIn(msgspec.Struct, forbid_unknown_fields=True):
     whole_agent: str | None = None
     agent: int | None = None
     dry_run: bool = False
-    expect: int | None = None
+    expect: Annotated[int, Meta(ge=0)] | None = None
 
 
 class WouldGo(msgspec.Struct):
@@ -107,7 +108,8 @@ _erasure = msgspec.json.Decoder(ErasureIn)
 
 @post(
     "/api/erasures",
-    opt=_MANAGE | {"doc": Doc("Erase for good", "Erasing", ErasureIn, {202: Erasure, 200: WouldGo})},
+    opt=_MANAGE
+    | {"doc": Doc("Erase for good", "Erasing", ErasureIn, {202: Erasure, 200: WouldGo, 409: Detail})},
 )
 async def erase(request: AnyRequest) -> Response[bytes]:
     """Erase conversations for good: nothing can bring them back. `"dry_run": true` only says how much would go.

@@ -177,7 +177,13 @@ def _operation(handler: HTTPRouteHandler, doc: Doc, path: str, schemas: dict[str
     return operation
 
 
-_OUTCOMES = {200: "Done", 201: "Stored", 204: "Done, nothing to say"}
+_OUTCOMES = {
+    200: "Done",
+    201: "Stored",
+    202: "Begun",
+    204: "Done, nothing to say",
+    409: "It is not what `expect` says",
+}
 _MULTIPART = {
     "type": "object",
     "properties": {
