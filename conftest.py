@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from agentsight_server.settings import Settings
+from agentsight_server.store.database import Database
 from tests import drawing
 from tests.serving import ServerProcess
 
@@ -65,27 +69,34 @@ def postgres() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="agentsight-pg-", ignore_cleanup_errors=True) as folder:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)  # where the package keeps its lock
         import pgserver
+        import psycopg
 
         os.chmod(folder, 0o755)  # as root, PostgreSQL runs as a user of its own
         server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        address = server.get_uri("{}")
+        with psycopg.connect(address.format("postgres"), autocommit=True) as connection:
+            # No test cuts the power: hundreds of databases on disk would cost the end of the run minutes.
+            for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
         try:
-            yield server.get_uri("{}")
+            yield address
         finally:
             server.cleanup()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def new_postgres(postgres: str):
     """Makes empty databases: call it for the address of a new one."""
     return lambda: _create(postgres)
 
 
-def _create(postgres: str) -> str:
+def _create(postgres: str, template: str = "template1") -> str:
     import psycopg
 
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(postgres.format("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return postgres.format(name)
 
 
@@ -97,20 +108,64 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return _create(request.getfixturevalue("postgres"))
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
-    """A running server on each engine in turn, shared by the tests: make your own agent in it."""
-    database_url = None
-    if request.param == "postgresql":
-        database_url = _create(request.getfixturevalue("postgres"))
-    with ServerProcess(tmp_path_factory.mktemp("server"), database_url=database_url) as process:
-        yield process
+@pytest.fixture(scope="session")
+def _migrated(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[[str], str]:
+    """The address of a store of an engine that was brought up to date once, to be copied."""
+    made: dict[str, str] = {}
+
+    def of(engine: str) -> str:
+        if engine not in made:
+            if engine == "sqlite":
+                url = f"sqlite:///{tmp_path_factory.mktemp('migrated') / 'agentsight.db'}"
+            else:
+                url = Settings(database_url=_create(request.getfixturevalue("postgres"))).sqlalchemy_url
+            database = Database(url)
+            database.migrate()
+            database.close()
+            made[engine] = url
+        return made[engine]
+
+    return of
+
+
+@pytest.fixture(params=ENGINES)
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path, _migrated: Callable[[str], str]) -> str:
+    """The address of a store without rows, brought up to date, on each engine in turn."""
+    source = _migrated(request.param)
+    if request.param == "sqlite":
+        shutil.copyfile(source.removeprefix("sqlite:///"), tmp_path / "agentsight.db")
+        return f"sqlite:///{tmp_path / 'agentsight.db'}"
+    template = source.partition("?")[0].rpartition("/")[2]
+    return Settings(database_url=_create(request.getfixturevalue("postgres"), template)).sqlalchemy_url
 
 
 @pytest.fixture(scope="session")
-def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def _servers(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], ServerProcess]]:
+    """Running servers by their engine, each started once: a parameter alone would stop one for the other."""
+    with contextlib.ExitStack() as running:
+        started: dict[str, ServerProcess] = {}
+
+        def on(engine: str) -> ServerProcess:
+            if engine not in started:
+                url = None if engine == "sqlite" else _create(request.getfixturevalue("postgres"))
+                process = ServerProcess(tmp_path_factory.mktemp("server"), database_url=url)
+                started[engine] = running.enter_context(process)
+            return started[engine]
+
+        yield on
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def server(request: pytest.FixtureRequest, _servers: Callable[[str], ServerProcess]) -> ServerProcess:
+    """A running server on each engine in turn, shared by the tests: make your own agent in it."""
+    return _servers(request.param)
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(_servers: Callable[[str], ServerProcess]) -> ServerProcess:
     """A running server on SQLite, for what does not depend on the engine."""
-    with ServerProcess(tmp_path_factory.mktemp("server")) as process:
-        yield process
+    return _servers("sqlite")

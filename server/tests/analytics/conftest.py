@@ -7,17 +7,14 @@ import pytest
 
 from agentsight_server.analytics.duckdb_engine import DuckEngine
 from agentsight_server.analytics.engine import Engine
-from agentsight_server.settings import Settings
 from agentsight_server.store import agents
 from agentsight_server.store.database import Database
 
 
 @pytest.fixture
-def database(store_url: str) -> Iterator[Database]:
-    """An empty store, brought up to date, on each database in turn."""
-    url = Settings(database_url=store_url).sqlalchemy_url if "postgresql" in store_url else store_url
-    database = Database(url)
-    database.migrate()
+def database(migrated_url: str) -> Iterator[Database]:
+    """An empty store, brought up to date, on each engine in turn."""
+    database = Database(migrated_url)
     yield database
     database.close()
 

@@ -4,19 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from agentsight_server.settings import Settings
 from agentsight_server.store import agents
 from agentsight_server.store.database import Database
 
 
 @pytest.fixture
-def database(store_url: str) -> Iterator[Database]:
-    """An empty store, brought up to date."""
-    url = store_url
-    if url.startswith("postgresql"):
-        url = Settings(database_url=url).sqlalchemy_url
-    database = Database(url)
-    database.migrate()
+def database(migrated_url: str) -> Iterator[Database]:
+    """An empty store, brought up to date, on each engine in turn."""
+    database = Database(migrated_url)
     yield database
     database.close()
 
