@@ -286,10 +286,10 @@ def test_headline_figures_open_as_many_conversations(client: httpx.Client, told:
     assert rated == figures["feedback"]["response_rate"]["numerator"]
     assert listed(client, **period, has_feedback="false", feedback_source="customer") == 2 - rated
     clicked = {
-        "happened": "button",
-        "happened_name": "end",
-        "happened_label": "=1+1",
-        "happened_after": "2026-08-01",
+        "event": "button",
+        "event_name": "end",
+        "event_label": "=1+1",
+        "event_after": "2026-08-01",
     }
     assert listed(client, **clicked) == 1
-    assert listed(client, **clicked | {"happened_after": "2026-08-04"}) == 0
+    assert listed(client, **clicked | {"event_after": "2026-08-04"}) == 0

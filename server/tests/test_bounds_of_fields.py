@@ -97,7 +97,7 @@ def test_sums_of_what_was_stored_before_the_bounds_do_not_overflow(server: Serve
     server.person(email)
     with httpx.Client(base_url=server.address, follow_redirects=True, timeout=30) as person:
         person.post("/sign-in/", data={"email": email, "password": "correct horse battery"})
-        for path in ("conversations/?happened=tokens", f"conversations/{number}/", ""):
+        for path in ("conversations/?event=tokens", f"conversations/{number}/", ""):
             answer = person.get(f"/agents/{agent.id}/{path}")
             assert answer.status_code == 200, path
 

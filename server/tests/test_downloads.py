@@ -10,16 +10,16 @@ from pathlib import Path
 import duckdb
 import httpx
 
+from agentsight_server.domain.filters import Filters
 from agentsight_server.store import conversations
-from agentsight_server.store.conversations import Filters
 from agentsight_server.store.database import Database
 from tests.serving import Agent, ServerProcess
 
 _numbers = itertools.count(1)
 DAY = {
-    "happened": "message",
-    "happened_after": "2026-08-02T22:00:00Z",
-    "happened_before": "2026-08-03T21:59:59.999999Z",
+    "event": "message",
+    "event_after": "2026-08-02T22:00:00Z",
+    "event_before": "2026-08-03T21:59:59.999999Z",
     "tz": "Europe/Zagreb",
 }
 

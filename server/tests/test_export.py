@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from agentsight_server.api.bounded import whole
 from agentsight_server.attachments.blobs import FileStore
 from agentsight_server.contract.response_schemas import FileLinks
+from agentsight_server.domain.filters import Filters
 from agentsight_server.records import tables
 from agentsight_server.records.export import Export
 from agentsight_server.records.importer import import_lines
@@ -33,7 +34,6 @@ from agentsight_server.reference.geo import Places
 from agentsight_server.security.signing import Signer
 from agentsight_server.store import agents, conversations, transcripts
 from agentsight_server.store.append import NewConversation, NewFile, NewItem, append, uuid7
-from agentsight_server.store.conversations import Filters
 from agentsight_server.store.database import Database
 from agentsight_server.store.schema import (
     ACTION,

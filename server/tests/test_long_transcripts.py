@@ -139,7 +139,7 @@ def test_a_list_that_was_opened_for_what_happened_leads_to_it(
     failed = numbers[1_007 - 1_007 % 7 + 6]
     found = reader.get(
         f"/agents/{agent.id}/conversations/",
-        params={"happened": "tool", "happened_failed": "true", "is_used": "any"},
+        params={"event": "tool", "event_failed": "true", "is_used": "any"},
     ).text
     link = re.search(rf'href="({path}[^"]*item={failed}[^"]*)"', found)
     assert link

@@ -433,7 +433,7 @@ def test_axe_finds_nothing_serious(
         shop.path + "?device=mobile&chart=feedback",
         shop.path + "?device=tablet",
         shop.path + "settings/",
-        shop.path + "conversations/?happened=tool&happened_name=check_stock",
+        shop.path + "conversations/?event=tool&event_name=check_stock",
         "/",
         "/time-zones/",
     ):

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from agentsight_server.analytics.scope import Scope, of_request
+from agentsight_server.domain.filters import BY_SPELLING
 from agentsight_server.security.access import Actor
 from tests.oracle import Item, Session
 
@@ -47,8 +48,9 @@ def scope_of(
 
 
 def can_be_told_together(one: Chosen, other: Chosen) -> bool:
-    """Whether a request can ask for both: a parameter stands but once, metadata aside."""
-    return not (one.parameters.keys() & other.parameters.keys() - {"metadata"})
+    """Whether a request can ask for both: a filter stands but once, under whichever name, metadata aside."""
+    names = [{BY_SPELLING[name].name for name in each.parameters} for each in (one, other)]
+    return not (names[0] & names[1] - {"metadata"})
 
 
 def inside(*path: str) -> Callable[[Session], Any]:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from agentsight_server.analytics.metrics import METRICS
-from agentsight_server.analytics.scope import FILTERS, NULLABLE, Filter, Scope, of_request
+from agentsight_server.analytics.scope import Filter, Scope, of_request
 from agentsight_server.api.filters import FILTER_NAMES, parse_filters
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import Invalid, RequestError
+from agentsight_server.domain.filters import OF_FIGURES
+from agentsight_server.domain.filters import Filter as DomainFilter
 from agentsight_server.reference import pricing
 from agentsight_server.security.access import Actor
 
@@ -67,19 +69,28 @@ def test_everything_wrong_is_said_at_once() -> None:
 def test_unknown_is_a_value_like_any_other() -> None:
     scope = of_request({"device__isnull": "true", "customer_id__isnull": "false", "country": "hr"}, KEY)
     assert set(scope.filters) == {Filter("device", None), Filter("customer", True), Filter("country", "HR")}
-    assert scope.chosen() == {"device": None, "customer__isnull": False, "country": "HR"}
+    assert scope.applied() == {"device": None, "customer__isnull": False, "country": "HR"}
 
 
-def test_the_list_takes_every_filter_of_a_scope() -> None:
-    values = {"device": "mobile", "feedback": "positive"}
-    given = {name: values.get(name, "x") for name in FILTERS} | {"metadata": "a:b"}
-    for parameters in (given, {f"{name}__isnull": "true" for name in NULLABLE}):
-        listed = of_request(parameters, KEY).listed()
-        assert set(listed) <= FILTER_NAMES
-        filters = parse_filters(listed)
-        assert filters.is_used is True
-    assert filters.device__isnull
-    assert filters.has_feedback is False
+SAMPLES = {
+    "choice": lambda one: one.choices[0],
+    "flag": lambda one: "true",
+    "metadata": lambda one: "a:b,c:d",
+}
+
+
+@pytest.mark.parametrize("one", OF_FIGURES, ids=lambda one: one.name)
+@pytest.mark.parametrize("spelling", ["name", "figure"])
+def test_the_list_takes_every_filter_of_a_scope(one: DomainFilter, spelling: str) -> None:
+    """Under either of its names; what comes back from the list's parameters is the same filter."""
+    text = SAMPLES.get(one.kind, lambda _: "x")(one)
+    scope = of_request({getattr(one, spelling): text}, KEY)
+    listed = scope.listed()
+    assert set(listed) <= FILTER_NAMES
+    filters = parse_filters(listed)
+    assert filters["is_used"] is True
+    assert filters[one.name] == one.value(text)
+    assert of_request({name: listed[name] for name in (one.name,)}, KEY).filters == scope.filters
 
 
 def test_every_figure_is_in_the_docs() -> None:

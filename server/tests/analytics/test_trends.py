@@ -19,11 +19,11 @@ from agentsight_server.analytics.projector import Projector
 from agentsight_server.analytics.query import MetricContext
 from agentsight_server.analytics.scope import Filter, Scope
 from agentsight_server.analytics.trends import TRENDS, funnel, trends
+from agentsight_server.domain.filters import Filters
 from agentsight_server.domain.zones import DAY, HOUR
 from agentsight_server.store import agents, comments
 from agentsight_server.store.append import NewConversation, NewItem, append
 from agentsight_server.store.database import Database
-from agentsight_server.store.matching import Filters
 from agentsight_server.store.schema import FEEDBACK
 from server.tests.analytics.feeding import feed
 from server.tests.analytics.records import periods, records

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from agentsight_server.domain.filters import Filters
 from agentsight_server.store import agents, append, conversations, transcripts
 from agentsight_server.store.append import NewConversation, NewItem
-from agentsight_server.store.conversations import Filters
 from agentsight_server.store.database import Database
 from agentsight_server.store.schema import ACTION, AGENT, END_USER, FEEDBACK, MESSAGE
 

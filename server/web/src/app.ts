@@ -1,8 +1,8 @@
 // What makes the pages livelier than plain HTML. Every page works without this file.
 import { startAway } from "./islands/away";
 import { startClipboard } from "./islands/clipboard";
+import { startConversationList } from "./islands/conversation-list";
 import { startForms } from "./islands/forms";
-import { startInbox } from "./islands/inbox";
 import { startMenus } from "./islands/menus";
 import { startPolling } from "./islands/polling";
 import { startRequests } from "./islands/requests";
@@ -18,4 +18,4 @@ startMenus();
 startForms();
 startClipboard();
 startPolling();
-startInbox();
+startConversationList();

@@ -8,14 +8,7 @@ from typing import Any
 from agentsight_server.analytics.engine import Execute, Functions, Rows
 from agentsight_server.analytics.scope import Filter, Scope
 from agentsight_server.domain import zones
-
-_COLUMNS = {
-    "device": "device",
-    "source": "source",
-    "country": "country",
-    "customer": "customer",
-}
-_SENTIMENTS = {name: name for name in ("positive", "neutral", "negative")}
+from agentsight_server.domain.filters import BY_SPELLING, SENTIMENTS
 
 
 class MetricContext:
@@ -101,19 +94,23 @@ class Query:
 
     def _condition(self, one: Filter) -> str:
         value = one.value
-        if one.name == "feedback":
+        facts = BY_SPELLING[one.name].facts
+        if facts == "sentiment":
             some = "(positive OR neutral OR negative)"
-            return _SENTIMENTS[value] if isinstance(value, str) else some if value else f"NOT {some}"
-        if one.name == "action":
+            if isinstance(value, str):
+                return SENTIMENTS[SENTIMENTS.index(value)]
+            return some if value else f"NOT {some}"
+        if facts == "action":
             named = self.bind(value)
             return f"id IN (SELECT conversation FROM actions WHERE {self.whose} AND name = {named})"  # noqa: S608
-        if one.name == "metadata":
+        if facts == "metadata":
             return self._metadata(one.key, value)
-        column = "language" if one.name == "language" else _COLUMNS[one.name]
+        # The column is called as figures call the filter.
+        column = BY_SPELLING[one.name].figure
         if not isinstance(value, str):
             return f"{column} IS NOT NULL" if value else f"{column} IS NULL"
-        if one.name == "language":
-            spoken = "lower(replace(language, '_', '-'))"
+        if facts == "language":
+            spoken = f"lower(replace({column}, '_', '-'))"
             under = value + "-"
             within = f"substring({spoken}, 1, {len(under)}) = {self.bind(under)}"
             return f"({spoken} = {self.bind(value)} OR {within})"

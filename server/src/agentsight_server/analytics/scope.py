@@ -5,8 +5,7 @@ Built here alone, from a checked request and what the actor may see. No figure t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -15,38 +14,19 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from agentsight_server.domain import times, zones
+from agentsight_server.domain import parameters, times, zones
 from agentsight_server.domain.errors import Invalid, not_found
+from agentsight_server.domain.filter_reading import Reading, Wrong, read
+from agentsight_server.domain.filters import ABSENT, BY_SPELLING, ENVIRONMENTS, OF_FIGURES, spellings
+from agentsight_server.domain.parameters import EARLIEST, LONGEST_DAYS
 from agentsight_server.security.access import Actor
 from agentsight_server.store import agents
 
-LONGEST_DAYS = 1_830
-EARLIEST, LATEST = date(1970, 1, 2), date(9000, 12, 31)
 DEFAULT_DAYS = 30
-LONGEST_VALUE = 2_000
 
 Environment = Literal["production", "development"]
 Comparison = Literal["previous", "year"]
 COMPARISONS = ("previous", "year")
-ENVIRONMENTS = ("production", "development")
-
-# Filters and what else they are called: the names that the list of conversations uses.
-FILTERS = {
-    "device": "device",
-    "source": "source",
-    "language": "language",
-    "country": "country",
-    "customer": "customer_id",
-    "feedback": "feedback_sentiment",
-    "action": "action_name",
-}
-# Of these, "unknown" is a value like any other: name__isnull=true.
-NULLABLE = ("device", "source", "language", "country", "customer", "feedback")
-CHOICES = {
-    "device": ("desktop", "mobile", "tablet"),
-    "feedback": ("positive", "neutral", "negative"),
-}
-_ISNULL = "__isnull"
 
 
 @dataclass(frozen=True)
@@ -54,7 +34,7 @@ class Filter:
     """One condition on conversations.
 
     Attributes:
-        name: one of FILTERS, or "metadata".
+        name: what figures call it: `figure` of an entry of domain/filters.py that has `facts`.
         value: what it has to be; None: absent; True: anything, but not absent.
         key: for metadata, the key; dots reach inside.
     """
@@ -137,60 +117,54 @@ class Scope:
             "to": self.last.isoformat(),
             "tz": self.zone.key,
             "environment": self.environment,
-            "filters": self.chosen(),
+            "filters": self.applied(),
         }
 
-    def chosen(self) -> dict[str, Any]:
+    def applied(self) -> dict[str, Any]:
         """The filters by name; null stands for unknown."""
         shown: dict[str, Any] = {}
         for each in self.filters:
-            if each.name == "metadata":
-                shown.setdefault("metadata", {})[each.key] = each.value
+            if each.key:
+                shown.setdefault(each.name, {})[each.key] = each.value
             elif each.value is True:
-                shown[each.name + _ISNULL] = False
+                shown[each.name + ABSENT] = False
             else:
                 shown[each.name] = each.value
         return shown
 
     def listed(self) -> dict[str, str]:
         """The parameters with which the list of conversations shows the engaged conversations counted here."""
-        found = {
+        return {
             "environment": self.environment,
             "is_used": "true",
             "started_at_after": times.to_text(self.start),
             "started_at_before": times.to_text(self.end - 1),
+            **listed_filters(self.filters),
         }
-        pairs = [f"{each.key}:{each.value}" for each in self.filters if each.name == "metadata"]
-        if pairs:
-            found["metadata"] = ",".join(pairs)
-        for each in self.filters:
-            if each.name != "metadata":
-                found |= listed_filter(each)
-        return found
 
 
-def listed_filter(one: Filter) -> dict[str, str]:
-    """A filter as the list of conversations spells it.
+def listed_filters(filters: Iterable[Filter]) -> dict[str, str]:
+    """Filters as the list of conversations spells them.
 
     Example:
-        >>> listed_filter(Filter("device", None))
-        {'device__isnull': 'true'}
+        >>> listed_filters([Filter("device", None), Filter("metadata", "pro", "tier")])
+        {'device__isnull': 'true', 'metadata': 'tier:pro'}
     """
-    if one.name == "feedback" and not isinstance(one.value, str):
-        return {"has_feedback": "true" if one.value else "false", "feedback_source": "customer"}
-    if not isinstance(one.value, str):
-        return {FILTERS[one.name] + _ISNULL: "false" if one.value else "true"}
-    extra = {"feedback_source": "customer"} if one.name == "feedback" else {}
-    return {FILTERS[one.name]: one.value, **extra}
+    found: dict[str, str] = {}
+    for each in filters:
+        one = BY_SPELLING[each.name]
+        if each.key:
+            found[one.name] = ",".join(filter(None, (found.get(one.name), f"{each.key}:{each.value}")))
+        elif isinstance(each.value, str):
+            found[one.name] = each.value
+        else:
+            found[one.name + ABSENT] = "false" if each.value else "true"
+        if one.facts == "sentiment":
+            found["feedback_source"] = "customer"
+    return found
 
 
-PARAMETERS = frozenset(
-    {
-        "agent", "from", "to", "tz", "environment", "metadata",
-        *FILTERS, *FILTERS.values(),
-        *(each + _ISNULL for name in NULLABLE for each in (name, FILTERS[name])),
-    }
-)  # fmt: skip
+PARAMETERS = frozenset({"agent", "from", "to", "tz", "environment"}) | spellings(OF_FIGURES)
 
 
 def of_request(given: Mapping[str, str], actor: Actor, *, now: int | None = None) -> Scope:
@@ -204,104 +178,76 @@ def of_request(given: Mapping[str, str], actor: Actor, *, now: int | None = None
         Invalid: a parameter holds what it cannot take; it is named with what it takes.
         RequestError: 404, an agent that is not the actor's.
     """
-    errors: dict[str, list[str]] = {}
+    scope, problems = read_scope(given, actor, now=now)
+    if problems:
+        raise Invalid({name: [wrong.says] for name, wrong in problems.items()})
+    return scope
+
+
+def read_scope(
+    given: Mapping[str, str], actor: Actor, *, now: int | None = None
+) -> tuple[Scope, dict[str, Wrong]]:
+    """The same, without what could not be understood, and what that is."""
+    filters = read(given, OF_FIGURES)
+    problems = filters.problems
     zone = zones.find("UTC")
     try:
         zone = zones.find(given.get("tz") or "UTC")
     except ValueError as error:
-        errors["tz"] = [str(error)]
+        problems["tz"] = Wrong(str(error))
     environment = given.get("environment") or "production"
     if environment not in ENVIRONMENTS:
-        errors["environment"] = ["takes production or development"]
+        problems["environment"] = Wrong(f"takes {parameters.either(ENVIRONMENTS)}", environment)
     today = zones.today(zone, times.now() if now is None else now)
-    first, last = _period(given, today, errors)
-    filters = _filters(given, errors)
-    agent = _agent(given, actor, errors)
-    if errors:
-        raise Invalid(errors)
+    first, last = _period(given, today, problems)
+    agent = _agent(given, actor, problems)
     environment_: Environment = "development" if environment == "development" else "production"
-    return Scope((agent,), first, last, zone, environment_, filters)
+    return Scope((agent,), first, last, zone, environment_, _conditions(filters)), problems
 
 
-def _agent(given: Mapping[str, str], actor: Actor, errors: dict[str, list[str]]) -> int:
+def _agent(given: Mapping[str, str], actor: Actor, problems: dict[str, Wrong]) -> int:
     text = given.get("agent", "")
     if not text and actor.agent_id is not None:
         return actor.agent_id
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        errors["agent"] = ["takes the number of an agent; GET /api/me/ lists yours"]
+        problems["agent"] = Wrong("takes the number of an agent; GET /api/me/ lists yours", text)
         return 0
     return actor.require_agent(int(text))
 
 
-def _period(given: Mapping[str, str], today: date, errors: dict[str, list[str]]) -> tuple[date, date]:
+def _period(given: Mapping[str, str], today: date, problems: dict[str, Wrong]) -> tuple[date, date]:
+    """The first and the last day; an end that cannot be is as if it were not given."""
     found: dict[str, date] = {}
     for name in ("from", "to"):
-        text = given.get(name, "")
-        if not text:
-            continue
         try:
-            if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-                raise ValueError
-            found[name] = date.fromisoformat(text)
-        except ValueError:
-            errors[name] = ["takes a day such as 2026-08-31"]
-            continue
-        if not EARLIEST <= found[name] <= LATEST:
-            errors[name] = [f"takes a day from {EARLIEST} to {LATEST}"]
-    if errors.keys() & {"from", "to"}:
-        return today, today
-    last = found.get("to", max(today, found.get("from", today)))
-    first = found.get("from", max(EARLIEST, last - timedelta(days=DEFAULT_DAYS - 1)))
-    days = (last - first).days + 1
-    if days < 1:
-        errors["from"] = [f"must not be after to ({last})"]
-    elif days > LONGEST_DAYS:
-        errors["to"] = [f"the period may have at most {LONGEST_DAYS:,} days; this one has {days:,}"]
-    return first, last
-
-
-def _filters(given: Mapping[str, str], errors: dict[str, list[str]]) -> tuple[Filter, ...]:
-    found: list[Filter] = []
-    for name, alias in FILTERS.items():
-        for spelled in dict.fromkeys((name, alias)):
-            text = given.get(spelled, "")
-            try:
-                if text:
-                    found.append(Filter(name, _checked(name, text)))
-                if name in NULLABLE and (absent := given.get(spelled + _ISNULL, "")):
-                    if absent.lower() not in {"true", "false", "1", "0"}:
-                        errors[spelled + _ISNULL] = ["takes true or false"]
-                        continue
-                    found.append(Filter(name, None if absent.lower() in {"true", "1"} else True))
-            except ValueError as error:
-                errors[spelled] = [str(error)]
-    if given.get("metadata"):
-        try:
-            found += _metadata(given["metadata"])
+            if given.get(name):
+                found[name] = parameters.day(given[name])
         except ValueError as error:
-            errors["metadata"] = [str(error)]
+            problems[name] = Wrong(str(error), given[name])
+    while True:
+        last = found.get("to", max(today, found.get("from", today)))
+        first = found.get("from", max(EARLIEST, last - timedelta(days=DEFAULT_DAYS - 1)))
+        days = (last - first).days + 1
+        if days < 1:
+            wrong, says = "from", f"must not be after to ({last})"
+        elif days > LONGEST_DAYS:
+            wrong = "to" if "to" in found else "from"
+            says = f"takes a period of at most {LONGEST_DAYS:,} days; this one has {days:,}"
+        else:
+            return first, last
+        if not problems.keys() & {"from", "to"}:
+            problems[wrong] = Wrong(says)
+        del found[wrong]
+
+
+def _conditions(filters: Reading) -> tuple[Filter, ...]:
+    found: list[Filter] = []
+    for name, value in filters.values.items():
+        one = BY_SPELLING[name]
+        if one.facts == "absent":
+            found.append(Filter(one.figure.removesuffix(ABSENT), None if value else True))
+        elif one.facts == "metadata":
+            found += [Filter(one.figure, text, key) for key, text in value]
+        else:
+            found.append(Filter(one.figure, value))
     return tuple(dict.fromkeys(found))
-
-
-def _checked(name: str, text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain the NUL character")
-    if len(text) > LONGEST_VALUE:
-        raise ValueError(f"takes at most {LONGEST_VALUE:,} characters")
-    if name in CHOICES and text not in CHOICES[name]:
-        *others, last = CHOICES[name]
-        raise ValueError(f"takes {', '.join(others)} or {last}")
-    if name == "country":
-        return text.upper()
-    return text.lower().replace("_", "-") if name == "language" else text
-
-
-def _metadata(text: str) -> list[Filter]:
-    _checked("metadata", text)
-    found = []
-    for part in text.split(","):
-        key, colon, value = part.partition(":")
-        if not colon or not key.strip():
-            raise ValueError("takes key:value,key2:value2")
-        found.append(Filter("metadata", value.strip(), key.strip()))
-    return found

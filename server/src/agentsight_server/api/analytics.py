@@ -11,42 +11,23 @@ from agentsight_server.analytics.csv import table, to_csv
 from agentsight_server.analytics.engine import AnalyticsError
 from agentsight_server.analytics.metrics import METRICS
 from agentsight_server.analytics.scope import (
-    CHOICES,
     COMPARISONS,
-    ENVIRONMENTS,
-    FILTERS,
-    LONGEST_DAYS,
-    NULLABLE,
     PARAMETERS,
     Comparison,
     of_request,
 )
 from agentsight_server.api.conversations import answer_json, parameters
-from agentsight_server.api.filters import only
+from agentsight_server.api.filters import only, query_of
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain.errors import Invalid, RequestError
+from agentsight_server.domain.filters import ENVIRONMENTS, OF_FIGURES
+from agentsight_server.domain.parameters import LONGEST_DAYS
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access
 
 FORMATS = ("json", "csv")
 _DAY = {"type": "string", "format": "date"}
-_SAYS = {
-    "device": "Kind of device",
-    "source": "The channel, exactly",
-    "language": "A language; `en` also finds `en-US`",
-    "country": "ISO 3166 alpha-2 code, such as `HR`",
-    "customer": "The customer's id, exactly; also `customer_id`",
-    "feedback": "Conversations in which the customer said that; also `feedback_sentiment`",
-    "action": "Conversations in which that tool was run; also `action_name`",
-}
-
-
-def _filter(name: str) -> Query:
-    schema: dict[str, Any] = {"type": "string"}
-    if name in CHOICES:
-        schema["enum"] = list(CHOICES[name])
-    return Query(name, _SAYS[name], schema)
 
 
 _QUERY = (
@@ -65,13 +46,7 @@ _QUERY = (
         "same days a year earlier",
         {"type": "string", "enum": list(COMPARISONS)},
     ),
-    *(_filter(name) for name in FILTERS),
-    Query("metadata", "`key:value,key2:value2`; dots reach inside: `analysis.sentiment:positive`"),
-    *(
-        Query(f"{name}__isnull", f"true: only where the {name} is not known; false: only where it is",
-              {"type": "boolean"})
-        for name in NULLABLE
-    ),
+    *(query_of(one, one.figure) for one in OF_FIGURES),
     Query("agent", "Whose figures: an agent's number. A key has its own agent's", {"type": "integer"}),
     Query("format", "csv: one figure as a table", {"type": "string", "enum": list(FORMATS), "default": "json"}),
 )  # fmt: skip

@@ -15,9 +15,8 @@ from agentsight_server.api import bounded
 from agentsight_server.api.filters import (
     FILTER_NAMES,
     FILTER_QUERIES,
-    SEVERAL,
-    boolean,
     integer,
+    invalid,
     only,
     ordering,
     parse_filters,
@@ -28,6 +27,8 @@ from agentsight_server.contract.fields import clean
 from agentsight_server.contract.links import base_url, file_links
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
+from agentsight_server.domain.filter_reading import collect
+from agentsight_server.domain.parameters import flag
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access
@@ -94,7 +95,7 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
     given = parameters(request)
     only(given, FILTER_NAMES | {each.name for each in _PAGING})
     filters = parse_filters(given)
-    may_include_deleted(request, filters.include_deleted)
+    may_include_deleted(request, filters["include_deleted"] is True)
     order = ordering(given)
     number = integer(given, "page", 1, least=1, most=10_000_000)
     size = integer(given, "page_size", 10, least=1, most=LARGEST_PAGE)
@@ -299,7 +300,7 @@ def include_deleted(request: AnyRequest, given: dict[str, str]) -> bool:
         RequestError: 403, the caller is nobody to whom it is shown.
     """
     try:
-        wanted = boolean(given.get("include_deleted") or "false")
+        wanted = flag(given.get("include_deleted") or "false")
     except ValueError as error:
         raise Invalid({"include_deleted": [str(error)]}) from None
     return may_include_deleted(request, wanted)
@@ -320,7 +321,7 @@ def may_include_deleted(request: AnyRequest, wanted: bool) -> bool:
 
 def _full(given: dict[str, str]) -> bool:
     try:
-        return boolean(given.get(_FULL.name) or "true")
+        return flag(given.get(_FULL.name) or "true")
     except ValueError as error:
         raise Invalid({_FULL.name: [str(error)]}) from None
 
@@ -331,14 +332,9 @@ def parameters(request: AnyRequest) -> dict[str, str]:
     Raises:
         Invalid: one that takes a single value is given twice.
     """
-    given: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
-        if name not in given:
-            given[name] = str(value)
-        elif name in SEVERAL:
-            given[name] += f",{value}"
-        else:
-            raise Invalid({name[:100]: ["is given twice, and takes one value"]})
+    given, twice = collect((name, str(value)) for name, value in request.query_params.multi_items())
+    if twice:
+        raise invalid({name[:100]: wrong for name, wrong in twice.items()})
     return given
 
 

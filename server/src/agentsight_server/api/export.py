@@ -20,6 +20,7 @@ from agentsight_server.attachments.file_types import content_disposition
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import Invalid, not_found
+from agentsight_server.domain.filters import Filters
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.records import tables
@@ -28,7 +29,6 @@ from agentsight_server.runtime.executors import Executor
 from agentsight_server.security import audit
 from agentsight_server.security.access import Access
 from agentsight_server.store import agents
-from agentsight_server.store.matching import Filters
 
 logger = logging.getLogger(__name__)
 
@@ -67,14 +67,14 @@ async def export(request: AnyRequest) -> Stream:
 
     `jsonl` with `conversations` is whole, attachments included: one import record a line. `csv`, and `messages`,
     are flat tables; in CSV a text that a spreadsheet would run as a formula begins with an apostrophe. `parquet` is
-    the same table with types. With `happened_after` and `happened_before`, `messages` are those of that time.
+    the same table with types. With `event_after` and `event_before`, `messages` are those of that time.
     """
     given = parameters(request)
     only(given, FILTER_NAMES | {each.name for each in _QUERIES})
     kind = _one_of(given, "format", tuple(_FORMATS))
     what: tables.What = "messages" if _one_of(given, "what", _WHAT) == "messages" else "conversations"
     filters = parse_filters(given)
-    may_include_deleted(request, filters.include_deleted)
+    may_include_deleted(request, filters["include_deleted"] is True)
     actor = actor_of(request)
     agent_id = integer(given, "agent", actor.agent_id or 0, least=1, most=2**63 - 1)
     if not agent_id:
@@ -112,9 +112,9 @@ def _slug(name: str) -> str:
 
 def _days(filters: Filters, tz: str) -> list[str]:
     """The first and the last day that is asked for, as far as they are said."""
-    after, before = filters.happened_after, filters.happened_before
+    after, before = filters["event_after"], filters["event_before"]
     if after is None and before is None:
-        after, before = filters.started_at_after, filters.started_at_before
+        after, before = filters["started_at_after"], filters["started_at_before"]
     zone = zones.find(tz)
     try:
         return [str(zones.today(zone, end)) for end in (after, before) if end is not None]

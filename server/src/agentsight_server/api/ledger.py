@@ -14,6 +14,7 @@ from agentsight_server.api.filters import integer, only
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid
+from agentsight_server.domain.parameters import LONGEST_DAYS
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -22,7 +23,6 @@ from agentsight_server.store import agents, ledger
 
 _FIRST = date(1970, 1, 1)
 _USUAL_DAYS = 30
-_LONGEST_DAYS = 1_830
 
 
 class LedgerKey(msgspec.Struct):
@@ -110,9 +110,9 @@ async def read_ledger(request: AnyRequest) -> Response[bytes]:
     last = _day(given, "to", _FIRST + timedelta(days=times.now() // times.DAY))
     first = _day(given, "from", max(_FIRST, last - timedelta(days=_USUAL_DAYS - 1)))
     if first > last:
-        raise Invalid(Problem("from", Code.AFTER, "to"))
-    if (last - first).days > _LONGEST_DAYS:
-        raise Invalid(Problem("from", Code.RANGE, f"a period of at most {_LONGEST_DAYS:,} days"))
+        raise Invalid({"from": ["must not be after to"]})
+    if (last - first).days > LONGEST_DAYS:
+        raise Invalid({"from": [f"takes a period of at most {LONGEST_DAYS:,} days"]})
 
     def query(connection: Connection) -> tuple[list[ledger.Line], list[agents.KeyRow]]:
         lines = ledger.of_agent(connection, agent_id, (first - _FIRST).days, (last - _FIRST).days)

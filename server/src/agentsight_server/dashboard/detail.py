@@ -10,7 +10,8 @@ import msgspec
 from markupsafe import Markup, escape
 
 from agentsight_server.dashboard import formats, names
-from agentsight_server.dashboard.inbox import Chosen, title_of
+from agentsight_server.dashboard.conversation_list import title_of
+from agentsight_server.dashboard.filtering import Applied
 from agentsight_server.dashboard.markdown import pretty
 from agentsight_server.dashboard.transcript import Shown
 from agentsight_server.store import transcripts
@@ -119,7 +120,7 @@ def detail(
     opinions: Sequence[FeedbackRow],
     others: Sequence[ConversationRow],
     titles: Mapping[int, str],
-    chosen: Chosen,
+    applied: Applied,
     tz: tzinfo,
 ) -> Detail:
     """Put a conversation's parts together; `others` and `opinions` may hold one more than is shown.
@@ -131,7 +132,7 @@ def detail(
     mine = f"/agents/{row.agent_id}/conversations/"
     told = _decoded(row.metadata)
     place = told.get("unattached_at")
-    customer = Chosen(chosen.filters, {"customer_id": row.customer_id or ""}, []).query()
+    customer = Applied(applied.filters, {"customer_id": row.customer_id or ""}, []).query()
     pairs = _metadata(row.metadata)
     return Detail(
         id=row.id,
@@ -154,12 +155,12 @@ def detail(
         deleted_at=(row.deleted_at or row.ended_at) if row.is_deleted else None,
         unattached=told.get("unattached") is True,
         unattached_at=place[:200] if isinstance(place, str) else "",
-        values=chosen.values,
-        here=chosen.query(page=str(page) if page > 1 else None),
+        values=applied.values,
+        here=applied.query(page=str(page) if page > 1 else None),
         path=f"{mine}{row.id}/",
         messages=row.messages,
         shown=shown,
-        pages=_pages(f"{mine}{row.id}/", whole, page, chosen),
+        pages=_pages(f"{mine}{row.id}/", whole, page, applied),
         tools=whole.tools,
         failed=whole.failed,
         usage=transcripts.total_usage(usage) if usage else None,
@@ -170,7 +171,7 @@ def detail(
         metadata=pairs[:PAIRS],
         more_metadata=max(0, len(pairs) - PAIRS),
         others=[
-            Other(f"{mine}{each.id}/{chosen.query()}", title_of(each, titles), each.started_at)
+            Other(f"{mine}{each.id}/{applied.query()}", title_of(each, titles), each.started_at)
             for each in others[:OTHERS]
         ],
         more_others=len(others) > OTHERS,
@@ -199,9 +200,9 @@ def _decoded(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _pages(path: str, whole: Totals, page: int, chosen: Chosen) -> Pages:
+def _pages(path: str, whole: Totals, page: int, applied: Applied) -> Pages:
     def to(number: int, mark: str) -> str:
-        return f"{path}{chosen.query(page=str(number))}#transcript{mark}"
+        return f"{path}{applied.query(page=str(number))}#transcript{mark}"
 
     before, after = page > 1, page < whole.pages
     return Pages(

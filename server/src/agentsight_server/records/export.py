@@ -16,8 +16,9 @@ import msgspec
 
 from agentsight_server.attachments.blobs import FileStore
 from agentsight_server.domain import times
+from agentsight_server.domain.filters import Filters
 from agentsight_server.store import conversations, transcripts
-from agentsight_server.store.conversations import ConversationRow, Filters
+from agentsight_server.store.conversations import ConversationRow
 from agentsight_server.store.database import Database
 from agentsight_server.store.schema import (
     ACTION,

@@ -53,9 +53,9 @@ _STEP = 1_000
 def rows(export: Export, what: What) -> Iterator[Row]:
     """The rows of a table, in the order of COLUMNS; JSON as text, times in microseconds.
 
-    Where the conversations are those in which something happened in some time, the messages are those of that time.
+    Where the conversations are those with an event in some time, the messages are those of that time.
     """
-    after, before = export.filters.happened_after, export.filters.happened_before
+    after, before = export.filters["event_after"], export.filters["event_before"]
 
     def asked_for(entry: Entry) -> bool:
         at = entry.timestamp

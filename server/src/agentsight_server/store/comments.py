@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, select
 
+from agentsight_server.domain.filters import Filters
 from agentsight_server.store import dialect
-from agentsight_server.store.matching import Agents, Filters, conditions
+from agentsight_server.store.conversation_filters import Agents, conditions
 from agentsight_server.store.schema import conversations, feedbacks, items
 
 

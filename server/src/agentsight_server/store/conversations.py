@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
 from agentsight_server.domain import times
-from agentsight_server.store import dialect, happenings
+from agentsight_server.domain.filters import OF_EVENT, Filters
+from agentsight_server.store import dialect, events
 from agentsight_server.store.append import next_revision
-from agentsight_server.store.matching import Agents, conditions, visible
-from agentsight_server.store.matching import Filters as Filters
+from agentsight_server.store.conversation_filters import Agents, conditions, visible
 from agentsight_server.store.rows import ConversationRow as ConversationRow
 from agentsight_server.store.schema import conversations
 
@@ -37,16 +36,16 @@ def people(connection: Connection, agents: Agents, filters: Filters) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def happened(connection: Connection, agents: Agents, filters: Filters) -> int:
-    """How often that which `filters.happened` looks for is found in the matching conversations; of tokens, how many.
+def count_events(connection: Connection, agents: Agents, filters: Filters) -> int:
+    """How many events as `filters` look for are in the matching conversations; of tokens, how many these are.
 
     Example:
-        >>> happened(connection, {1}, Filters(happened="tool", happened_name="check_database"))
+        >>> count_events(connection, {1}, Filters(event="tool", event_name="check_database"))
         52
     """
-    others = msgspec.structs.replace(filters, **dict.fromkeys(happenings.FIELDS))
     engine = dialect.of(connection)
-    query = happenings.amount_of_it(engine, filters, conditions(engine, agents, others))
+    others = filters.without(*OF_EVENT, "weekday", "hour")
+    query = events.count_events(engine, filters, conditions(engine, agents, others))
     return dialect.whole(connection.execute(query).scalar_one())
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, case, func, or_, select
 
-from agentsight_server.store import happenings
-from agentsight_server.store.matching import Filters
+from agentsight_server.domain.filters import Filters
+from agentsight_server.store import events
 from agentsight_server.store.schema import (
     ACTION,
     ATTACHMENTS,
@@ -77,16 +77,16 @@ def sentiments_of(connection: Connection, numbers: Sequence[int]) -> dict[int, s
     return {row.conversation: row.sentiment for row in connection.execute(query)}
 
 
-def first_of_it(connection: Connection, filters: Filters, numbers: Sequence[int]) -> dict[int, int]:
-    """For each conversation the first line that `filters` look for by what happened.
+def first_events(connection: Connection, filters: Filters, numbers: Sequence[int]) -> dict[int, int]:
+    """For each conversation the first line that is the event which `filters` look for.
 
     Example:
-        >>> first_of_it(connection, Filters(happened="tool", happened_failed=True), [7])
+        >>> first_events(connection, Filters(event="tool", event_failed=True), [7])
         {7: 1234}
     """
     found = {}
     for number in numbers:
-        query = happenings.lines_of_it(filters, number)
+        query = events.event_lines(filters, number)
         item = None if query is None else connection.execute(query).scalar()
         if item is not None:
             found[number] = int(item)

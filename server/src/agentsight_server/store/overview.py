@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from agentsight_server.domain.filters import FILTERS
 from agentsight_server.store.schema import actions, conversations
 
-# The columns whose values a list can be filtered by.
-COLUMNS = ("source", "device", "language", "country")
+# The columns whose values a sheet of filters offers.
+COLUMNS = tuple(one.of_column for one in FILTERS if one.line == "seen" and one.of_column in conversations.c)
 
 
 class Activity(msgspec.Struct, frozen=True):

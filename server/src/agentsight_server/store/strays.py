@@ -6,8 +6,8 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from agentsight_server.store import dialect
+from agentsight_server.store.conversation_filters import Agents, visible
 from agentsight_server.store.dialect import json_text
-from agentsight_server.store.matching import Agents, visible
 from agentsight_server.store.schema import conversations
 
 MOST_PLACES = 20

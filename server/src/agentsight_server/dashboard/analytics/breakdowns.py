@@ -12,8 +12,7 @@ from agentsight_server.dashboard.analytics import words
 from agentsight_server.dashboard.analytics.drawing import colour_of, legend, thresholds
 from agentsight_server.dashboard.analytics.view import View
 from agentsight_server.dashboard.formats import duration, plural
-from agentsight_server.dashboard.inbox import label
-from agentsight_server.dashboard.names import Icon
+from agentsight_server.dashboard.names import Icon, label
 
 # So many values of a breakdown are shown, and so many labels of a button's event.
 SHOWN = 100
@@ -96,7 +95,7 @@ def channels(view: View, found: dict[str, Any]) -> Breakdown:
 
     def make(row: dict[str, Any]) -> Bar:
         value = row["value"]
-        return _bar(names.channel_name(value), view.having("source", value), names.channel_icon(value))
+        return _bar(names.channel_name(value), view.link_for("source", value), names.channel_icon(value))
 
     empty = "Where people talk to your agent. Send a source, such as whatsapp, with a conversation."
     bars, others = _bars(found, make)
@@ -108,7 +107,7 @@ def devices(view: View, found: dict[str, Any]) -> Breakdown:
 
     def make(row: dict[str, Any]) -> Bar:
         value = row["value"]
-        return _bar(names.device_name(value), view.having("device", value), names.device_icon(value))
+        return _bar(names.device_name(value), view.link_for("device", value), names.device_icon(value))
 
     empty = "Desktop, mobile or tablet. Send a device with a conversation."
     bars, others = _bars(found, make)
@@ -119,7 +118,7 @@ def languages(view: View, found: dict[str, Any]) -> Breakdown:
     """Conversations by language, with its variants one level down."""
 
     def make(row: dict[str, Any]) -> Bar:
-        bar = _bar(names.language_name(row["value"]), view.having("language", row["value"]))
+        bar = _bar(names.language_name(row["value"]), view.link_for("language", row["value"]))
         variants = _variants(row.get("detail", []))
         if len(variants) > 1:
             for tag, count in variants.items():
@@ -167,7 +166,7 @@ def countries(view: View, found: dict[str, Any]) -> Map:
     begins = thresholds(counts, 5)
 
     def make(row: dict[str, Any]) -> Bar:
-        return _bar(names.country_name(row["value"]), view.having("country", row["value"]))
+        return _bar(names.country_name(row["value"]), view.link_for("country", row["value"]))
 
     empty = "Where people are. Send customer_ip_address with a conversation."
     bars, others = _bars(found, make)
@@ -217,8 +216,8 @@ def tools(view: View, rows: list[dict[str, Any]]) -> list[Tool]:
             mean=duration(row["mean_ms"]),
             median=duration(row["median_ms"]),
             p95=duration(row["p95_ms"]),
-            href=view.happened("tool", row["action_name"]),
-            errors_href=view.happened("tool", row["action_name"], happened_failed="true"),
+            href=view.events("tool", row["action_name"]),
+            errors_href=view.events("tool", row["action_name"], event_failed="true"),
         )
         for row in rows
     ]
@@ -255,11 +254,11 @@ def buttons(view: View, found: dict[str, Any]) -> tuple[list[Button], Others | N
                 count=row["clicks"],
                 share=words.share(row["share"]),
                 width=round(row["clicks"] / most * 100, 2),
-                href=view.happened("button", event, happened_label=row["label"]),
+                href=view.events("button", event, event_label=row["label"]),
             )
             for row in shown
         ]
-        groups.append(Button(label(event), clicks, view.happened("button", event), bars, others))
+        groups.append(Button(label(event), clicks, view.events("button", event), bars, others))
     in_all = left["clicks"] + sum(row["clicks"] for row in found["rows"])
     named = sum(len(group.bars) + (group.others.values if group.others else 0) for group in groups)
     hidden = left["values"] + len(found["rows"]) - named

@@ -170,11 +170,11 @@ def _behind(view: View, name: str) -> str:
     """The conversations behind a figure, whatever their time."""
     ever: dict[str, str | None] = {"from": None, "to": None}
     if name == "messages":
-        return view.happened("message", **ever)
+        return view.events("message", **ever)
     if name == "response_time":
-        return view.happened("answer", **ever)
+        return view.events("answer", **ever)
     if name == "feedback":
-        return view.happened("feedback", **ever)
+        return view.events("feedback", **ever)
     if name == "users":
         return view.listed(customer_id__isnull="false", **ever)
     if name == "escalation_rate":

@@ -12,8 +12,7 @@ from agentsight_server.dashboard.analytics.breakdowns import Bar
 from agentsight_server.dashboard.analytics.view import View
 from agentsight_server.dashboard.analytics.words import Change
 from agentsight_server.dashboard.formats import number, plural
-from agentsight_server.dashboard.inbox import label
-from agentsight_server.dashboard.names import sentiment_icon, sentiment_name
+from agentsight_server.dashboard.names import label, sentiment_icon, sentiment_name
 from agentsight_server.store.comments import CommentRow
 
 SENTIMENTS = ("positive", "neutral", "negative")
@@ -52,7 +51,7 @@ def feedback(view: View, found: dict[str, Any], comments: Sequence[CommentRow]) 
             count=found[name],
             share=words.share(found[name] / given) if given else "",
             width=round(width, 2),
-            href=view.happened("feedback", name),
+            href=view.events("feedback", name),
             icon=sentiment_icon(name),
         )
         parts.append((name, bar, round(start, 2)))
@@ -102,7 +101,7 @@ def escalation(
             count=row["runs"],
             share=words.share(row["runs"] / total),
             width=round(row["runs"] / most * 100, 2),
-            href=view.happened("tool", row["action_name"]),
+            href=view.events("tool", row["action_name"]),
         )
         for row in rows
     ]

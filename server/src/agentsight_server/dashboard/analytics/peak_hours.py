@@ -47,7 +47,7 @@ def _week(view: View, rows: list[dict[str, Any]], name: str) -> Week:
     def hour(day: int, at: int) -> Hour:
         count = counts.get((day, at), 0)
         clock = {"weekday": str(day), "hour": str(at)}
-        href = view.listed(**clock) if name == "conversations" else view.happened("message", **clock)
+        href = view.listed(**clock) if name == "conversations" else view.events("message", **clock)
         return Hour(count, colour_of(count, begins), f"{DAYS[day]} {at:02}:00, {plural(count, noun)}", href)
 
     busiest = ""

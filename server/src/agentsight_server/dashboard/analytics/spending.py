@@ -74,7 +74,7 @@ def spending(view: View, tokens: dict[str, Any], cost: dict[str, Any]) -> Spendi
                 f"{number(row['completion'])} completion, {number(row['embedding'])} embedding",
                 "unpriced" if spent is None else money(spent),
                 round(row["total"] / most * 100, 2),
-                view.happened("tokens", row["model"], happened_name__isnull=None if row["model"] else "true"),
+                view.events("tokens", row["model"], event_name__isnull=None if row["model"] else "true"),
             )
         )
     parts = [

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
-from agentsight_server.analytics.scope import Comparison, Scope, of_request
-from agentsight_server.dashboard import inbox
+from agentsight_server.analytics.scope import Comparison, Scope, listed_filters, read_scope
+from agentsight_server.dashboard import filtering
 from agentsight_server.dashboard.analytics import words
-from agentsight_server.dashboard.inbox import Chip, Chosen
+from agentsight_server.dashboard.filtering import Chip, Sheet
 from agentsight_server.domain import zones
-from agentsight_server.domain.errors import Invalid
+from agentsight_server.domain.filter_reading import Wrong, collect, read, typed
+from agentsight_server.domain.filters import ABSENT, BY_NAME, OF_FIGURES, EventKind, Filters, spellings
+from agentsight_server.domain.parameters import either
 from agentsight_server.security.access import Actor
-from agentsight_server.store import happenings
-from agentsight_server.store.matching import NULLABLE, Filters
 
-# The filters of the page, as the list of conversations spells them.
-FILTERS = (
-    "source", "device", "language", "country", "customer_id", "action_name", "feedback_sentiment", "metadata",
-    *(f"{name}__isnull" for name in NULLABLE),
-)  # fmt: skip
 CHARTS = ("conversations", "messages", "users", "response_time", "escalation_rate", "feedback")
 HOURS = ("conversations", "messages")
 DEFAULT = "30d"
@@ -55,12 +50,14 @@ class View(msgspec.Struct):
 
     Attributes:
         values: the parameters of its address; what could not be understood is not among them.
-        problems: why not.
+        given: its filters, read.
+        problems: what was left out, in sentences.
     """
 
     agent_id: int
     scope: Scope
     values: dict[str, str]
+    given: dict[str, Any]
     preset: str | None
     compare: Comparison | None
     today: date
@@ -97,7 +94,22 @@ class View(msgspec.Struct):
     @property
     def filters(self) -> dict[str, str]:
         """The filters that are on."""
-        return {name: self.values[name] for name in FILTERS if name in self.values}
+        return {name: self.values[name] for name in self.given}
+
+    @property
+    def for_store(self) -> Filters:
+        """The same filters for the store."""
+        rated = (
+            {"feedback_source": "customer"}
+            if listed_filters(self.scope.filters).get("feedback_source")
+            else {}
+        )
+        return Filters(**self.given, **rated, environment=self.scope.environment)
+
+    @property
+    def clear(self) -> str:
+        """The address without filters."""
+        return self.address(environment=None, **dict.fromkeys(self.given))
 
     def address(self, **changes: str | None) -> str:
         """The page's query with some parameters changed; `?` where none is left.
@@ -115,10 +127,8 @@ class View(msgspec.Struct):
 
     def listed(self, **changes: str | None) -> str:
         """The address of the conversations behind a figure."""
-        source = {"feedback_source": "customer"} if "feedback_sentiment" in self.values else {}
         found: dict[str, str | None] = {
-            **self.filters,
-            **source,
+            **listed_filters(self.scope.filters),
             "environment": self.scope.environment,
             "from": self.scope.first.isoformat(),
             "to": self.scope.last.isoformat(),
@@ -127,33 +137,39 @@ class View(msgspec.Struct):
         kept = {name: value for name, value in found.items() if value}
         return f"/agents/{self.agent_id}/conversations/?{urlencode(kept)}"
 
-    def happened(self, kind: happenings.Kind, name: str | None = None, **more: str | None) -> str:
-        """The conversations in which something happened in the period, whenever they began.
+    def events(self, kind: EventKind, name: str | None = None, **more: str | None) -> str:
+        """The conversations with an event in the period, whenever they began.
 
         Example:
-            >>> view.happened("tool", "check_database")
-            '/agents/1/conversations/?environment=production&from=…&is_used=any&happened=tool&happened_name=…'
+            >>> view.events("tool", "check_database")
+            '/agents/1/conversations/?environment=production&from=…&is_used=any&event=tool&event_name=check_database'
         """
-        return self.listed(is_used="any", happened=kind, happened_name=name, **more)
+        return self.listed(is_used="any", event=kind, event_name=name, **more)
 
-    def having(self, name: str, value: str | None) -> str:
+    def link_for(self, name: str, value: str | None) -> str:
         """The conversations with a value; None is unknown."""
         if value is None:
-            return self.listed(**{f"{name}__isnull": "true", name: None})
-        narrower = self.values.get(name, "") if name == "language" else ""
-        if narrower.lower().replace("_", "-").startswith(value + "-"):
-            return self.listed()
-        return self.listed(**{name: value, f"{name}__isnull": None})
+            return self.listed(**{f"{name}{ABSENT}": "true", name: None})
+        if name == "language" and (self.given.get(name) or "").startswith(f"{value}-"):
+            return self.listed()  # what is asked for is narrower
+        return self.listed(**{name: value, f"{name}{ABSENT}": None})
 
     def chips(self) -> list[Chip]:
         """The filters that are on, in words."""
-        found = []
-        for name, value in self.filters.items():
-            text = inbox.chips(Chosen(Filters(), {name: value}, []))[0].text
-            found.append(Chip(text, self.address(**{name: None})))
-        return found
+        return [
+            Chip(filtering.said(BY_NAME[name], value) or name, self.address(**{name: None}))
+            for name, value in self.filters.items()
+        ]
 
-    def turned(self, step: int) -> str | None:
+    def sheet(self, seen: Mapping[str, Sequence[str]]) -> Sheet:
+        """The sheet from which the filters are set."""
+        made = filtering.sheet((*OF_FIGURES, BY_NAME["environment"]), self.values, seen)
+        for line in made.lines:
+            if line.name == "environment":
+                line.empty, line.options = "Production", [("development", "Development")]
+        return made
+
+    def shifted(self, step: int) -> str | None:
         """The address of the period before (-1) or after (1); None for one that has not begun."""
         first, last = self.scope.first, self.scope.last
         if words.whole_month(first, last):
@@ -168,55 +184,52 @@ class View(msgspec.Struct):
         return self.address(**{"from": first.isoformat(), "to": last.isoformat()})
 
 
-def read(query: Mapping[str, str], actor: Actor, agent_id: int, tz: tzinfo, now: int) -> View:
+_CHOICES = {
+    "period": tuple(_LABELS),
+    "compare": ("previous", "year", "none"),
+    "chart": CHARTS,
+    "hours": HOURS,
+}
+_OWN = ("period", "from", "to", "compare", "environment", "chart", "hours")
+_FILTERS = spellings(OF_FIGURES)
+
+
+def read_view(query: Iterable[tuple[str, str]], actor: Actor, agent_id: int, tz: tzinfo, now: int) -> View:
     """Read the page's address.
 
-    What cannot be understood is left out and named in `problems`: nobody takes a page for filtered that is not.
+    What cannot be understood, or is not known, is left out and named in `problems`: nobody takes a page for filtered
+    that is not.
 
     Raises:
         RequestError: 404, the agent is not the actor's.
     """
     zone = getattr(tz, "key", "UTC")
     today = zones.today(zones.find(zone), now)
-    values: dict[str, str] = {}
-    problems: list[str] = []
-    allowed = {
-        "period": tuple(_LABELS),
-        "compare": ("previous", "year", "none"),
-        "chart": CHARTS,
-        "hours": HOURS,
-    }
-    for name in ("period", "from", "to", "compare", "environment", "chart", "hours", *FILTERS):
-        value = query.get(name, "")
-        # Names that programs gave are taken as they are, blanks and all.
-        if name not in {"source", "action_name"} or value.isspace():
-            value = value.strip()
-        if not value:
-            continue
-        if name in allowed and value not in allowed[name]:
-            problems.append(f"{name} takes {', '.join(allowed[name])}, not “{value[:60]}”")
-        else:
-            values[name] = value
-    if "from" in values or "to" in values:
-        values.pop("period", None)
-    while True:
-        preset = None if "from" in values or "to" in values else values.get("period", DEFAULT)
-        asked: dict[str, Any] = {**values, "agent": str(agent_id), "tz": zone}
-        if preset is not None:
-            first, last = days_of(preset, today)
-            asked |= {"from": first.isoformat(), "to": last.isoformat()}
-        try:
-            scope = of_request(asked, actor, now=now)
-            break
-        except Invalid as error:
-            wrong = error.errors.keys() & values.keys()
-            if not wrong:
-                raise
-            for name in sorted(wrong):
-                problems.append(f"{name} {error.errors[name][0]}, not “{values.pop(name)[:60]}”")
-    given = values.get("compare", "previous")
-    compare: Comparison | None = "previous" if given == "previous" else "year" if given == "year" else None
-    return View(agent_id, scope, values, preset, compare, today, problems)
+    given, twice = collect(query)
+    problems = filtering.sentences(twice)
+    problems += filtering.strangers(given.keys() - _FILTERS - set(_OWN), [*_OWN, *_FILTERS])
+    given = {name: text for name, text in typed(given).items() if text}
+    for name, choices in _CHOICES.items():
+        if name in given and given[name] not in choices:
+            wrong = Wrong(f"takes {either(choices)}", given.pop(name))
+            problems += filtering.sentences({name: wrong})
+    if "from" in given or "to" in given:
+        given.pop("period", None)
+    preset = None if "from" in given or "to" in given else given.get("period", DEFAULT)
+    asked = {**given, "agent": str(agent_id), "tz": zone}
+    if preset is not None:
+        first, last = days_of(preset, today)
+        asked |= {"from": first.isoformat(), "to": last.isoformat()}
+    scope, wrongs = read_scope(asked, actor, now=now)
+    problems += filtering.sentences(wrongs)
+    found = read(given, OF_FIGURES)
+    own = {name: given[name] for name in _OWN if name in given and name not in wrongs}
+    for name, day in (("from", scope.first), ("to", scope.last)):
+        if own.get(name) != day.isoformat():  # an end that cannot be is not shown as if it were
+            own.pop(name, None)
+    wanted = own.get("compare", "previous")
+    compare: Comparison | None = "previous" if wanted == "previous" else "year" if wanted == "year" else None
+    return View(agent_id, scope, own | found.texts, found.values, preset, compare, today, problems)
 
 
 def days_of(preset: str, today: date) -> tuple[date, date]:

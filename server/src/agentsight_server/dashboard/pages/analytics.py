@@ -29,11 +29,10 @@ from agentsight_server.dashboard.analytics import (
     outcomes,
     peak_hours,
     spending,
-    view,
     words,
 )
-from agentsight_server.dashboard.analytics.view import PRESETS, View
-from agentsight_server.dashboard.pages.choices import choices
+from agentsight_server.dashboard.analytics.view import PRESETS, View, read_view
+from agentsight_server.dashboard.pages.choices import seen
 from agentsight_server.dashboard.pages.page import (
     OWN_ZONE_COOKIE,
     redirect,
@@ -43,13 +42,13 @@ from agentsight_server.dashboard.pages.page import (
 )
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import RequestError, not_found
+from agentsight_server.domain.filters import Filters
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.reference import geo
 from agentsight_server.security.access import Access
 from agentsight_server.store import comments, conversations
 from agentsight_server.store.comments import CommentRow
-from agentsight_server.store.matching import Filters
 
 _PERSON: dict[str, Any] = {"access": Access.PERSON}
 _YEAR = 365 * 86_400
@@ -110,12 +109,12 @@ async def analytics_page(request: AnyRequest, agent_id: FromPath[int]) -> Respon
 
     def prepare(connection: Connection) -> tuple[dict[str, Any], Scope, list[CommentRow]]:
         context = signed_in_context(request, connection, "analytics", agent_id)
-        wanted = view.read(request.query_params, actor_of(request), agent_id, context["tz"], context["now"])
+        wanted = _view(request, context)
         scope = wanted.scope.of_store(connection)
         said = comments.latest(
             connection,
             {agent_id},
-            _filters(wanted),
+            wanted.for_store,
             after=scope.start,
             before=scope.end - 1,
             limit=_COMMENTS,
@@ -123,7 +122,7 @@ async def analytics_page(request: AnyRequest, agent_id: FromPath[int]) -> Respon
         context |= {
             "view": wanted,
             "presets": PRESETS,
-            "options": choices(services.database, connection, agent_id),
+            "sheet": wanted.sheet(seen(services.database, connection, agent_id)),
             "downloads": _downloads(wanted),
             "zone": scope.zone.key,
             "credit": geo.ATTRIBUTION,
@@ -142,6 +141,16 @@ async def analytics_page(request: AnyRequest, agent_id: FromPath[int]) -> Respon
         return render_page("pages/analytics_empty.html", context | {"found": found, **latest})
     return await services.executors.pages.run(
         lambda: render_page("pages/analytics.html", context | _cards(wanted, scope, found, said, context))
+    )
+
+
+def _view(request: AnyRequest, context: dict[str, Any]) -> View:
+    return read_view(
+        request.query_params.multi_items(),
+        actor_of(request),
+        context["agent"].id,
+        context["tz"],
+        context["now"],
     )
 
 
@@ -207,18 +216,6 @@ def _nothing(metrics: dict[str, Any]) -> bool:
     return not (rows or offered or any(metrics[name]["value"] for name in counted))
 
 
-def _filters(wanted: View) -> Filters:
-    """The page's filters for the store."""
-    values = wanted.filters
-    metadata = tuple((one.key, str(one.value)) for one in wanted.scope.filters if one.name == "metadata")
-    plain = {name: value for name, value in values.items() if name != "metadata"}
-    unknown = {name: plain.pop(name).lower() in {"true", "1"} for name in list(plain) if "__" in name}
-    given: dict[str, Any] = {**plain, **unknown, "environment": wanted.scope.environment}
-    if "feedback_sentiment" in given:
-        given["feedback_source"] = "customer"
-    return Filters(**given, metadata=metadata)
-
-
 def _elsewhere(connection: Connection, wanted: View) -> dict[str, Any]:
     """Where there is something to see, when there is nothing here."""
     agent = {wanted.agent_id}
@@ -258,10 +255,10 @@ def _downloads(wanted: View) -> list[Download]:
     here = f"/agents/{wanted.agent_id}/figures/"
     query = wanted.address()
     begun = {"agent": str(wanted.agent_id), "tz": scope.zone.key, **scope.listed()}
-    happened = {name: value for name, value in begun.items() if name != "is_used"}
-    happened["happened"] = "message"
+    messages = {name: value for name, value in begun.items() if name != "is_used"}
+    messages["event"] = "message"
     for name in ("after", "before"):
-        happened[f"happened_{name}"] = happened.pop(f"started_at_{name}")
+        messages[f"event_{name}"] = messages.pop(f"started_at_{name}")
 
     def forms(what: str, given: dict[str, str]) -> list[tuple[str, str]]:
         return [
@@ -273,7 +270,7 @@ def _downloads(wanted: View) -> list[Download]:
         Download("This page", [("JSON", f"{here}page.json{query}")]),
         Download("Figures over time", [("CSV", f"{here}over_time.csv{query}")]),
         Download("Conversations", forms("conversations", begun)),
-        Download("Messages", forms("messages", happened)),
+        Download("Messages", forms("messages", messages)),
     ]
 
 
@@ -284,7 +281,7 @@ async def now_line(request: AnyRequest, agent_id: FromPath[int]) -> Response[str
 
     def prepare(connection: Connection) -> tuple[dict[str, Any], Scope]:
         context = signed_in_context(request, connection, "analytics", agent_id)
-        wanted = view.read(request.query_params, actor_of(request), agent_id, context["tz"], context["now"])
+        wanted = _view(request, context)
         return context | {"view": wanted}, wanted.scope
 
     context, scope = await services.read(prepare)
@@ -310,7 +307,7 @@ async def figures_file(request: AnyRequest, agent_id: FromPath[int], name: FromP
 
     def prepare(connection: Connection) -> tuple[View, Scope, int, str]:
         context = signed_in_context(request, connection, "analytics", agent_id)
-        wanted = view.read(request.query_params, actor_of(request), agent_id, context["tz"], context["now"])
+        wanted = _view(request, context)
         return wanted, wanted.scope.of_store(connection), context["now"], context["agent"].name
 
     wanted, scope, now, agent = await services.read(prepare)

@@ -16,12 +16,12 @@ from agentsight_server.dashboard.ingest_log import ingest_log
 from agentsight_server.dashboard.pages.keys import listed
 from agentsight_server.dashboard.pages.page import render_page, signed_in_context
 from agentsight_server.domain.errors import Invalid, RequestError
+from agentsight_server.domain.filters import Filters
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security import audit, key_ring, key_settings, keys
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations
-from agentsight_server.store.conversations import Filters
 
 _PERSON: dict[str, Any] = {"access": Access.PERSON}
 _YOUR_KEY = "ags_…your key…"

@@ -9,9 +9,11 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from agentsight_server.dashboard import behind, inbox
-from agentsight_server.dashboard.inbox import Chosen, Cursor
-from agentsight_server.dashboard.pages.choices import choices
+from agentsight_server.dashboard import conversation_list as rows_of
+from agentsight_server.dashboard import drilldown, filtering
+from agentsight_server.dashboard.conversation_list import Cursor
+from agentsight_server.dashboard.filtering import Applied
+from agentsight_server.dashboard.pages.choices import seen
 from agentsight_server.dashboard.pages.page import redirect, render_page
 from agentsight_server.dashboard.pages.transcript import (
     context_of,
@@ -21,6 +23,7 @@ from agentsight_server.dashboard.pages.transcript import (
     whole_number,
 )
 from agentsight_server.domain.errors import RequestError, not_found
+from agentsight_server.domain.filters import OF_PAGE
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security import audit
@@ -43,7 +46,7 @@ async def conversation_list(request: AnyRequest, agent_id: FromPath[int]) -> Res
         context = context_of(request, connection, agent_id)
         if target == "section#reader":
             return render_page("pages/reader_none.html", context)
-        cursor = inbox.read_cursor(request.query_params.get("before"))
+        cursor = rows_of.read_cursor(request.query_params.get("before"))
         context |= _list(connection, context, cursor)
         if target == "li#older":
             return render_page("pages/older.html", context)
@@ -58,8 +61,8 @@ async def conversation_count(request: AnyRequest, agent_id: FromPath[int]) -> Re
 
     def answer(connection: Connection) -> Response[str]:
         context = context_of(request, connection, agent_id)
-        behind = _behind(connection, agent_id, context["chosen"], whole=True)
-        return render_page("pages/list_count.html", context | {"behind": behind})
+        counts = _counts(connection, agent_id, context["applied"], whole=True)
+        return render_page("pages/list_count.html", context | {"counts": counts})
 
     return await _answered(request, answer)
 
@@ -71,10 +74,10 @@ async def live(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
 
     def answer(connection: Connection) -> Response[str]:
         context = context_of(request, connection, agent_id)
-        chosen: Chosen = context["chosen"]
+        applied: Applied = context["applied"]
         since = conversations.latest_revision(connection)
         found = conversations.after_revision(
-            connection, {agent_id}, chosen.filters, whole_number(query.get("since"), since), limit=_LIVE_ROWS
+            connection, {agent_id}, applied.filters, whole_number(query.get("since"), since), limit=_LIVE_ROWS
         )
         reading = whole_number(query.get("reading"), 0)
         open_row = conversations.get(connection, {agent_id}, reading) if reading else None
@@ -195,71 +198,76 @@ async def _answered(request: AnyRequest, answer: Callable[[Connection], Response
 
 def _list(connection: Connection, context: dict[str, Any], cursor: Cursor | None) -> dict[str, Any]:
     """A page of the list, and the addresses of its neighbours."""
-    chosen: Chosen = context["chosen"]
+    applied: Applied = context["applied"]
     agent_id = context["agent"].id
-    found = conversations.before(connection, {agent_id}, chosen.filters, cursor=cursor, limit=inbox.PAGE + 1)
-    found, more = found[: inbox.PAGE], len(found) > inbox.PAGE
+    found = conversations.before(
+        connection, {agent_id}, applied.filters, cursor=cursor, limit=rows_of.PAGE + 1
+    )
+    found, more = found[: rows_of.PAGE], len(found) > rows_of.PAGE
     older = None
     if more:
         last = found[-1]
-        older = context["list_path"] + chosen.query(before=inbox.cursor_text((last.started_at, last.id)))
+        older = context["list_path"] + applied.query(before=rows_of.cursor_text((last.started_at, last.id)))
     return {
         "rows_found": found,
         "list": _rows(connection, found, context),
         "older": older,
-        "newest": context["list_path"] + chosen.query() if cursor is not None else None,
+        "newest": context["list_path"] + applied.query() if cursor is not None else None,
     }
 
 
-def _rows(connection: Connection, found: list[ConversationRow], context: dict[str, Any]) -> list[inbox.Row]:
+def _rows(connection: Connection, found: list[ConversationRow], context: dict[str, Any]) -> list[rows_of.Row]:
     numbers = conversations.ids(found)
     if not numbers:
         return []
-    chosen: Chosen = context["chosen"]
-    return inbox.rows(
+    applied: Applied = context["applied"]
+    return rows_of.rows(
         found,
         glances.tools_of(connection, numbers, context["handing_over"]),
         glances.sentiments_of(connection, numbers),
         titles_of(connection, found),
-        glances.first_of_it(connection, chosen.filters, numbers),
-        chosen,
+        glances.first_events(connection, applied.filters, numbers),
+        applied,
         context["handing_over"],
     )
 
 
 def _frame_of_list(request: AnyRequest, connection: Connection, context: dict[str, Any]) -> dict[str, Any]:
     """What stands around the rows: count, chips, the filter sheet, where news come from."""
-    chosen: Chosen = context["chosen"]
-    chips = inbox.chips(chosen)
+    applied: Applied = context["applied"]
+    chips = filtering.chips(applied)
     return {
         "chips": chips,
         "filtered": bool(chips),
-        "form": {name: chosen.values.get(name, "") for name in inbox.FIELDS},
-        "options": choices(services_of(request).database, connection, context["agent"].id),
-        "behind": _behind(connection, context["agent"].id, chosen),
-        "live": context["list_path"] + "live/" + chosen.query(),
+        "sheet": filtering.sheet(
+            OF_PAGE, applied.values, seen(services_of(request).database, connection, context["agent"].id)
+        ),
+        "counts": _counts(connection, context["agent"].id, applied),
+        "live": context["list_path"] + "live/" + applied.query(),
         "since": conversations.latest_revision(connection),
     }
 
 
-def _behind(connection: Connection, agent_id: int, chosen: Chosen, *, whole: bool = False) -> dict[str, Any]:
-    """How many match, and how often that happened which is looked for; in words.
+def _counts(
+    connection: Connection, agent_id: int, applied: Applied, *, whole: bool = False
+) -> dict[str, Any]:
+    """How many match, and how many events there are for which the list was opened; in words.
 
     Without `whole` a long list is not counted to its end: `counting` is where the count is to be had.
     """
-    filters, agent = chosen.filters, {agent_id}
-    people = filters.happened is None and filters.customer_id__isnull is False
-    found: dict[str, Any] = {"count": "", "things": None, "counting": "", "wide": people or filters.happened}
+    filters, agent = applied.filters, {agent_id}
+    people = filters["event"] is None and filters["customer_id__isnull"] is False
+    found: dict[str, Any] = {"count": "", "things": None, "counting": "", "wide": people or filters["event"]}
     # Counting these would mean reading every message.
-    if filters.search or filters.message_contains:
+    if filters.looks_into_messages:
         return found
-    if not whole and conversations.page(connection, agent, filters, offset=inbox.COUNT_UP_TO, limit=1):
-        counting = f"/agents/{agent_id}/conversations/count/{chosen.query()}"
-        return found | {"count": f"{inbox.COUNT_UP_TO:,}+", "counting": counting}
+    if not whole and conversations.page(connection, agent, filters, offset=rows_of.COUNT_UP_TO, limit=1):
+        counting = f"/agents/{agent_id}/conversations/count/{applied.query()}"
+        return found | {"count": f"{rows_of.COUNT_UP_TO:,}+", "counting": counting}
     number = conversations.count(connection, agent, filters)
     found |= {"count": f"{number:,}", "conversations": "conversation" if number == 1 else "conversations"}
-    if filters.happened is not None:
-        found["things"] = behind.counted(filters, conversations.happened(connection, agent, filters))
+    if filters["event"] is not None:
+        found["things"] = drilldown.counted(filters, conversations.count_events(connection, agent, filters))
     elif people:
         different = conversations.people(connection, agent, filters)
         found["things"] = f"{different:,}", "person" if different == 1 else "people"

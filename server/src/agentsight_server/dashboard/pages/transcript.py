@@ -11,7 +11,8 @@ from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from agentsight_server.attachments.blobs import FileMissing
-from agentsight_server.dashboard import detail, inbox
+from agentsight_server.dashboard import detail, filtering
+from agentsight_server.dashboard.conversation_list import title_of
 from agentsight_server.dashboard.names import Icon
 from agentsight_server.dashboard.pages.page import render_page, signed_in_context
 from agentsight_server.dashboard.texts import Texts
@@ -27,6 +28,8 @@ from agentsight_server.store.transcripts import FileRow
 
 _PERSON: dict[str, Any] = {"access": Access.PERSON}
 _SNIPPET_BYTES = 1_500
+# Parameters of the pages around a conversation that are no filters.
+_OWN = frozenset({"before", "item", "page", "part", "reading", "since"})
 # Drawings that a transcript repeats.
 SYMBOLS = (
     Icon("settings"),
@@ -87,7 +90,7 @@ async def item_text(
             raise not_found("There is no such text.")
         here = f"{context['list_path']}{row.id}/"
         shown = {
-            "title": inbox.title_of(row, titles_of(connection, [row])),
+            "title": title_of(row, titles_of(connection, [row])),
             "what": _PARTS[part],
             "text": found.text,
             "total": found.total,
@@ -106,9 +109,9 @@ async def item_text(
 def context_of(request: AnyRequest, connection: Connection, agent_id: int) -> dict[str, Any]:
     context = signed_in_context(request, connection, "conversations", agent_id)
     handing_over = agents.escalations(connection, [agent_id]).get(agent_id, ())
-    chosen = inbox.read_filters(request.query_params, context["tz"], handing_over)
+    applied = filtering.read_filters(request.query_params.multi_items(), context["tz"], handing_over, _OWN)
     return context | {
-        "chosen": chosen,
+        "applied": applied,
         "handing_over": handing_over,
         "it": None,
         "symbols": SYMBOLS,
@@ -166,7 +169,7 @@ def detail_of(
         passages.latest_opinions(connection, row.id, detail.OPINIONS + 1),
         others,
         titles_of(connection, [row, *others]),
-        context["chosen"],
+        context["applied"],
         context["tz"],
     )
 

@@ -17,7 +17,7 @@ function isNewer(one: HTMLElement, other: HTMLElement): boolean {
 }
 
 /** The list of conversations: opens them beside it, moves by keyboard, takes in what arrives. */
-class Inbox {
+class ConversationList {
   private readonly rows: HTMLElement;
   private readonly scroller: HTMLElement;
   private readonly pill: HTMLButtonElement | null;
@@ -270,10 +270,10 @@ class Inbox {
   }
 }
 
-/** Starts the inbox where the page has one. */
-export function startInbox(): void {
-  const root = document.querySelector<HTMLElement>("[data-inbox]");
+/** Starts the list of conversations where the page has one. */
+export function startConversationList(): void {
+  const root = document.querySelector<HTMLElement>("[data-conversations]");
   const rows = document.getElementById("rows");
   const scroller = document.getElementById("list-scroll");
-  if (root && rows && scroller) new Inbox(root, rows, scroller);
+  if (root && rows && scroller) new ConversationList(root, rows, scroller);
 }

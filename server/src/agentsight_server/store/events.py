@@ -1,18 +1,18 @@
-"""What happened in conversations: one thing that is looked for, and how often it was found."""
+"""Events in conversations: one that is looked for, and how often it was found."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, case, exists, func, select
 
+from agentsight_server.domain.filters import EventKind, Filters
 from agentsight_server.domain.zones import DAY, HOUR
 from agentsight_server.store.dialect import Dialect, total
+from agentsight_server.store.messages import messages
 from agentsight_server.store.schema import (
     AGENT,
-    ATTACHMENTS,
     END_USER,
-    MESSAGE,
     actions,
     buttons,
     conversations,
@@ -20,19 +20,6 @@ from agentsight_server.store.schema import (
     items,
     token_usage,
 )
-
-if TYPE_CHECKING:
-    from agentsight_server.store.matching import Filters
-
-# A message of either party; an agent's message right after the person's; a tool's run; a click; what a customer
-# thought of it; tokens that were used.
-Kind = Literal["message", "answer", "tool", "button", "feedback", "tokens"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-# The filters that are about it.
-FIELDS = (
-    "happened", "happened_name", "happened_name__isnull", "happened_label", "happened_failed", "happened_after",
-    "happened_before", "weekday", "hour",
-)  # fmt: skip
 
 _DETAILS = {"tool": actions, "button": buttons, "feedback": feedbacks, "tokens": token_usage}
 _NAMES: dict[str, ColumnElement[Any]] = {
@@ -43,29 +30,23 @@ _NAMES: dict[str, ColumnElement[Any]] = {
 }
 
 
-def looked_for(filters: Filters) -> Kind | None:
-    """What has to have happened; a time alone is a message's."""
-    timed = filters.happened_after is not None or filters.happened_before is not None
-    return filters.happened or ("message" if timed else None)
-
-
-def one_of_it(filters: Filters) -> list[ColumnElement[bool]]:
-    """Conversations in which it happened; no condition where nothing is looked for."""
-    kind = looked_for(filters)
+def has_event(filters: Filters) -> list[ColumnElement[bool]]:
+    """Conversations with the event; no condition where none is looked for."""
+    kind = filters.event_kind
     if kind is None:
         return []
     source, wanted = _found(kind, filters)
     mine = exists().select_from(source).where(items.c.conversation == conversations.c.id, *wanted)
     mine = mine.correlate(conversations)
-    if filters.happened_after is not None and kind != "feedback":
+    if filters["event_after"] is not None and kind != "feedback":
         # A conversation ends with its last item, feedback aside: those that ended before need no closer look.
-        return [conversations.c.ended_at >= filters.happened_after, mine]
+        return [conversations.c.ended_at >= filters["event_after"], mine]
     return [mine]
 
 
-def amount_of_it(engine: Dialect, filters: Filters, within: list[ColumnElement[bool]]) -> Any:
-    """The query for how often it happened in the conversations `within`; of tokens, how many they are."""
-    kind = looked_for(filters)
+def count_events(engine: Dialect, filters: Filters, within: list[ColumnElement[bool]]) -> Any:
+    """The query for how many such events there are in the conversations `within`; of tokens, how many they are."""
+    kind = filters.event_kind
     assert kind is not None
     source, wanted = _found(kind, filters)
     amount = total(engine, token_usage.c.total_tokens) if kind == "tokens" else func.count()
@@ -73,9 +54,9 @@ def amount_of_it(engine: Dialect, filters: Filters, within: list[ColumnElement[b
     return select(amount).select_from(joined).where(*wanted, *within)
 
 
-def lines_of_it(filters: Filters, conversation: int) -> Any:
+def event_lines(filters: Filters, conversation: int) -> Any:
     """The query for the first line of one conversation that is looked for; None where no line is."""
-    kind = looked_for(filters)
+    kind = filters.event_kind
     if kind is None or kind == "tokens":  # token usage stands beside lines
         return None
     source, wanted = _found(kind, filters)
@@ -83,7 +64,7 @@ def lines_of_it(filters: Filters, conversation: int) -> Any:
     return mine.order_by(items.c.timestamp, items.c.id).limit(1)
 
 
-def _found(kind: Kind, filters: Filters) -> tuple[FromClause, list[ColumnElement[bool]]]:
+def _found(kind: EventKind, filters: Filters) -> tuple[FromClause, list[ColumnElement[bool]]]:
     wanted: list[ColumnElement[bool]] = []
     source: FromClause = items
     if kind in _DETAILS:
@@ -91,14 +72,14 @@ def _found(kind: Kind, filters: Filters) -> tuple[FromClause, list[ColumnElement
         source = items.join(detail, detail.c.item == items.c.id)
         wanted += _named(_NAMES[kind], filters)
     else:
-        wanted += [items.c.kind.in_([MESSAGE, ATTACHMENTS]), items.c.sender.in_([END_USER, AGENT])]
+        wanted.append(messages(items))
     if kind == "answer":
         wanted += [items.c.sender == AGENT, _spoke_before() == END_USER]
-    if kind == "button" and filters.happened_label is not None:
-        wanted.append(buttons.c.label == filters.happened_label)
-    if kind == "tool" and filters.happened_failed is not None:
+    if kind == "button" and filters["event_label"] is not None:
+        wanted.append(buttons.c.label == filters["event_label"])
+    if kind == "tool" and filters["event_failed"] is not None:
         failed = actions.c.error_msg.is_not(None)
-        wanted.append(failed if filters.happened_failed else ~failed)
+        wanted.append(failed if filters["event_failed"] else ~failed)
     if kind == "feedback":
         wanted.append(feedbacks.c.source == "customer")
     return source, wanted + _when(filters)
@@ -106,10 +87,10 @@ def _found(kind: Kind, filters: Filters) -> tuple[FromClause, list[ColumnElement
 
 def _named(column: ColumnElement[Any], filters: Filters) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
-    if filters.happened_name is not None:
-        wanted.append(column == filters.happened_name)
-    if filters.happened_name__isnull is not None:
-        wanted.append(column.is_(None) if filters.happened_name__isnull else column.is_not(None))
+    if filters["event_name"] is not None:
+        wanted.append(column == filters["event_name"])
+    if filters["event_name__isnull"] is not None:
+        wanted.append(column.is_(None) if filters["event_name__isnull"] else column.is_not(None))
     return wanted
 
 
@@ -123,8 +104,7 @@ def _spoke_before() -> Any:
         select(before.c.sender)
         .where(
             before.c.conversation == items.c.conversation,
-            before.c.kind.in_([MESSAGE, ATTACHMENTS]),
-            before.c.sender.in_([END_USER, AGENT]),
+            messages(before),
             earlier,
         )
         .order_by(before.c.timestamp.desc(), before.c.id.desc())
@@ -136,25 +116,25 @@ def _spoke_before() -> Any:
 
 def _when(filters: Filters) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
-    if filters.happened_after is not None:
-        wanted.append(items.c.timestamp >= filters.happened_after)
-    if filters.happened_before is not None:
-        wanted.append(items.c.timestamp <= filters.happened_before)
-    return wanted + on_the_clock(filters, items.c.timestamp)
+    if filters["event_after"] is not None:
+        wanted.append(items.c.timestamp >= filters["event_after"])
+    if filters["event_before"] is not None:
+        wanted.append(items.c.timestamp <= filters["event_before"])
+    return wanted + local_time(filters, items.c.timestamp)
 
 
-def on_the_clock(filters: Filters, moment: ColumnElement[int]) -> list[ColumnElement[bool]]:
+def local_time(filters: Filters, moment: ColumnElement[int]) -> list[ColumnElement[bool]]:
     """The hour and the day of the week of a moment."""
     wanted: list[ColumnElement[bool]] = []
-    if filters.weekday is None and filters.hour is None:
+    if filters["weekday"] is None and filters["hour"] is None:
         return wanted
-    (_, ahead), *later = filters.offsets or ((0, 0),)
+    (_, ahead), *later = filters.offsets
     local: ColumnElement[int] = moment + ahead
     if later:
         # The last offset that has begun holds.
         local = moment + case(*((moment >= since, offset) for since, offset in reversed(later)), else_=ahead)
-    if filters.hour is not None:
-        wanted.append(local // HOUR % 24 == filters.hour)
-    if filters.weekday is not None:
-        wanted.append((local // DAY + 3) % 7 == filters.weekday)  # 1 January 1970 was a Thursday
+    if filters["hour"] is not None:
+        wanted.append(local // HOUR % 24 == filters["hour"])
+    if filters["weekday"] is not None:
+        wanted.append((local // DAY + 3) % 7 == filters["weekday"])  # 1 January 1970 was a Thursday
     return wanted

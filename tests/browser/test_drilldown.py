@@ -1,4 +1,4 @@
-"""The count on the chart is the count behind it: every link of the page, over real dialogues."""
+"""The count on the chart is the count of the list that it opens: every link of the page, over real dialogues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from agentsight_server.dashboard import inbox
+from agentsight_server.dashboard import filtering
 from agentsight_server.domain import zones
 from agentsight_server.store import agents, conversations
 from tests.browser.conftest import EMAIL, PASSWORD, WIDE, sign_in
@@ -75,23 +75,25 @@ class Travel:
     def path(self) -> str:
         return f"/agents/{self.agent}/"
 
-    def behind(self, address: str, zone: str) -> tuple[int, int | None, int]:
+    def listed(self, address: str, zone: str) -> tuple[int, int | None, int]:
         """How many conversations an address lists, how many of the things that it was opened for, and people."""
         query = dict(parse_qsl(urlsplit(address).query))
         with self.server.database.read() as connection:
             handing_over = agents.escalations(connection, [self.agent])[self.agent]
-            chosen = inbox.read_filters(query, zones.find(zone), handing_over)
-            assert not chosen.problems, (address, chosen.problems)
-            assert chosen.values.keys() == query.keys(), address
-            filters, mine = chosen.filters, {self.agent}
+            applied = filtering.read_filters(query.items(), zones.find(zone), handing_over)
+            assert not applied.problems, (address, applied.problems)
+            assert applied.values.keys() == query.keys(), address
+            filters, mine = applied.filters, {self.agent}
             count = conversations.count(connection, mine, filters)
-            things = None if filters.happened is None else conversations.happened(connection, mine, filters)
+            things = (
+                None if filters["event"] is None else conversations.count_events(connection, mine, filters)
+            )
             return count, things, conversations.people(connection, mine, filters)
 
 
 @pytest.fixture(scope="module")
 def travel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Travel]:
-    folder = tmp_path_factory.mktemp("behind")
+    folder = tmp_path_factory.mktemp("drilldown")
     with ServerProcess(folder) as server:
         server.person(EMAIL, PASSWORD)
         command = [sys.executable, "-m", "agentsight_server", "import", str(DIALOGUES)]
@@ -167,7 +169,7 @@ def test_every_link_lists_what_the_chart_counts(
         if "&hour=" in address and place % sample:
             continue
         if address not in known:
-            known[address] = travel.behind(address, zone)
+            known[address] = travel.listed(address, zone)
         count, things, people = known[address]
         if shown in summed:
             summed[shown] += count if things is None else things
@@ -192,14 +194,14 @@ def test_the_list_says_both_numbers(open_page: Callable[[str], Page], travel: Tr
     href = tool.locator("th a").get_attribute("href") or ""
     tool.locator("th a").click()
     page.wait_for_url("**/conversations/**")
-    count, things, _ = travel.behind(href, "Europe/Zagreb")
+    count, things, _ = travel.listed(href, "Europe/Zagreb")
     assert str(things) == runs
     assert things != count
     expect(page.locator("#list-counts")).to_have_text(f"{count} conversations · {things} runs of {name}")
-    # The chip takes what happened off, and what was said of it; the page's own filter stays.
+    # The chip takes the event off, and what was said of it; the page's own filter stays.
     page.get_by_role("link", name=f"Remove the filter Runs of {name}").click()
     expect(page.locator("#list-counts")).to_have_text(re.compile(r"^\d+$"))
-    assert "happened" not in page.url
+    assert "event" not in page.url
     assert "source=whatsapp" in page.url
 
     page.goto(f"{travel.path}?{AUGUST}&feedback_sentiment=positive")

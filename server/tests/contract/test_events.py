@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Connection
 
 from agentsight_server.domain import zones
+from agentsight_server.domain.filters import Filters
 from agentsight_server.store import append, conversations
 from agentsight_server.store.append import NewConversation, NewItem
 from agentsight_server.store.database import Database
-from agentsight_server.store.matching import Filters
 from agentsight_server.store.schema import (
     ACTION,
     AGENT,
@@ -95,43 +95,43 @@ def listed(
 ) -> tuple[list[str], int]:
     rows = conversations.page(connection, {agent}, filters, limit=10)
     assert conversations.count(connection, {agent}, filters) == len(rows)
-    return sorted(talks[row.id] for row in rows), conversations.happened(connection, {agent}, filters)
+    return sorted(talks[row.id] for row in rows), conversations.count_events(connection, {agent}, filters)
 
 
 @pytest.mark.parametrize(
     ("wanted", "names", "amount"),
     [
-        ({"happened": "tool", "happened_name": "look up"}, ["long"], 2),
-        ({"happened": "tool", "happened_name": " look up"}, ["long"], 1),
-        ({"happened": "tool", "happened_name": "look up", "happened_failed": True}, ["long"], 1),
-        ({"happened": "tool", "happened_name": "look up", "happened_after": HOUR}, ["long"], 1),
-        ({"happened": "tool", "happened_name": "look up", "happened_after": 11 * HOUR}, [], 0),
-        ({"happened": "tool", "happened_before": 0}, [], 0),
-        ({"happened": "message"}, ["judged", "long", "offered"], 7),
-        ({"happened_after": 10 * HOUR, "happened": "message"}, ["long", "offered"], 3),
-        ({"happened": "message", "hour": 10, "weekday": 3}, ["long", "offered"], 3),
-        # On a clock half an hour ahead it is another hour.
-        ({"happened": "message", "hour": 10, "offsets": ((0, HOUR // 2),)}, ["long", "offered"], 3),
-        ({"happened": "message", "hour": 10, "offsets": ((0, HOUR),)}, [], 0),
+        ({"event": "tool", "event_name": "look up"}, ["long"], 2),
+        ({"event": "tool", "event_name": " look up"}, ["long"], 1),
+        ({"event": "tool", "event_name": "look up", "event_failed": True}, ["long"], 1),
+        ({"event": "tool", "event_name": "look up", "event_after": HOUR}, ["long"], 1),
+        ({"event": "tool", "event_name": "look up", "event_after": 11 * HOUR}, [], 0),
+        ({"event": "tool", "event_before": 0}, [], 0),
+        ({"event": "message"}, ["judged", "long", "offered"], 7),
+        ({"event_after": 10 * HOUR, "event": "message"}, ["long", "offered"], 3),
+        ({"event": "message", "hour": 10, "weekday": 3}, ["long", "offered"], 3),
+        # On a clock five and a half hours ahead it is another hour.
+        ({"event": "message", "hour": 15, "tz": zones.find("Asia/Kolkata")}, ["long", "offered"], 3),
+        ({"event": "message", "hour": 10, "tz": zones.find("Asia/Kolkata")}, [], 0),
         # The second of two messages in a row answers nobody, nor does the first of a conversation.
-        ({"happened": "answer"}, ["long"], 2),
-        ({"happened": "answer", "happened_after": 10 * HOUR}, ["long"], 1),
-        ({"happened": "button", "happened_name": "end"}, ["long", "offered"], 3),
-        ({"happened": "button", "happened_name": "end", "happened_label": "Yes"}, ["long"], 2),
+        ({"event": "answer"}, ["long"], 2),
+        ({"event": "answer", "event_after": 10 * HOUR}, ["long"], 1),
+        ({"event": "button", "event_name": "end"}, ["long", "offered"], 3),
+        ({"event": "button", "event_name": "end", "event_label": "Yes"}, ["long"], 2),
         # What the team noted is not what customers said; feedback may come after the end.
-        ({"happened": "feedback", "happened_name": "positive", "happened_after": HOUR}, ["judged"], 1),
-        ({"happened": "tokens", "happened_name": "small"}, ["long", "offered"], 77),
-        ({"happened": "tokens", "happened_name__isnull": True}, ["long"], 5),
+        ({"event": "feedback", "event_name": "positive", "event_after": HOUR}, ["judged"], 1),
+        ({"event": "tokens", "event_name": "small"}, ["long", "offered"], 77),
+        ({"event": "tokens", "event_name__isnull": True}, ["long"], 5),
         # Other filters are about the conversation, whenever they are met in it.
-        ({"happened": "message", "happened_before": 0, "action_name": "look up"}, ["long"], 1),
-        ({"happened": "button", "happened_name": "end", "is_offered": False}, ["long"], 2),
-        ({"happened": "message", "happened_after": HOUR, "is_helpful": True}, [], 0),
-        ({"happened": "message", "happened_before": HOUR, "is_helpful": True}, ["judged"], 1),
-        ({"happened": "message", "language__iexact": "EN-us"}, ["long"], 5),
-        ({"happened": "message", "language": "en-us"}, ["long", "offered"], 6),
+        ({"event": "message", "event_before": 0, "action_name": "look up"}, ["long"], 1),
+        ({"event": "button", "event_name": "end", "is_offered": False}, ["long"], 2),
+        ({"event": "message", "event_after": HOUR, "is_helpful": True}, [], 0),
+        ({"event": "message", "event_before": HOUR, "is_helpful": True}, ["judged"], 1),
+        ({"event": "message", "language__iexact": "EN-us"}, ["long"], 5),
+        ({"event": "message", "language": "en-us"}, ["long", "offered"], 6),
     ],
 )
-def test_what_happened_and_how_often(
+def test_which_events_and_how_many(
     database: Database,
     agent: int,
     talks: dict[int, str],
