@@ -202,6 +202,12 @@ def _mixed_up(talk: _Talk) -> None:
     talk.rng.shuffle(talk.items)
 
 
+def _scattered(talk: _Talk) -> None:
+    """Weeks of a thread whose items come in any order: what comes late cuts sessions, joins them, answers in them."""
+    _thread(talk)
+    talk.rng.shuffle(talk.items)
+
+
 def corpus(seed: int = 20261124) -> list[Record]:
     """The conversations, in the order in which they are stored."""
     rng = Random(seed)
@@ -222,6 +228,7 @@ def corpus(seed: int = 20261124) -> list[Record]:
         (20, _judged, ["web", None]),
         (12, _silent, ["web", None]),
         (24, _mixed_up, ["web", "whatsapp"]),
+        (30, _scattered, ["whatsapp", "email", "web"]),
     ]
     written = []
     for count, write, sources in kinds:

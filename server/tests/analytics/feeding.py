@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from agentsight_server.store import append, conversations
 from agentsight_server.store.append import NewConversation, NewItem
@@ -64,11 +64,17 @@ def new_conversation(record: Record, name: str, items: Iterable[Item]) -> NewCon
 
 
 def feed(
-    database: Database, agent: int, records: Iterable[Record], *, pieces: int = 1, together: int = 1
+    database: Database,
+    agent: int,
+    records: Iterable[Record],
+    *,
+    pieces: int = 1,
+    together: int = 1,
+    between: Callable[[], None] = lambda: None,
 ) -> list[tuple[str, int]]:
     """Store records, each in so many pieces, all first pieces first; returns their names and numbers.
 
-    `together`: how many conversations come in one request.
+    `together`: how many conversations come in one request. `between` is called after all pieces of a kind.
     """
     records = list(records)
     names = [f"c{next(_names)}" for _ in records]
@@ -91,6 +97,7 @@ def feed(
                 assert each.id is not None
                 assert each.conversation_id is not None
                 numbers[each.conversation_id] = each.id
+        between()
     for record, name in zip(records, names, strict=True):
         if record.deleted:
             with database.write() as connection:

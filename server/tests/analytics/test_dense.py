@@ -47,11 +47,12 @@ class Told:
         self.records = corpus()
         self.others = corpus(7)[:60]
         self.agent, self.other = world.agent(), world.agent()
+        world.projector.batch = 90
         with world.database.write() as connection:
             agents.set_escalations(connection, self.other, ESCALATIONS)
         for number, records in ((self.other, self.others), (self.agent, self.records)):
-            feed(world.database, number, records, pieces=3, together=40)
-        world.projector.batch = 90
+            # The columns follow after each piece: most of a conversation is there already when more of it comes.
+            feed(world.database, number, records, pieces=4, together=40, between=world.projector.follow)
         world.projector.follow()
 
     def differing(

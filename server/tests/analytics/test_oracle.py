@@ -66,8 +66,15 @@ def check(world: World, data: st.DataObject) -> None:
     pieces = data.draw(st.integers(1, 3), label="pieces")
 
     number = world.agent()
-    feed(world.database, number, corpus, pieces=pieces)
-    world.projector.follow()
+    follow = world.projector.follow
+    feed(
+        world.database,
+        number,
+        corpus,
+        pieces=pieces,
+        between=data.draw(st.sampled_from([follow, lambda: None])),
+    )
+    follow()
     zone, first, last = period
     scope = scope_of(number, zone, first, last, "production" if production else "development", chosen)
     with world.database.write() as connection:
