@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,8 +47,9 @@ from agentsight_server.security.access import Authenticator
 from agentsight_server.security.sessions import LoginThrottle
 from agentsight_server.security.signing import Signer
 from agentsight_server.settings import Settings
-from agentsight_server.store import search_index
+from agentsight_server.store import search_index, trigrams
 from agentsight_server.store.database import Database
+from agentsight_server.store.dialect import Dialect
 from agentsight_server.store.search_follower import SearchFollower
 from agentsight_server.store.search_index import SearchIndex
 from agentsight_server.store.writer import Overloaded, Writer
@@ -116,6 +118,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         services.writer.start()
         services.analytics.start()
         services.eraser.start()
+        if services.database.dialect is Dialect.POSTGRESQL:
+            threading.Thread(target=trigrams.ensure, args=(services.database,), daemon=True).start()
         if services.search_follower is not None:
             services.search_follower.start()
         settling = asyncio.create_task(services.settle())

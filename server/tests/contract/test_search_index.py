@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
-from agentsight_server.store import agents, append, conversations, erasing, search_index
+from agentsight_server.store import agents, append, conversations, erasing, search_index, trigrams
 from agentsight_server.store.append import NewConversation, NewItem
 from agentsight_server.store.conversations import Filters
 from agentsight_server.store.database import Database
+from agentsight_server.store.dialect import Dialect, contains
 from agentsight_server.store.erasing import Criterion
-from agentsight_server.store.schema import ACTION, AGENT, END_USER, MESSAGE
+from agentsight_server.store.schema import ACTION, AGENT, END_USER, MESSAGE, items
 from agentsight_server.store.search_follower import SearchFollower
 from agentsight_server.store.search_index import SearchIndex, forget_erased
 
@@ -123,6 +125,37 @@ def test_what_people_look_for(odd: tuple[Database, SearchIndex], needle: str, na
     assert found(database, needle, by=index) == sorted(names)
 
 
+def test_each_engine_finds_the_same_with_an_index_of_its_own(database: Database, agent: int) -> None:
+    fill(database, *((f"c{at}", said(text, "and more")) for at, text in enumerate(TEXTS)))
+    if database.dialect is Dialect.POSTGRESQL:
+        assert trigrams.ensure(database)
+        assert trigrams.ensure(database), "it is there already"
+        with database.write() as connection:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            has = contains(database.dialect, items.c.content, "needle in", indexed=True)
+            query = select(items.c.id).where(items.c.kind.in_([0, 3]), has)
+            asked = query.compile(connection, compile_kwargs={"literal_binds": True})
+            plan = connection.exec_driver_sql(f"EXPLAIN {asked}")
+            assert "ix_items_said" in " ".join(row[0] for row in plan)
+    for needle in (
+        "STRASSE",
+        "京タワ",
+        "東京",
+        "👩‍👧",
+        "0% off_",
+        "%",
+        "f_n",
+        "*B (",
+        "\\",
+        "ǆungla",
+        "οδυσσεύς",
+        "needle IN",
+        "zz",
+    ):
+        expected = sorted(f"c{at}" for at, text in enumerate(TEXTS) if needle.casefold() in text.casefold())
+        assert found(database, needle) == expected, needle
+
+
 def test_what_very_many_say_is_found_as_well(
     odd: tuple[Database, SearchIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +178,7 @@ def test_what_the_index_does_not_have_yet_is_found(tmp_path: Path, small_blocks:
     assert found(database, "refund!", by=index) == ["old"]
 
 
-def trigrams(path: Path) -> set[str]:
+def letters_in(path: Path) -> set[str]:
     """What stands in the index, by SQLite's own word for it."""
     with closing(sqlite3.connect(path)) as own:
         names = own.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL%'").fetchall()
@@ -162,7 +195,7 @@ def test_what_is_erased_leaves_no_byte_behind(tmp_path: Path, small_blocks: None
     for at in range(6):
         fill(database, (f"kept{at}", said(f"quiet {at}", "common")), ("gone", said(f"qzxj{at}w", "common")))
     follow(index, database)
-    assert {"qzx", "zxj", "qui"} <= trigrams(path)
+    assert {"qzx", "zxj", "qui"} <= letters_in(path)
     with database.write() as connection:
         number = agents.listing(connection)[0].id
         going = conversations.lookup(connection, None, "gone")
@@ -179,7 +212,7 @@ def test_what_is_erased_leaves_no_byte_behind(tmp_path: Path, small_blocks: None
     index = SearchIndex(path, "a")
     done = index.clean(database)
     assert done
-    assert "qzx" not in trigrams(path)
+    assert "qzx" not in letters_in(path)
     everything = b"".join(each.read_bytes() for each in tmp_path.glob("search.db*"))
     assert b"zxj" not in everything
     with database.write() as connection:
@@ -200,7 +233,7 @@ def test_another_stores_an_older_stores_and_a_damaged_index_are_made_anew(tmp_pa
         connection.exec_driver_sql("UPDATE counters SET value = 0 WHERE name = 'revision'")
     follow(index, database)
     assert found(database, "other words", by=index) == ["one"]
-    assert "fir" not in trigrams(path)
+    assert "fir" not in letters_in(path)
     index.close()
     index = SearchIndex(path, "b")
     follow(index, database)

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection
 
-from agentsight_server.store import people
+from agentsight_server.store import dialect, people
 from agentsight_server.store.database import Database
 from agentsight_server.store.messages import WRITTEN
 from agentsight_server.store.searching import Candidates
@@ -43,6 +43,18 @@ _ITEMS_AT_ONCE = 4_000
 _LETTERS_AT_ONCE = 2_000_000
 _ERASED = "search-erased"
 _REVISION = "SELECT value FROM counters WHERE name = 'revision'"
+# Each of these is one step of the driver, whatever the number of rows: see dialect.fetch().
+_NEXT = f"""
+    SELECT id, text FROM (
+        SELECT id, text, length(text) AS letters, sum(length(text)) OVER (ORDER BY id) AS running FROM (
+            SELECT id, CASE WHEN kind IN {WRITTEN} THEN coalesce(content, '') ELSE '' END AS text
+            FROM items WHERE id > ? AND id <= ? ORDER BY id LIMIT ?))
+    WHERE running - letters <= ? ORDER BY id"""  # noqa: S608 - numbers
+_ANY = "SELECT 1 FROM items WHERE id > ? AND id <= ? LIMIT 1"
+_INSERT = """INSERT INTO texts_{} (rowid, text)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"""
+_FIND = """SELECT json_group_array(number) FROM (
+    SELECT rowid AS number FROM texts_{block} WHERE texts_{block} MATCH ? LIMIT ?)"""
 _STATE = "CREATE TABLE state (format INTEGER, store TEXT, mark INTEGER, revision INTEGER)"
 # Folded by us, since the tokenizer folds less than Python does; no positions, since the text itself is looked at.
 _TABLE = """CREATE VIRTUAL TABLE IF NOT EXISTS texts_{} USING fts5(
@@ -100,9 +112,9 @@ class SearchIndex:
         try:
             (mark,) = reader.execute("SELECT mark FROM state").fetchone()
             for block in range(mark // BLOCK, -1, -1):
-                query = f"SELECT rowid FROM texts_{block} WHERE texts_{block} MATCH ? LIMIT ?"  # noqa: S608 - numbers
-                rows = reader.execute(query, (wanted, MOST_CANDIDATES + 1 - len(found)))
-                found.extend(number for (number,) in rows)
+                query = _FIND.format(block=block)
+                (rows,) = reader.execute(query, (wanted, MOST_CANDIDATES + 1 - len(found))).fetchone()
+                found.extend(msgspec.json.decode(rows, type=list[int]))
                 if len(found) > MOST_CANDIDATES:
                     return None
             return Candidates(found, mark)
@@ -149,27 +161,24 @@ class SearchIndex:
     ) -> tuple[int, bool]:
         """Put the items above `mark`, up to `end`, in, as many as one transaction should: the last number, and whether
         there are more."""
-        rows = connection.exec_driver_sql(
-            f"SELECT id, CASE WHEN kind IN {WRITTEN} THEN content END FROM items "  # noqa: S608 - numbers
-            "WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
-            (mark, 2**62 if end is None else end, _ITEMS_AT_ONCE),
+        rows = dialect.fetch(
+            connection,
+            ("id", "text"),
+            _NEXT,
+            (mark, 2**62 if end is None else end, _ITEMS_AT_ONCE, _LETTERS_AT_ONCE),
         )
+        begun, last = mark, rows[-1][0] if rows else mark
         texts: dict[int, list[tuple[int, str]]] = {}
-        letters, taken, begun = 0, 0, mark
         for number, text in rows:
-            mark = number
-            taken += 1
             if text:
                 texts.setdefault(number // BLOCK, []).append((number, text.casefold().replace("\0", " ")))
-                letters += len(text)
-                if letters > _LETTERS_AT_ONCE:
-                    break
-        rows.close()
-        for block in range(max(begun, 0) // BLOCK, mark // BLOCK + 1):
+        for block in range(max(begun, 0) // BLOCK, last // BLOCK + 1):
             own.execute(_TABLE.format(block))
         for block, some in texts.items():
-            own.executemany(f"INSERT INTO texts_{block} (rowid, text) VALUES (?, ?)", some)  # noqa: S608
-        return mark, taken == _ITEMS_AT_ONCE or letters > _LETTERS_AT_ONCE
+            own.execute(_INSERT.format(block), (msgspec.json.encode(some).decode(),))
+        # One row more would have been too much, or there is none.
+        more = connection.exec_driver_sql(_ANY, (last, 2**62 if end is None else end)).first() is not None
+        return last, more
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

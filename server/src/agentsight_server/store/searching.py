@@ -34,7 +34,7 @@ INDEX: ContextVar[Index | None] = ContextVar("search_index", default=None)
 
 def says(engine: dialect.Dialect, needle: str) -> ColumnElement[bool]:
     """The condition: somewhere in the conversation `needle` was written, whatever the case, in any language."""
-    has = written(items) & contains(engine, items.c.content, needle)
+    has = written(items) & contains(engine, items.c.content, needle, indexed=True)
     index = INDEX.get()
     found = index.candidates(needle) if index is not None else None
     if found is None:
