@@ -24,8 +24,8 @@ PROMISED = re.findall(
 )
 NEEDED = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "httpx", "fastapi", "uvicorn")
 FILES = (
-    "answers", "async_clients", "background", "bind", "contexts", "fastapi", "interleavings", "kinds", "outbox",
-    "public_names", "sending", "settings", "stream", "strays", "tokens", "tracking", "what_is_sent",
+    "answers", "async_clients", "background", "bind", "contexts", "fastapi", "https", "interleavings", "kinds",
+    "outbox", "public_names", "sending", "settings", "stream", "strays", "tokens", "tracking", "what_is_sent",
 )  # fmt: skip
 # These wait for seconds, and Python's part in them is small.
 LEFT_OUT = "comes_back or wrong_key or missing_key"

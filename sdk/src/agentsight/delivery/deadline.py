@@ -141,7 +141,10 @@ class _Plain(_Deadlined):
 
 
 class _Secure(_Deadlined, HTTPSConnection):
-    pass
+    def connect(self) -> None:
+        if self.ssl_context is None:
+            self.ssl_context = _patched_context()
+        super().connect()
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):
@@ -166,6 +169,20 @@ def new_pool(proxy: str | None, most: int) -> urllib3.PoolManager:
     )
     pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
     return pool
+
+
+def _patched_context() -> Any:
+    """A context of gevent's, where it patched the process after urllib3 was imported; otherwise None.
+
+    gunicorn's `--preload` with gevent's workers is such a process. The class that urllib3 knows would then call
+    itself until the stack is full.
+    """
+    import ssl
+
+    from urllib3.util import ssl_
+
+    known: Any = ssl_
+    return None if known.SSLContext is ssl.SSLContext else ssl.create_default_context()
 
 
 def _addresses(connection: HTTPConnection, name: str, port: int | None, wait: float) -> list[str]:

@@ -216,7 +216,7 @@ class Transport:
                         response.close()
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             raise _Unreachable(error, sent=False) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except Exception as error:  # HTTPError and OSError; in a process that is patched, anything
             raise _Unreachable(error, sent=True) from error
         return Response(
             response.status,
