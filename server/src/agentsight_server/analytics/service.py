@@ -15,11 +15,10 @@ from agentsight_server.analytics.duckdb_engine import DuckEngine
 from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine
 from agentsight_server.analytics.projector import Projector
 from agentsight_server.analytics.scope import Comparison, Scope
-from agentsight_server.domain.identifiers import uuid7
 from agentsight_server.runtime.executors import SECONDS, Executor
 from agentsight_server.settings import Settings, SettingsError
-from agentsight_server.store import people
 from agentsight_server.store.database import Database
+from agentsight_server.store.installation import identity
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -27,7 +26,6 @@ logger = logging.getLogger(__name__)
 # What was acknowledged is in the next answer; after so many seconds the answer comes with what is there.
 PATIENCE = 2.0
 _THREADS = 4
-_IDENTITY = "store-identity"
 
 
 class Analytics:
@@ -163,12 +161,3 @@ def file_of(settings: Settings) -> Path:
     if scheme != "duckdb" or not rest.strip("/"):
         raise SettingsError("analytics_url: takes duckdb:///folder/analytics.duckdb, or a path")
     return Path(rest)
-
-
-def identity(connection: Connection) -> str:
-    """What tells this store from any other; made when there is none."""
-    value = people.installation_value(connection, _IDENTITY)
-    if value is None:
-        value = uuid7().hex()
-        people.set_installation_value(connection, _IDENTITY, value)
-    return value

@@ -26,8 +26,9 @@ def rebuild(**given: Any) -> None:
     """
     from agentsight_server.analytics.engine import AnalyticsError
     from agentsight_server.analytics.rebuild import rebuild as build
-    from agentsight_server.analytics.service import file_of, identity
+    from agentsight_server.analytics.service import file_of
     from agentsight_server.settings import SettingsError
+    from agentsight_server.store.installation import identity
 
     settings = load(given)
     try:

@@ -120,9 +120,10 @@ def _carry_out(settings: Settings, database: Database, number: int) -> None:
 
 def _do(settings: Settings, database: Database) -> None:
     from agentsight_server.analytics.duckdb_engine import DuckEngine
-    from agentsight_server.analytics.service import file_of, identity
+    from agentsight_server.analytics.service import file_of
     from agentsight_server.attachments.blobs import FilesError, FileStore
     from agentsight_server.erasure.eraser import Eraser, OwnHands
+    from agentsight_server.store.installation import identity
     from agentsight_server.store.search_index import FILE, SearchIndex
 
     engine = index = None

@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -107,12 +106,13 @@ def _restore(
 ) -> Manifest:
     from agentsight_server.attachments.blobs import FileStore
     from agentsight_server.operations import backup
+    from agentsight_server.store import copies
     from agentsight_server.store.database import Database
     from agentsight_server.store.search_index import FILE
 
     target = Database(settings.sqlalchemy_url)
     try:
-        there = target.path.exists() if target.path is not None else not backup.is_empty(target)
+        there = target.path.exists() if target.path is not None else not copies.is_empty(target)
         if there and not force:
             raise backup.BackupError(
                 "there is data already: choose an empty --data-dir or database, or replace it with --force"
@@ -141,20 +141,16 @@ def _restore(
 
 
 def _bring_up_to_date(path: Path) -> None:
-    import sqlite3
-
-    from agentsight_server.operations.backup import forget_identity
+    from agentsight_server.store.copies import close_into_one_file
     from agentsight_server.store.database import Database
+    from agentsight_server.store.installation import forget_identity
 
     database = Database(f"sqlite:///{path}")
     database.migrate()
     with database.write() as connection:
         forget_identity(connection)
     database.close()
-    with closing(sqlite3.connect(path)) as connection:
-        # One file, to be moved whole; the server turns its write-ahead log on again.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.execute("PRAGMA journal_mode = DELETE")
+    close_into_one_file(path)
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

@@ -11,31 +11,27 @@ import gzip
 import hashlib
 import io
 import shutil
-import sqlite3
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import msgspec
-from alembic import command
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, LargeBinary, MetaData, Table, func, select, text
+from sqlalchemy import Connection, MetaData
 
 from agentsight_server._version import __version__
 from agentsight_server.domain.versions import MADE_BY_A_NEWER_ONE
-from agentsight_server.store import dialect
-from agentsight_server.store.database import Database, alembic_config
-from agentsight_server.store.dialect import Dialect
+from agentsight_server.store import copies
+from agentsight_server.store.database import Database
 from agentsight_server.store.schema import metadata
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _DATABASE = "agentsight.db"
+_COPYING, _RESTORING = "Copying the database", "Restoring the database"
 _ROWS_AT_ONCE = 500
 _CHUNK = 1024 * 1024
 # What a backup from elsewhere may make us hold in memory.
@@ -112,11 +108,8 @@ def make(
     """
     with tempfile.TemporaryDirectory(prefix=".agentsight-backup-", dir=folder) as scratch:
         work = Path(scratch)
-        match database.dialect:
-            case Dialect.SQLITE:
-                manifest, members, wanted = _copy_sqlite(database, work, progress)
-            case Dialect.POSTGRESQL:
-                manifest, members, wanted = _dump(database, work, progress)
+        copy = _dump if database.path is None else _copy_file
+        manifest, members, wanted = copy(database, work, progress)
         present: list[str] = []
         missing: list[str] = []
         if files is not None:
@@ -173,26 +166,15 @@ class _Pieces(io.RawIOBase):
 Members = list[tuple[str, Path]]
 
 
-def _copy_sqlite(database: Database, work: Path, progress: Progress) -> tuple[Manifest, Members, list[str]]:
+def _copy_file(database: Database, work: Path, progress: Progress) -> tuple[Manifest, Members, list[str]]:
     copy = work / _DATABASE
     with database.read() as connection:
-        # The first read fixes the moment that is copied; writers go on beside it.
+        # The first read fixes the moment that is copied.
         manifest = _manifest(connection, database)
-        source = connection.connection.driver_connection
-        assert isinstance(source, sqlite3.Connection)
-        with closing(sqlite3.connect(copy)) as target:
-            source.backup(
-                target,
-                pages=4_096,
-                sleep=0,
-                progress=lambda _, left, total: progress("Copying the database", 1 - left / max(total, 1)),
-            )
-            target.execute("PRAGMA journal_mode = DELETE")
-            found = target.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
-                raise BackupError(f"the database is damaged ({found}): run `agentsight doctor`")
-            rows = target.execute("SELECT DISTINCT sha256 FROM attachments ORDER BY sha256")
-            wanted = [row[0] for row in rows]
+        try:
+            wanted = copies.copy_file(connection, copy, lambda share: progress(_COPYING, share))
+        except copies.DamagedStore as error:
+            raise BackupError(f"the database is damaged ({error}): run `agentsight doctor`") from None
     manifest.database_sha256 = _sha256(copy)
     return manifest, [(_DATABASE, copy)], wanted
 
@@ -206,7 +188,7 @@ def _dump(database: Database, work: Path, progress: Progress) -> tuple[Manifest,
             path = work / f"{table.name}.jsonl"
             digest, count = hashlib.sha256(), 0
             with path.open("wb") as file:
-                for row in _rows(connection, table):
+                for row in copies.rows(connection, table):
                     line = msgspec.json.encode(list(row)) + b"\n"
                     digest.update(line)
                     file.write(line)
@@ -214,31 +196,20 @@ def _dump(database: Database, work: Path, progress: Progress) -> tuple[Manifest,
             columns = [str(column.name) for column in table.columns]
             manifest.tables.append(TablePart(str(table.name), columns, count, digest.hexdigest()))
             members.append((f"tables/{table.name}.jsonl", path))
-            progress("Copying the database", (number + 1) / len(tables))
-        files = metadata.tables["attachments"].c.sha256
-        wanted = list(connection.execute(select(files).distinct().order_by(files)).scalars())
+            progress(_COPYING, (number + 1) / len(tables))
+        wanted = copies.hashes(connection)
     return manifest, members, wanted
 
 
-def _rows(connection: Connection, table: Table) -> Iterator[Any]:
-    query = select(table).order_by(*table.primary_key.columns)
-    with connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query) as result:
-        yield from result
-
-
 def _manifest(connection: Connection, database: Database) -> Manifest:
-    def count(name: str) -> int:
-        return int(connection.execute(select(func.count()).select_from(metadata.tables[name])).scalar_one())
-
-    schema = MigrationContext.configure(connection).get_current_revision() or ""
     return Manifest(
         FORMAT,
         __version__,
         time.time(),
         database.dialect.value,
-        schema,
-        count("conversations"),
-        count("items"),
+        copies.schema_of(connection),
+        copies.count(connection, "conversations"),
+        copies.count(connection, "items"),
         0,
     )
 
@@ -319,30 +290,12 @@ def _read_manifest(name: str, data: IO[bytes]) -> Manifest:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.MsgspecError as error:
         raise BackupError(f"its manifest cannot be read ({error})") from None
-    known = {each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
-    if manifest.schema not in known:
+    if not copies.knows(manifest.schema):
         raise BackupError(f"it {MADE_BY_A_NEWER_ONE}")
     for table in manifest.tables:
         if table.name not in metadata.tables:
             raise BackupError(f"it holds a table that is not known: {table.name[:100]!r}")
     return manifest
-
-
-def is_empty(database: Database) -> bool:
-    """Whether nothing is in the store that a restore would overwrite."""
-    with database.read() as connection:
-        there = set(tables_of(connection).tables)
-        for name in ("agents", "people", "conversations"):
-            if name in there and connection.execute(text(f"SELECT 1 FROM {name} LIMIT 1")).first():  # noqa: S608
-                return False
-    return True
-
-
-def tables_of(connection: Connection) -> MetaData:
-    """The tables that are there, whatever the schema's age."""
-    found = MetaData()
-    found.reflect(connection)
-    return found
 
 
 def load(
@@ -353,63 +306,42 @@ def load(
     Raises:
         StoreError: the store does not take it; it is as it was.
     """
-    config = alembic_config()
-    with target.write() as connection:
-        if target.dialect is Dialect.POSTGRESQL:
-            old = tables_of(connection)
-            old.drop_all(connection)
-        config.attributes["connection"] = connection
-        command.upgrade(config, manifest.schema)
-        tables = tables_of(connection)
-        ours = [table for table in tables.sorted_tables if table.name != "alembic_version"]
-        for table in reversed(ours):
-            connection.execute(table.delete())
-        if manifest.tables:
-            _load_lines(connection, tables, work, manifest, progress)
-        else:
-            _load_sqlite(connection, ours, work / _DATABASE, progress)
-        _set_numbers(connection, ours)
-        command.upgrade(config, "head")
-        dialect.seed(connection)
-        forget_identity(connection)
-
-
-def forget_identity(connection: Connection) -> None:
-    """Make the store another one to whoever follows its revisions: after a restore those may have run already."""
-    connection.execute(text("DELETE FROM installation WHERE name = 'store-identity'"))
+    if manifest.tables:
+        fill = partial(_load_lines, work, manifest, progress)
+    else:
+        fill = partial(_load_file, work / _DATABASE, progress)
+    copies.refill(target, manifest.schema, fill)
 
 
 def _load_lines(
-    connection: Connection, tables: MetaData, work: Path, manifest: Manifest, progress: Progress
+    work: Path, manifest: Manifest, progress: Progress, connection: Connection, tables: MetaData
 ) -> None:
     total = sum(part.rows for part in manifest.tables) or 1
     done = 0
     for part in manifest.tables:
         table = tables.tables[part.name]
-        binary = [
-            place for place, name in enumerate(part.columns) if isinstance(table.c[name].type, LargeBinary)
-        ]
+        binary = [part.columns.index(name) for name in copies.binary_columns(table)]
         path = work / f"{part.name}.jsonl"
         with path.open("rb") as file:
             for rows in _groups(msgspec.json.decode(line, type=list[Any]) for line in file):
                 for row in rows:
                     for place in binary:
                         row[place] = None if row[place] is None else base64.b64decode(row[place])
-                connection.execute(
-                    table.insert(), [dict(zip(part.columns, row, strict=True)) for row in rows]
-                )
+                copies.insert(connection, table, [dict(zip(part.columns, row, strict=True)) for row in rows])
                 done += len(rows)
-                progress("Restoring the database", done / total)
+                progress(_RESTORING, done / total)
 
 
-def _load_sqlite(connection: Connection, tables: list[Table], path: Path, progress: Progress) -> None:
+def _load_file(path: Path, progress: Progress, connection: Connection, tables: MetaData) -> None:
     source = Database(f"sqlite:///{path}")
+    filled = copies.filled(tables)
     try:
         with source.read() as reading:
-            for number, table in enumerate(tables):
-                for rows in _groups(_rows(reading, tables_of(reading).tables[table.name])):
-                    connection.execute(table.insert(), [dict(row._mapping) for row in rows])
-                progress("Restoring the database", (number + 1) / len(tables))
+            there = copies.tables_of(reading).tables
+            for number, table in enumerate(filled):
+                for rows in _groups(copies.rows(reading, there[table.name])):
+                    copies.insert(connection, table, [dict(row._mapping) for row in rows])
+                progress(_RESTORING, (number + 1) / len(filled))
     finally:
         source.close()
 
@@ -423,27 +355,6 @@ def _groups(rows: Iterable[Any]) -> Iterator[list[Any]]:
             group = []
     if group:
         yield group
-
-
-def _set_numbers(connection: Connection, tables: list[Table]) -> None:
-    """Go on counting after the highest numbers, on each engine in its way."""
-    engine = dialect.of(connection)
-    for table in tables:
-        if [column.name for column in table.primary_key.columns] != ["id"]:
-            continue
-        highest = connection.execute(select(func.max(table.c.id))).scalar()
-        match engine:
-            case Dialect.SQLITE:
-                connection.execute(
-                    text("UPDATE counters SET value = max(value, :highest) WHERE name = :name"),
-                    {"highest": highest or 0, "name": table.name},
-                )
-            case Dialect.POSTGRESQL:
-                if highest is not None:
-                    connection.execute(
-                        text("SELECT setval(pg_get_serial_sequence(:name, 'id'), :highest)"),
-                        {"highest": highest, "name": table.name},
-                    )
 
 
 def database_file(work: Path) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection
 
 from agentsight_server.analytics.duckdb_errors import is_held_elsewhere
 from agentsight_server.analytics.service import file_of
@@ -21,12 +21,10 @@ from agentsight_server.domain.versions import UPDATE
 from agentsight_server.operations.folder_lock import is_held
 from agentsight_server.security.file_rights import open_to_others
 from agentsight_server.settings import Settings
-from agentsight_server.store import people
+from agentsight_server.store import changes, checks, dialect
 from agentsight_server.store.conversations import latest_revision
 from agentsight_server.store.database import Database, NewerStore, OlderStore
-from agentsight_server.store.dialect import Dialect
-from agentsight_server.store.messages import messages
-from agentsight_server.store.schema import attachments, conversations, items
+from agentsight_server.store.installation import known_identity
 
 Level = Literal["ok", "note", "wrong"]
 _NAMED = 5
@@ -70,15 +68,15 @@ def examine(
             return
         with database.read() as connection:
             step("database: integrity")
-            yield from _integrity(connection, database.dialect)
+            yield from _integrity(connection)
             step("database: numbers and summaries")
-            yield from _numbers(connection, database.dialect)
+            yield from _numbers(connection)
             yield from _summaries(connection)
             step("attachments")
             yield from _attachments(connection, settings, thorough, step)
             step("figures")
             yield from _figures(connection, settings)
-            yield from _clock(connection, database.dialect)
+            yield from _clock(connection)
     except Exception as error:
         yield Finding(
             "wrong",
@@ -147,55 +145,22 @@ def _opens(database: Database, settings: Settings) -> Iterator[Finding]:
     yield Finding("ok", "schema", "the database is of this program's version")
 
 
-def _integrity(connection: Connection, engine: Dialect) -> Iterator[Finding]:
-    match engine:
-        case Dialect.SQLITE:
-            found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
-            if found != ["ok"]:
-                first = " ".join(str(found[0]).split())[:200]  # SQLite says it in several lines
-                yield Finding(
-                    "wrong",
-                    "integrity",
-                    f"the file is damaged: {first}" + (f" and {len(found) - 1} more" if found[1:] else ""),
-                    "restore the last good backup: `agentsight restore BACKUP --force`",
-                )
-                return
-            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
-            if broken:
-                tables = ", ".join(sorted({str(row[0]) for row in broken}))
-                yield Finding(
-                    "wrong",
-                    "integrity",
-                    f"{len(broken):,} rows lead nowhere, in {tables}",
-                    "restore the last good backup: `agentsight restore BACKUP --force`",
-                )
-                return
-        case Dialect.POSTGRESQL:
-            invalid = connection.exec_driver_sql(
-                "SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indrelid::regclass::text = 'items'"
-            ).scalar_one()
-            if invalid:
-                yield Finding("wrong", "integrity", f"{invalid} indexes are not valid", "REINDEX DATABASE")
-                return
-    yield Finding("ok", "integrity", "every page and every reference is whole")
+def _integrity(connection: Connection) -> Iterator[Finding]:
+    broken = dialect.damage(connection)
+    if broken is None:
+        yield Finding("ok", "integrity", "every page and every reference is whole")
+    else:
+        advice = broken.remedy or "restore the last good backup: `agentsight restore BACKUP --force`"
+        yield Finding("wrong", "integrity", broken.text, advice)
 
 
-def _numbers(connection: Connection, engine: Dialect) -> Iterator[Finding]:
-    highest = connection.execute(select(func.max(conversations.c.revision))).scalar() or 0
-    behind = ["revision"] if latest_revision(connection) < highest else []
-    if engine is Dialect.SQLITE:
-        for table in (conversations, items):
-            last = connection.execute(select(func.max(table.c.id))).scalar() or 0
-            counter = connection.execute(
-                text("SELECT value FROM counters WHERE name = :name"), {"name": table.name}
-            ).scalar()
-            if (counter or 0) < last:
-                behind.append(table.name)
-    if behind:
+def _numbers(connection: Connection) -> Iterator[Finding]:
+    lagging = checks.lagging_numbers(connection)
+    if lagging:
         yield Finding(
             "wrong",
             "numbers",
-            f"the running numbers are behind what is stored: {', '.join(behind)}",
+            f"the running numbers are behind what is stored: {', '.join(lagging)}",
             "somebody wrote into the database by hand: restore a backup",
         )
     else:
@@ -203,20 +168,7 @@ def _numbers(connection: Connection, engine: Dialect) -> Iterator[Finding]:
 
 
 def _summaries(connection: Connection) -> Iterator[Finding]:
-    said = (
-        select(items.c.conversation, func.count().label("said"))
-        .where(messages(items))
-        .group_by(items.c.conversation)
-        .subquery()
-    )
-    query = (
-        select(conversations.c.id)
-        .outerjoin(said, said.c.conversation == conversations.c.id)
-        .where(conversations.c.erasure.is_(None), conversations.c.messages != func.coalesce(said.c.said, 0))
-        .order_by(conversations.c.id)
-    )
-    wrong = list(connection.execute(query.limit(1000)).scalars())
-    total = connection.execute(select(func.count()).select_from(conversations)).scalar_one()
+    wrong = checks.miscounted(connection)
     if wrong:
         yield Finding(
             "wrong",
@@ -225,16 +177,12 @@ def _summaries(connection: Connection) -> Iterator[Finding]:
             "please report it, with the version",
         )
     else:
+        total = changes.total(connection)
         yield Finding("ok", "conversations", f"{total:,}, each with the messages that it says it has")
 
 
 def _attachments(connection: Connection, settings: Settings, thorough: bool, step: Step) -> Iterator[Finding]:
-    rows = connection.execute(
-        select(
-            attachments.c.sha256, func.min(attachments.c.size_bytes), func.min(attachments.c.filename)
-        ).group_by(attachments.c.sha256)
-    )
-    named = {sha: (int(size), name) for sha, size, name in rows}
+    named = checks.named_files(connection)
     try:
         files = FileStore(settings.files_url or settings.data_dir / "files")
         stored = dict(files.list())
@@ -307,7 +255,7 @@ def _figures(connection: Connection, settings: Settings) -> Iterator[Finding]:
 
 def _compared(connection: Connection, columns: Any, advice: str) -> Finding:
     _, store, revision = columns.execute("SELECT layout, store, revision FROM state").fetchone()
-    if store != people.installation_value(connection, "store-identity"):
+    if store != known_identity(connection):
         return Finding(
             "note", "figures", "they are of another database", "they are built anew when the server starts"
         )
@@ -318,16 +266,7 @@ def _compared(connection: Connection, columns: Any, advice: str) -> Finding:
         return Finding(
             "note", "figures", f"{latest - revision:,} changes behind", "a running server catches up"
         )
-    alive = conversations.c.is_deleted.is_(False)
-    talks = select(conversations.c.agent_id, func.count()).where(alive).group_by(conversations.c.agent_id)
-    said = (
-        select(items.c.agent_id, func.count())
-        .join(conversations, conversations.c.id == items.c.conversation)
-        .where(alive, messages(items))
-        .group_by(items.c.agent_id)
-    )
-    for table, query in (("conversations", talks), ("messages", said)):
-        there = {int(agent): int(count) for agent, count in connection.execute(query)}
+    for table, there in checks.counts_by_agent(connection).items():
         here = dict(columns.execute(f"SELECT agent, count(*) FROM {table} GROUP BY agent").fetchall())  # noqa: S608
         if there != here:
             wrong = sorted(agent for agent in {*there, *here} if there.get(agent) != here.get(agent))
@@ -340,34 +279,26 @@ def _compared(connection: Connection, columns: Any, advice: str) -> Finding:
     return Finding("ok", "figures", "they agree with the database")
 
 
-def _clock(connection: Connection, engine: Dialect) -> Iterator[Finding]:
+def _clock(connection: Connection) -> Iterator[Finding]:
     now = times.now()
-    if engine is Dialect.POSTGRESQL:
-        theirs = float(
-            connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one()
+    theirs = dialect.clock(connection)
+    apart = 0.0 if theirs is None else abs(theirs - time.time())
+    if apart > _CLOCK_SECONDS:
+        yield Finding(
+            "wrong", "clock", f"{apart:,.0f} s apart from the database server's", "set both with NTP"
         )
-        apart = abs(theirs - time.time())
-        if apart > _CLOCK_SECONDS:
-            yield Finding(
-                "wrong", "clock", f"{apart:,.0f} s apart from the database server's", "set both with NTP"
-            )
-            return
+        return
     # What the server itself stamped cannot lie ahead, unless its clock has gone back.
-    stamps = [
-        connection.exec_driver_sql(f"SELECT max(created_at) FROM {table}").scalar() or 0  # noqa: S608
-        for table in ("agents", "api_keys", "people", "sessions")
-    ]
-    if max(stamps) > now + _AHEAD:
+    latest = checks.latest_stamp(connection)
+    if latest > now + _AHEAD:
         yield Finding(
             "wrong",
             "clock",
-            f"the database knows of {times.to_text(max(stamps))[:16]}, which is still to come: the clock went back",
+            f"the database knows of {times.to_text(latest)[:16]}, which is still to come: the clock went back",
             "set it with NTP",
         )
         return
-    ahead = connection.execute(
-        select(func.count()).select_from(conversations).where(conversations.c.ended_at > now + _AHEAD)
-    ).scalar_one()
+    ahead = checks.ending_after(connection, now + _AHEAD)
     if ahead:
         yield Finding(
             "note", "clock", f"{ahead:,} conversations end in the future", "a client's clock is ahead, or was"

@@ -20,7 +20,6 @@ from prometheus_client import (
 )
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import text
 
 from agentsight_server._version import __version__
 from agentsight_server.contract.documentation import Doc, Query
@@ -31,6 +30,7 @@ from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.http.limits import Limits
 from agentsight_server.runtime.outages import RETRY_AFTER
 from agentsight_server.security.access import Access
+from agentsight_server.store import checks
 
 _PUBLIC: dict[str, Any] = {"access": Access.PUBLIC}
 _PATIENCE = 3.0  # seconds
@@ -68,17 +68,17 @@ async def readyz(request: AnyRequest) -> Response[bytes]:
     A load balancer asks without `figures`: a server whose figures stand still takes in conversations all the same.
     """
     services = services_of(request)
-    checks = {"store": await _store(services), "writer": await _writer(services)}
+    found = {"store": await _store(services), "writer": await _writer(services)}
     if request.query_params.get(_FIGURES.name) == "true":
-        checks["figures"] = await _figures(services)
-    if set(checks.values()) == {"ok"}:
-        return _json(Ready("ok", checks))
-    return _json(Ready("not ready", checks), 503, {"Retry-After": str(RETRY_AFTER)})
+        found["figures"] = await _figures(services)
+    if set(found.values()) == {"ok"}:
+        return _json(Ready("ok", found))
+    return _json(Ready("not ready", found), 503, {"Retry-After": str(RETRY_AFTER)})
 
 
 async def _store(services: Services) -> str:
     try:
-        await asyncio.wait_for(services.look_up(lambda c: c.execute(text("SELECT 1")).scalar()), _PATIENCE)
+        await asyncio.wait_for(services.look_up(checks.answers), _PATIENCE)
     except asyncio.TimeoutError:
         return "does not answer in time"
     except Exception as error:
@@ -104,14 +104,12 @@ async def _writer(services: Services) -> str:
         return "ok"
     try:
         # The trouble may be over, and with nobody sent here no write would find out.
-        await asyncio.wait_for(services.write(lambda c, _: c.execute(text(_TOUCH))), _PATIENCE)
+        await asyncio.wait_for(
+            services.write(lambda connection, _: checks.takes_a_write(connection)), _PATIENCE
+        )
     except Exception:
         return "the database takes no writes"
     return "ok"
-
-
-# A revision without a change: SQLite does not write what stays the same.
-_TOUCH = "UPDATE counters SET value = value + 1 WHERE name = 'revision'"
 
 
 @get("/metrics", opt=_PUBLIC)

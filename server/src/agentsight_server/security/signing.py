@@ -10,7 +10,7 @@ import time
 
 from sqlalchemy import Connection
 
-from agentsight_server.store import people
+from agentsight_server.store import installation
 
 _SECRET = "signing-secret"  # noqa: S105 - the name under which it is kept
 
@@ -30,10 +30,10 @@ class Signer:
     @classmethod
     def of_installation(cls, connection: Connection) -> Signer:
         """The installation's signer; makes its secret when there is none."""
-        value = people.installation_value(connection, _SECRET)
+        value = installation.value_of(connection, _SECRET)
         if value is None:
             value = secrets.token_hex(32)
-            people.set_installation_value(connection, _SECRET, value)
+            installation.keep_value(connection, _SECRET, value)
         return cls(bytes.fromhex(value))
 
     def sign(self, what: str, expires: int) -> str:

@@ -72,7 +72,7 @@ class KeyRow(msgspec.Struct, frozen=True):
 def create(connection: Connection, name: str) -> int:
     """Add an agent and return its number, which no agent had before: receipts name those that were erased."""
     values: dict[str, object] = {"name": name, "created_at": times.now()}
-    if dialect.of(connection) is dialect.Dialect.SQLITE:
+    if dialect.reuses_numbers(dialect.of(connection)):
         last = [
             connection.execute(select(func.max(column))).scalar()
             for column in (agents.c.id, erasures.c.agent_id)

@@ -54,7 +54,7 @@ class Database:
     def __init__(self, url: str, *, readers: int = 8) -> None:
         self.url: URL = make_url(url)
         self.dialect = dialect.Dialect(self.url.get_backend_name())
-        self.path = Path(self.url.database or "") if self.dialect is dialect.Dialect.SQLITE else None
+        self.path = dialect.path_of(self.url)
         self.writing = self._engine(read_only=False, size=2)
         self.reading = self._engine(read_only=True, size=readers)
         # Where there is one, searches ask it first.
@@ -67,23 +67,7 @@ class Database:
             "max_overflow": 32,
             "hide_parameters": True,  # errors reach the log, what customers wrote does not
         }
-        if self.dialect is dialect.Dialect.POSTGRESQL:
-            options |= {"paramstyle": "format", "pool_pre_ping": True}
-            # A server that has vanished from the network is given up after seconds, not after hours.
-            waits = {
-                "connect_timeout": 5,
-                "keepalives_idle": 10,
-                "keepalives_interval": 5,
-                "tcp_user_timeout": 20_000,
-            }
-            options["connect_args"] = {
-                name: value for name, value in waits.items() if name not in self.url.query
-            }
-            if read_only:
-                options["execution_options"] = {
-                    "postgresql_readonly": True,
-                    "isolation_level": "REPEATABLE READ",
-                }
+        options |= dialect.engine_options(self.dialect, self.url, read_only=read_only)
         engine = create_engine(self.url, **options)
         first = dialect.begin(self.dialect, read_only=read_only)
 

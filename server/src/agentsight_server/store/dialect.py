@@ -11,12 +11,13 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, cast, func, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.sql.elements import SQLColumnExpression
 from sqlalchemy.types import Text
 from typing_extensions import assert_never
@@ -34,6 +35,13 @@ class Dialect(enum.Enum):
 
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """What an engine finds broken in itself. `remedy` is its own; empty: only a backup helps."""
+
+    text: str
+    remedy: str = ""
 
 
 def of(bind: Connection | Engine) -> Dialect:
@@ -83,6 +91,46 @@ def _json_at(document: str, path: str) -> str | None:
             return None
         value = value[part]
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def path_of(url: URL) -> Path | None:
+    """The file that the store is; None: it lies on a server."""
+    dialect = Dialect(url.get_backend_name())
+    match dialect:
+        case Dialect.SQLITE:
+            return Path(url.database or "")
+        case Dialect.POSTGRESQL:
+            return None
+        case _:
+            assert_never(dialect)
+
+
+def engine_options(dialect: Dialect, url: URL, *, read_only: bool) -> dict[str, Any]:
+    """What create_engine() is told for this engine alone."""
+    match dialect:
+        case Dialect.SQLITE:
+            return {}
+        case Dialect.POSTGRESQL:
+            # A server that has vanished from the network is given up after seconds, not after hours.
+            waits = {
+                "connect_timeout": 5,
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "tcp_user_timeout": 20_000,
+            }
+            options: dict[str, Any] = {
+                "paramstyle": "format",
+                "pool_pre_ping": True,
+                "connect_args": {name: value for name, value in waits.items() if name not in url.query},
+            }
+            if read_only:
+                options["execution_options"] = {
+                    "postgresql_readonly": True,
+                    "isolation_level": "REPEATABLE READ",
+                }
+            return options
+        case _:
+            assert_never(dialect)
 
 
 def begin(dialect: Dialect, *, read_only: bool) -> str | None:
@@ -222,6 +270,17 @@ def take_numbers(driver: Any, dialect: Dialect, conversations: int, items: int) 
     return last["revision"], made, added
 
 
+def reuses_numbers(dialect: Dialect) -> bool:
+    """Whether a new row may get the number of one that is gone, where the table has no counter."""
+    match dialect:
+        case Dialect.SQLITE:
+            return True
+        case Dialect.POSTGRESQL:
+            return False
+        case _:
+            assert_never(dialect)
+
+
 def mark(dialect: Dialect) -> str:
     """How the driver spells a bound value."""
     match dialect:
@@ -282,3 +341,65 @@ def seed(connection: Connection) -> None:
             text("INSERT INTO counters (name, value) VALUES (:name, 0) ON CONFLICT DO NOTHING"),
             {"name": name},
         )
+
+
+def last_number(connection: Connection, table: str, stored: int) -> int:
+    """The number that a row of the table got last; `stored` is the highest that is there."""
+    match of(connection):
+        case Dialect.SQLITE:
+            query = text("SELECT value FROM counters WHERE name = :name")
+            return int(connection.execute(query, {"name": table}).scalar() or 0)
+        case Dialect.POSTGRESQL:
+            return stored  # a sequence counts by itself
+        case unknown:
+            assert_never(unknown)
+
+
+def count_on(connection: Connection, table: str, highest: int) -> None:
+    """Give the table's next row a number above `highest`."""
+    match of(connection):
+        case Dialect.SQLITE:
+            query = text("UPDATE counters SET value = max(value, :highest) WHERE name = :name")
+        case Dialect.POSTGRESQL if highest:
+            query = text("SELECT setval(pg_get_serial_sequence(:name, 'id'), :highest)")
+        case Dialect.POSTGRESQL:
+            return  # a sequence begins at 1, and takes nothing below
+        case unknown:
+            assert_never(unknown)
+    connection.execute(query, {"highest": highest, "name": table})
+
+
+def damage(connection: Connection) -> Damage | None:
+    """What is broken in the database itself; None: nothing is. It reads all of it."""
+    match of(connection):
+        case Dialect.SQLITE:
+            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
+            if found != ["ok"]:
+                first = " ".join(found[0].split())[:200]  # SQLite says it in several lines
+                more = f" and {len(found) - 1} more" if found[1:] else ""
+                return Damage(f"the file is damaged: {first}{more}")
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+            if broken:
+                tables = ", ".join(sorted({str(row[0]) for row in broken}))
+                return Damage(f"{len(broken):,} rows lead nowhere, in {tables}")
+        case Dialect.POSTGRESQL:
+            invalid = connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indrelid::regclass::text = 'items'"
+            ).scalar_one()
+            if invalid:
+                return Damage(f"{invalid} indexes are not valid", "REINDEX DATABASE")
+        case unknown:
+            assert_never(unknown)
+    return None
+
+
+def clock(connection: Connection) -> float | None:
+    """The database server's clock, in seconds since 1970; None: it is this machine's."""
+    match of(connection):
+        case Dialect.SQLITE:
+            return None
+        case Dialect.POSTGRESQL:
+            query = "SELECT extract(epoch FROM clock_timestamp())"
+            return float(connection.exec_driver_sql(query).scalar_one())
+        case unknown:
+            assert_never(unknown)

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
 
 from agentsight_server.domain import times
-from agentsight_server.store import people, search_index, tombstones
+from agentsight_server.store import installation, search_index, tombstones
 from agentsight_server.store.append import next_revision
 from agentsight_server.store.schema import (
     ACTION,
@@ -327,7 +327,7 @@ def details() -> list[Table]:
 def forgotten(connection: Connection) -> int:
     """The revision up to which it is not known any more which numbers were erased: who follows the store and is
     behind that begins anew."""
-    return int(people.installation_value(connection, _FORGOTTEN) or 0)
+    return int(installation.value_of(connection, _FORGOTTEN) or 0)
 
 
 def forget_numbers(connection: Connection) -> None:
@@ -336,7 +336,7 @@ def forget_numbers(connection: Connection) -> None:
     old = (table.number.is_not(None), table.erased_at < times.now() - times.DAY)
     last = connection.execute(select(func.max(table.revision)).where(*old)).scalar()
     if last is not None:
-        people.set_installation_value(connection, _FORGOTTEN, str(max(last, forgotten(connection))))
+        installation.keep_value(connection, _FORGOTTEN, str(max(last, forgotten(connection))))
         connection.execute(update(erased).where(*old).values(number=None))
 
 

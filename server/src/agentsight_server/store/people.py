@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, select, update
 
 from agentsight_server.domain import times
-from agentsight_server.store.schema import installation, memberships, one_time_links, people, sessions
+from agentsight_server.store.schema import memberships, one_time_links, people, sessions
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -160,16 +160,3 @@ def use_link(connection: Connection, hashed: bytes, purpose: str) -> bool:
         .values(used_at=times.now())
     )
     return done.rowcount > 0
-
-
-def installation_value(connection: Connection, name: str) -> str | None:
-    """A value that belongs to this installation."""
-    return connection.execute(
-        select(installation.c.value).where(installation.c.name == name)
-    ).scalar_one_or_none()
-
-
-def set_installation_value(connection: Connection, name: str, value: str) -> None:
-    """Keep a value that belongs to this installation."""
-    connection.execute(delete(installation).where(installation.c.name == name))
-    connection.execute(installation.insert(), {"name": name, "value": value})

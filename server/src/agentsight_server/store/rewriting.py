@@ -10,10 +10,7 @@ import shutil
 import sqlite3
 from contextlib import closing, suppress
 
-from typing_extensions import assert_never
-
 from agentsight_server.store.database import Database
-from agentsight_server.store.dialect import Dialect
 
 SECONDS_PER_BYTE = 5e-9
 """How long it takes, about: five seconds for a gigabyte."""
@@ -42,35 +39,28 @@ def rewrite(database: Database) -> None:
         NoRoom: the disk has too little space.
         sqlite3.Error: another process writes.
     """
-    match database.dialect:
-        case Dialect.POSTGRESQL:
-            return
-        case Dialect.SQLITE:
-            path = database.path
-            assert path is not None
-            size = path.stat().st_size
-            if shutil.disk_usage(path.parent).free < 2 * size + 64 * 1024 * 1024:
-                raise NoRoom(f"writing {path.name} anew takes {2 * size / 1e6:,.0f} MB of free space")
-            with closing(database.writing.raw_connection()) as pooled:
-                raw = pooled.driver_connection
-                assert isinstance(raw, sqlite3.Connection)
-                quoted = str(path.parent.absolute()).replace("'", "''")
-                with suppress(
-                    sqlite3.Error
-                ):  # the copy belongs beside the file, not into a folder of everybody
-                    raw.execute(f"PRAGMA temp_store_directory = '{quoted}'")
-                raw.execute("PRAGMA temp_store = FILE")
-                try:
-                    raw.execute("VACUUM")
-                finally:
-                    raw.execute("PRAGMA temp_store = MEMORY")
-        case unknown:
-            assert_never(unknown)
+    path = database.path
+    if path is None:
+        return
+    size = path.stat().st_size
+    if shutil.disk_usage(path.parent).free < 2 * size + 64 * 1024 * 1024:
+        raise NoRoom(f"writing {path.name} anew takes {2 * size / 1e6:,.0f} MB of free space")
+    with closing(database.writing.raw_connection()) as pooled:
+        raw = pooled.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        quoted = str(path.parent.absolute()).replace("'", "''")
+        with suppress(sqlite3.Error):  # the copy belongs beside the file, not into a folder of everybody
+            raw.execute(f"PRAGMA temp_store_directory = '{quoted}'")
+        raw.execute("PRAGMA temp_store = FILE")
+        try:
+            raw.execute("VACUUM")
+        finally:
+            raw.execute("PRAGMA temp_store = MEMORY")
 
 
 def empty_log(database: Database) -> bool:
     """Bring everything from the write-ahead log into the file and cut the log; False while readers are in the way."""
-    if database.dialect is not Dialect.SQLITE:
+    if database.path is None:
         return True
     with closing(database.writing.raw_connection()) as pooled:
         raw = pooled.driver_connection

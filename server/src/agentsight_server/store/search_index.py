@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection
 
-from agentsight_server.store import dialect, people
+from agentsight_server.store import dialect, installation
 from agentsight_server.store.database import Database
 from agentsight_server.store.messages import WRITTEN
 from agentsight_server.store.searching import Candidates
@@ -288,15 +288,15 @@ def note_erased(connection: Connection, numbers: Sequence[int]) -> None:
     found = _erased(connection)
     for block in {str(number // BLOCK) for number in numbers}:
         found[block] = found.get(block, 0) + 1
-    people.set_installation_value(connection, _ERASED, msgspec.json.encode(found).decode())
+    installation.keep_value(connection, _ERASED, msgspec.json.encode(found).decode())
 
 
 def forget_erased(connection: Connection, done: dict[str, int]) -> None:
     """Note that these blocks were made anew, unless more was erased from them meanwhile."""
     left = {block: times for block, times in _erased(connection).items() if done.get(block) != times}
-    people.set_installation_value(connection, _ERASED, msgspec.json.encode(left).decode())
+    installation.keep_value(connection, _ERASED, msgspec.json.encode(left).decode())
 
 
 def _erased(connection: Connection) -> dict[str, int]:
-    value = people.installation_value(connection, _ERASED)
+    value = installation.value_of(connection, _ERASED)
     return msgspec.json.decode(value, type=dict[str, int]) if value else {}

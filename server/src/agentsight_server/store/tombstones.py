@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Connection
 
-from agentsight_server.store import people
+from agentsight_server.store import installation
 from agentsight_server.store.inserts import Statements
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ _AT_ONCE = 500
 def secret_of(connection: Connection) -> bytes:
     """The installation's key for hashes of what was erased; made when there is none. It is in backups, too, so that
     receipts still fit after a restore."""
-    value = people.installation_value(connection, _SECRET)
+    value = installation.value_of(connection, _SECRET)
     if value is None:
         value = secrets.token_hex(32)
-        people.set_installation_value(connection, _SECRET, value)
+        installation.keep_value(connection, _SECRET, value)
     return bytes.fromhex(value)
 
 
 def adopt(connection: Connection, key: bytes) -> None:
     """Use this key from now on, if there is none yet: that of an installation whose erasures are replayed here."""
-    if people.installation_value(connection, _SECRET) is None:
-        people.set_installation_value(connection, _SECRET, key.hex())
+    if installation.value_of(connection, _SECRET) is None:
+        installation.keep_value(connection, _SECRET, key.hex())
 
 
 def hash_of(secret: bytes, agent_id: int, kind: str, name: str) -> bytes:
