@@ -155,6 +155,8 @@ def test_compression_that_is_not_understood_is_left_out(server: CaptureServer, t
         b'{"conversations": [null]}',
         b'{"conversations": [{"success": true}]}',
         b'{"conversations": [{"success": true, "items": [{}]}]}',
+        b'{"conversations": [{"success": true, "items": [{"index": 99, "success": true}]}]}',
+        b"[" * 100_000 + b"]" * 100_000,
         b"\xff\xfe",
     ],
 )
@@ -166,6 +168,22 @@ def test_an_answer_that_is_none_settles_nothing(
     server.script = [Scripted(200, raw=raw)]
     result = tracker.send_tracked_data()
     assert [row["success"] for row in result["items"]] == [False, False]
+    tracker.send_tracked_data()
+    assert stored(server) == ["one"]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(
+    "raw", [b"<html>The plain HTTP request was sent to HTTPS port</html>", b"", b"[" * 5_000 + b"]" * 5_000]
+)
+def test_what_stands_before_the_server_refuses_no_item(
+    server: CaptureServer, tracker: ConversationTracker, status: int, raw: bytes
+):
+    tracker.get_or_create_conversation("c")
+    tracker.track_human_message("one")
+    server.script = [Scripted(status, raw=raw)]
+    result = tracker.send_tracked_data()
+    assert all(row["error"].endswith("stays pending") for row in result["items"])
     tracker.send_tracked_data()
     assert stored(server) == ["one"]
 

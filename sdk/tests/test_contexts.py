@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import functools
 import logging
+import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -338,3 +340,19 @@ def test_the_configured_conversation_is_used_where_none_is_chosen(
     send_all(given)
     assert server.contents("from configure") == ["5"]
     assert server.contents("from call") == ["6"]
+
+
+def test_frameworks_may_copy_the_state_that_a_handle_is_in(
+    server: CaptureServer, tracker: ConversationTracker
+):
+    handle = tracker.get_or_create_conversation("c")
+    copied = copy.deepcopy({"messages": ["Hello"], "conversation": handle, "tracker": tracker})
+    assert copied["conversation"] is copy.copy(handle) is handle
+    assert copied["tracker"] is copy.copy(tracker) is tracker
+    copied["conversation"].track_human_message("Hello")
+    tracker.flush()
+    assert server.contents("c") == ["Hello"]
+    with pytest.raises(TypeError, match="handle of 'c' cannot be pickled: pass its conversation_id on"):
+        pickle.dumps(handle)
+    with pytest.raises(TypeError, match="tracker cannot be pickled"):
+        pickle.dumps(tracker)

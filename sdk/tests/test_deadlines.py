@@ -294,6 +294,13 @@ def test_flush_never_raises_and_says_why(server: CaptureServer, caplog: pytest.L
     assert warnings(caplog)[-1] == "sending works again"
 
 
+@pytest.mark.parametrize("timeout", [None, "2", "soon", [], float("nan"), float("inf"), 10**400])
+@pytest.mark.parametrize("call", ["flush", "close"])
+def test_any_timeout_sends(server: CaptureServer, tracker: ConversationTracker, call: str, timeout: Any):
+    tracker.track_human_message("one", conversation_id="c")
+    assert getattr(tracker, call)(timeout) == {"sent": 1, "unsent": 0, "lost": 0}
+
+
 def test_flush_counts_what_the_server_refuses(server: CaptureServer, tracker: ConversationTracker):
     server.refuse = lambda item: {"content": ["is not liked"]} if item["content"] == "bad" else None
     for word in ("good", "bad", "good too"):

@@ -55,7 +55,13 @@ def _api_key(value: Any) -> str:
 def _endpoint(value: Any) -> str:
     text = value.strip().rstrip("/") if isinstance(value, str) else ""
     scheme, separator, rest = text.partition("://")
-    if scheme not in ("http", "https") or not separator or not rest or not text.isprintable() or " " in text:
+    if (
+        scheme not in ("http", "https")
+        or not separator
+        or not rest
+        or not text.isprintable()
+        or not {" ", "?", "#"}.isdisjoint(text)
+    ):
         raise ValueError("an address such as http://127.0.0.1:8000")
     return text
 

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, TypeVar
+    from typing import Any, NoReturn, TypeVar
 
     from agentsight.client.tracker import ConversationTracker
     from agentsight.delivery.dispatcher import Dispatcher
@@ -128,6 +128,17 @@ class Conversation(Tracking):
     ) -> None:
         self._tracker._current.leave(self._blocks)
         self._pending.leave()
+
+    def __deepcopy__(self, memo: object = None) -> Conversation:
+        return self  # of a state that frameworks copy and keep: there is but one of the conversation
+
+    __copy__ = __deepcopy__
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"the handle of {self.conversation_id!r} cannot be pickled: pass its conversation_id on, and call "
+            "get_or_create_conversation there"
+        )
 
     def __repr__(self) -> str:
         return f"Conversation({self._pending.conversation_id!r})"

@@ -25,7 +25,7 @@ from agentsight.outbox.outbox import Outbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from typing_extensions import Unpack
 
@@ -284,11 +284,11 @@ class ConversationTracker(Tracking):
         """
         return self._dispatcher.flush(timeout)
 
-    def close(self, timeout: float = 2.0) -> FlushResult:
+    def close(self, timeout: float | None = None) -> FlushResult:
         """Send what is pending and close the connections. Tracking again afterwards is allowed.
 
         Args:
-            timeout: seconds that this may take.
+            timeout: seconds that this may take; default: 2.
 
         Returns:
             `sent`, `unsent` (still pending) and `lost`: numbers of items. Errors are logged, not raised.
@@ -377,6 +377,14 @@ class ConversationTracker(Tracking):
         if binding is None:
             return bool(self._outbox.waiting) or self._outbox.in_flight > 0
         return binding.conversation.queued or binding.conversation.in_flight > 0
+
+    def __deepcopy__(self, memo: object = None) -> ConversationTracker:
+        return self  # what is pending must not be sent twice
+
+    __copy__ = __deepcopy__
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a tracker cannot be pickled: make one where it is needed")
 
     def __repr__(self) -> str:
         return f"ConversationTracker({self.config!r})"

@@ -125,7 +125,7 @@ class BatchSender:
         if answer.status == 200:
             self.outbox.largest_body = min(2 * self.outbox.largest_body, LARGEST_BODY)
             self._read(parts, answer)
-        elif answer.status in (400, 413, 422):
+        elif answer.status == 413 or (answer.status in (400, 422) and self._is_ours(answer)):
             self._search(parts, answer)
         else:
             try:
@@ -147,6 +147,13 @@ class BatchSender:
             self.transport.gzip = False
             answer = post()
         return answer
+
+    def _is_ours(self, answer: Response) -> bool:
+        """Whether an AgentSight server has judged, and not a proxy, or a port that takes HTTPS alone."""
+        try:
+            return isinstance(answer.json(), dict)
+        except ConversationApiException:
+            return False
 
     def _search(self, parts: list[BatchPart], answer: Response) -> None:
         """A request was refused as a whole: find what is wrong with it by halving it."""
@@ -206,7 +213,7 @@ class BatchSender:
                 raise ValueError("not as many conversations as were sent")
             for part, conversation in zip(parts, told, strict=True):
                 self._read_one(part, conversation)
-        except (ConversationApiException, AttributeError, KeyError, TypeError, ValueError) as problem:
+        except (ConversationApiException, AttributeError, LookupError, TypeError, ValueError) as problem:
             self.blocked, self.status = f"the answer is not what an AgentSight server says: {problem}", 200
             self.transport.away = True
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatcher"]
 
+LONGEST_TIMEOUT = 86_400.0  # seconds
 EXIT_SECONDS = 2.0  # that the end of the process may be held up
 BACKGROUND_SECONDS = 15.0  # that one turn in the background may take at least; it holds nobody up
 
@@ -153,24 +154,25 @@ class Dispatcher:
         Returns:
             `sent`, `unsent` and `lost`.
         """
-        try:
-            deadline = self.transport.deadline(timeout)
-        except (TypeError, ValueError):
-            log().warning("flush: timeout takes seconds, not %.60r", timeout)
-            deadline = self.transport.deadline()
+        deadline = self.transport.deadline(_seconds("flush", timeout))
         counts, problem = self._send_everything(deadline)
         if counts["unsent"] and problem is not None:
             self.outage.tell(problem, 0)
         return counts
 
-    def finish(self, timeout: float) -> FlushResult:
-        """Send what waits, as far as `timeout` seconds allow, also while the server is away. Errors are logged.
+    def finish(self, timeout: float | None) -> FlushResult:
+        """Send what waits, as far as the time allows, also while the server is away. Errors are logged.
+
+        Args:
+            timeout: seconds; default: 2.
 
         Returns:
             `sent`, `unsent` and `lost`.
         """
         self.outbox.end_streams()
-        counts, problem = self._send_everything(time.monotonic() + timeout, patient=True)
+        seconds = _seconds("close", timeout)
+        deadline = time.monotonic() + (EXIT_SECONDS if seconds is None else seconds)
+        counts, problem = self._send_everything(deadline, patient=True)
         if self.outbox.spool is not None:
             self.outbox.spool.close()
         if counts["unsent"]:
@@ -313,6 +315,19 @@ class Dispatcher:
             report["lost"] = lost
         told: SendResult = report
         return told
+
+
+def _seconds(call: str, timeout: object) -> float | None:
+    """A timeout as it was given, within what clocks can count; None for none, and for what is none."""
+    number: Any = timeout
+    try:
+        seconds = None if timeout is None else float(number)
+    except (TypeError, ValueError, OverflowError):
+        seconds = float("nan")
+    if seconds is None or seconds == seconds:
+        return None if seconds is None else min(max(seconds, 0.0), LONGEST_TIMEOUT)
+    log().warning("%s: timeout takes seconds, not %.60r", call, timeout)
+    return None
 
 
 def _at_exit() -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["Response", "cast_answer", "describe", "raise_for"]
 
 
+DEEPEST = 8  # levels of an error that are told
+
+
 class Response:
     """What the server said: status, headers (lower case) and body."""
 
@@ -37,7 +40,7 @@ class Response:
 
         try:
             return json.loads(self.body) if self.body else None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ConversationApiException(
                 f"the answer is not JSON ({self.status}); is AGENTSIGHT_API_ENDPOINT the server's address?",
                 self.status,
@@ -66,16 +69,18 @@ def raise_for(answer: Response) -> NoReturn:
     raise ConversationApiException(f"{answer.status}: {said}", answer.status, data)
 
 
-def describe(data: object) -> str:
+def describe(data: object, depth: int = 0) -> str:
     """The server's words for an error as one line."""
     if isinstance(data, str):
         return " ".join(data.split())[:200]
+    if depth > DEEPEST:
+        return "…"
     if isinstance(data, dict):
         if set(data) == {"detail"}:
-            return describe(data["detail"])
-        return "; ".join(f"{name}: {describe(value)}" for name, value in data.items())
+            return describe(data["detail"], depth + 1)
+        return "; ".join(f"{name}: {describe(value, depth + 1)}" for name, value in data.items())
     if isinstance(data, list):
-        return ", ".join(describe(each) for each in data)
+        return ", ".join(describe(each, depth + 1) for each in data)
     return "" if data is None else str(data)
 
 

@@ -66,7 +66,7 @@ class Transport:
         seconds = self.config.timeout if timeout is None else timeout
         if self.away and not self.patient:
             seconds = min(seconds, QUICK_SECONDS)
-        return time.monotonic() + float(seconds)
+        return time.monotonic() + seconds
 
     def exchange(
         self,
