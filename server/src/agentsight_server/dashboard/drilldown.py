@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentsight_server.dashboard.formats import plural
+from agentsight_server.dashboard.formats import number, plural
 from agentsight_server.dashboard.names import label
 from agentsight_server.domain.filters import Filters
 
@@ -17,7 +17,7 @@ def counted(filters: Filters, amount: int) -> tuple[str, str]:
         ('52', 'runs of check_database')
     """
     what, of = _noun(filters, amount)
-    return f"{amount:,}", f"{what}{of}"
+    return number(amount), f"{what}{of}"
 
 
 def phrase(filters: Filters) -> str:

@@ -1,5 +1,6 @@
 """Numbers, sizes, durations and times as people read them.
 
+Numbers are written as in the viewer's language (domain/locales.py); words stay English.
 Times come in as whole microseconds since 1970 UTC and are shown in the viewer's time zone.
 """
 
@@ -9,6 +10,7 @@ import functools
 from datetime import date, datetime, timedelta, timezone, tzinfo
 
 from agentsight_server.domain import zones
+from agentsight_server.domain.locales import localise
 
 ABSENT = "–"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -46,7 +48,7 @@ def number(value: float | None) -> str:
         >>> number(1284)
         '1,284'
     """
-    return ABSENT if value is None else f"{value:,}"
+    return ABSENT if value is None else localise(f"{value:,}")
 
 
 def compact(value: float | None) -> str:
@@ -59,12 +61,12 @@ def compact(value: float | None) -> str:
     if value is None:
         return ABSENT
     if abs(value) < 10_000:
-        return f"{value:,}"
+        return localise(f"{value:,}")
     for size, unit in ((1_000_000_000, "bn"), (1_000_000, "M"), (1_000, "k")):
         # 999,950 rounds to 1,000.0k: it is a million then.
         if abs(value) >= size * 0.99995:
-            return f"{value / size:.1f}".removesuffix(".0") + unit
-    return f"{value:,}"
+            return localise(f"{value / size:.1f}".removesuffix(".0")) + unit
+    return localise(f"{value:,}")
 
 
 def size(count: int) -> str:
@@ -80,7 +82,8 @@ def size(count: int) -> str:
     for unit in ("kB", "MB", "GB", "TB"):
         amount /= 1000
         if amount < 999.5 or unit == "TB":
-            return f"{amount:.1f}".removesuffix(".0") + f" {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+            text = f"{amount:.1f}".removesuffix(".0") if amount < 10 else f"{amount:.0f}"
+            return f"{localise(text)} {unit}"
     raise AssertionError("the last unit takes every size")
 
 
@@ -96,7 +99,7 @@ def duration(milliseconds: float | None) -> str:
     if milliseconds < 999.5:
         return f"{milliseconds:.0f} ms"
     if milliseconds < 9_950:
-        return f"{milliseconds / 1000:.1f}".removesuffix(".0") + " s"
+        return localise(f"{milliseconds / 1000:.1f}".removesuffix(".0")) + " s"
     seconds = round(milliseconds / 1000)
     if seconds < 60:
         return f"{seconds} s"
@@ -162,4 +165,4 @@ def iso(at: int) -> str:
 
 def plural(count: int, one: str, many: str | None = None) -> str:
     """A count with its noun: 1 message, 1,284 messages."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{localise(f'{count:,}')} {one if count == 1 else many or one + 's'}"

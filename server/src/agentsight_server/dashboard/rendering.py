@@ -13,6 +13,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from agentsight_server.dashboard import formats, markdown, names
+from agentsight_server.domain import locales
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -131,6 +132,7 @@ def environment() -> Environment:
     )
     jinja.globals.update(
         static=static,
+        locale=lambda: locales.CURRENT.get().tag,
         docs_url=names.DOCS_URL,
         icon=icon,
         # The same by another name, where the icon is not written out: the build looks for icon("sun").

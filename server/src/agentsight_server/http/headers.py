@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from agentsight_server.domain import locales
 from agentsight_server.security.origin import is_our_host
 
 Message = MutableMapping[str, Any]
@@ -46,6 +47,8 @@ class Headers:
             await self.app(scope, receive, send)
             return
         path: str = scope["path"]
+        wanted = b",".join(value for name, value in scope["headers"] if name == b"accept-language")
+        locales.CURRENT.set(locales.preferred(wanted[:512].decode("latin-1")))
         fresh = path.startswith("/api/") or scope["method"] not in {"GET", "HEAD"}
 
         async def with_headers(message: Message) -> None:

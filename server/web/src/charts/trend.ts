@@ -1,3 +1,4 @@
+import { written } from "../locale";
 import { dataOf, escaped, follow, type Option, Plot } from "./plot";
 import type { Colours } from "./theme";
 
@@ -25,14 +26,14 @@ interface Chart {
 }
 
 function tick(kind: Kind, value: number): string {
-  if (kind === "handed" || kind === "satisfied") return `${Math.round(value * 1000) / 10} %`;
+  if (kind === "handed" || kind === "satisfied") return `${written(value * 100)} %`;
   if (kind === "milliseconds") {
     if (value < 1000) return `${Math.round(value)} ms`;
-    if (value < 60_000) return `${Math.round(value / 100) / 10} s`;
-    return `${Math.round(value / 6000) / 10} min`;
+    if (value < 60_000) return `${written(value / 1000)} s`;
+    return `${written(value / 60_000)} min`;
   }
-  if (value >= 1_000_000) return `${Math.round(value / 100_000) / 10}M`;
-  return value >= 10_000 ? `${Math.round(value / 100) / 10}k` : value.toLocaleString("en");
+  if (value >= 1_000_000) return `${written(value / 1_000_000)}M`;
+  return value >= 10_000 ? `${written(value / 1000)}k` : written(value);
 }
 
 /** A day without an answer is no answer of no time: the line goes on to the next. A count is never absent. */

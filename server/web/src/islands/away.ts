@@ -13,7 +13,7 @@ async function answers(): Promise<boolean> {
 }
 
 function clock(): string {
-  return (since ?? new Date()).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  return (since ?? new Date()).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 }
 
 async function wait(): Promise<void> {

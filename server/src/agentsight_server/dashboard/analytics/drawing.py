@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from agentsight_server.dashboard.formats import number
+
 WIDTH, HEIGHT = 100, 28
 CLASSES = 6
 
@@ -72,7 +74,7 @@ def legend(begins: Sequence[int], most: int) -> list[tuple[int, str]]:
     for place, begin in enumerate(begins):
         last = begins[place + 1] - 1 if place + 1 < len(begins) else most
         step = _step(place + 1, len(begins))
-        found.append((step, f"{begin:,}" if last <= begin else f"{begin:,}–{last:,}"))
+        found.append((step, number(begin) if last <= begin else f"{number(begin)}–{number(last)}"))
     return found
 
 

@@ -17,6 +17,7 @@ from agentsight_server.dashboard.analytics.view import View
 from agentsight_server.dashboard.analytics.words import Change, Kind
 from agentsight_server.dashboard.formats import ABSENT, number, plural
 from agentsight_server.domain import times, zones
+from agentsight_server.domain.locales import localise
 
 KINDS: dict[str, Kind] = {
     "conversations": "conversations",
@@ -98,7 +99,7 @@ def _exact(kind: Kind, value: float | None) -> str:
         return words.told(kind, None).capitalize()
     if kind in _COUNTS:
         return words.told(kind, value)
-    return f"{value:,.0f} ms" if kind == "milliseconds" else f"{value * 100:.2f} %"
+    return localise(f"{value:,.0f} ms" if kind == "milliseconds" else f"{value * 100:.2f} %")
 
 
 def _note(name: str, given: dict[str, Any]) -> str:
@@ -261,7 +262,7 @@ def facts(view: View, metrics: dict[str, Any]) -> list[Fact]:
         fact("duration", median, f"median; mean {mean}" if length["count"] else ""),
         fact(
             "messages_per_conversation",
-            ABSENT if per["value"] is None else f"{per['value']:.1f}",
+            ABSENT if per["value"] is None else localise(f"{per['value']:.1f}"),
             f"{plural(per['numerator'], 'message')}" if per["denominator"] else "",
         ),
         fact("returning_users", words.share(back["value"]), of(back)),

@@ -12,6 +12,7 @@ from agentsight_server.dashboard.analytics.drawing import Spark, spark
 from agentsight_server.dashboard.analytics.view import View
 from agentsight_server.dashboard.analytics.words import Change
 from agentsight_server.dashboard.formats import ABSENT, compact, number
+from agentsight_server.domain.locales import localise
 
 NO_MODEL = "Model not said"
 
@@ -52,8 +53,8 @@ def money(value: float | None) -> str:
     if value is None:
         return ABSENT
     if value >= 1 or value == 0:
-        return f"${value:,.2f}"
-    return f"${value:.3f}" if value >= 0.001 else "< $0.001"
+        return localise(f"${value:,.2f}")
+    return localise(f"${value:.3f}" if value >= 0.001 else "< $0.001")
 
 
 def spending(view: View, tokens: dict[str, Any], cost: dict[str, Any]) -> Spending | None:

@@ -11,6 +11,7 @@ import msgspec
 from agentsight_server.analytics.scope import Scope
 from agentsight_server.dashboard.formats import ABSENT, compact, duration, plural, short_day
 from agentsight_server.dashboard.names import Icon
+from agentsight_server.domain.locales import localise
 
 Kind = Literal["conversations", "messages", "people", "milliseconds", "handed", "satisfied"]
 
@@ -54,7 +55,7 @@ def share(value: float | None) -> str:
         if fine
         else f"{percent:.0f}"
     )
-    return f"{text} %"
+    return f"{localise(text)} %"
 
 
 def figure(kind: Kind, value: float | None) -> str:
@@ -111,7 +112,7 @@ def change(kind: Kind, now: float | None, past: float | None) -> Change | None:
     if kind in _SHARES:
         points = (now - past) * 100
         size = f"{abs(points):.0f}" if abs(points) >= 9.95 else f"{abs(points):.1f}".removesuffix(".0")
-        amount, more = f"{size} {'point' if size == '1' else 'points'}", points > 0
+        amount, more = f"{localise(size)} {'point' if size == '1' else 'points'}", points > 0
         same = size == "0"
     else:
         ratio = now / past - 1

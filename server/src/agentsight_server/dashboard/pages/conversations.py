@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from agentsight_server.dashboard import conversation_list as rows_of
-from agentsight_server.dashboard import drilldown, filtering
+from agentsight_server.dashboard import drilldown, filtering, formats
 from agentsight_server.dashboard.conversation_list import Cursor
 from agentsight_server.dashboard.filtering import Applied
 from agentsight_server.dashboard.pages.choices import seen
@@ -263,14 +263,17 @@ def _counts(
         return found
     if not whole and conversations.page(connection, agent, filters, offset=rows_of.COUNT_UP_TO, limit=1):
         counting = f"/agents/{agent_id}/conversations/count/{applied.query()}"
-        return found | {"count": f"{rows_of.COUNT_UP_TO:,}+", "counting": counting}
+        return found | {"count": f"{formats.number(rows_of.COUNT_UP_TO)}+", "counting": counting}
     number = conversations.count(connection, agent, filters)
-    found |= {"count": f"{number:,}", "conversations": "conversation" if number == 1 else "conversations"}
+    found |= {
+        "count": formats.number(number),
+        "conversations": "conversation" if number == 1 else "conversations",
+    }
     if filters["event"] is not None:
         found["things"] = drilldown.counted(filters, conversations.count_events(connection, agent, filters))
     elif people:
         different = conversations.people(connection, agent, filters)
-        found["things"] = f"{different:,}", "person" if different == 1 else "people"
+        found["things"] = formats.number(different), "person" if different == 1 else "people"
     return found
 
 

@@ -65,9 +65,9 @@ def _facts(settings: KeySettings) -> list[str]:
         more = f" and {len(origins) - 2} more" if len(origins) > 2 else ""
         facts.append("for " + ", ".join(each.partition("://")[2] for each in origins[:2]) + more)
     if settings.items_per_minute is not None:
-        facts.append(f"{settings.items_per_minute:,} items a minute")
+        facts.append(f"{formats.number(settings.items_per_minute)} items a minute")
     if settings.items_per_day is not None:
-        facts.append(f"{settings.items_per_day:,} items a day")
+        facts.append(f"{formats.number(settings.items_per_day)} items a day")
     if settings.bytes_per_day is not None:
         facts.append(f"{formats.size(settings.bytes_per_day)} a day")
     if settings.expires_at is not None:

@@ -125,7 +125,9 @@ def _fill(engine: Engine, lines: list[AgentLine], scopes: list[Scope], now: int)
         line.satisfaction = words.figure("satisfied", found["feedback"]["satisfaction"])
         line.handed = words.figure("handed", handed["value"])
         if handed["denominator"]:
-            line.handed_of = f"{handed['numerator']:,} of {handed['denominator']:,}"
+            line.handed_of = (
+                f"{formats.number(handed['numerator'])} of {formats.number(handed['denominator'])}"
+            )
         with engine.reading() as execute:
             line.inactive_since = inactive_since(MetricContext(execute, engine.functions, scope), now)
 

@@ -43,7 +43,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     # Pages hold what only they may see, and change with every event.
     "Cache-Control": "private, no-cache",
-    "Vary": "Cookie, HX-Request, HX-Target",
+    "Vary": "Accept-Language, Cookie, HX-Request, HX-Target",
 }
 
 
