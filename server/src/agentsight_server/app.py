@@ -49,7 +49,6 @@ from agentsight_server.security.signing import Signer
 from agentsight_server.settings import Settings
 from agentsight_server.store import search_index, trigrams
 from agentsight_server.store.database import Database
-from agentsight_server.store.dialect import Dialect
 from agentsight_server.store.search_follower import SearchFollower
 from agentsight_server.store.search_index import SearchIndex
 from agentsight_server.store.writer import Overloaded, Writer
@@ -118,10 +117,10 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
         services.writer.start()
         services.analytics.start()
         services.eraser.start()
-        if services.database.dialect is Dialect.POSTGRESQL:
-            threading.Thread(target=trigrams.ensure, args=(services.database,), daemon=True).start()
         if services.search_follower is not None:
             services.search_follower.start()
+        else:
+            threading.Thread(target=trigrams.ensure, args=(services.database,), daemon=True).start()
         settling = asyncio.create_task(services.settle())
         try:
             yield

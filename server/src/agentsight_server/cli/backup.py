@@ -12,6 +12,7 @@ import click
 
 from agentsight_server.cli.options import STORE, Trouble, load, note, open_database, setting_options
 from agentsight_server.cli.whole_files import whole_file
+from agentsight_server.domain.causes import reason
 
 _COMPRESSED = (".gz", ".tgz")
 
@@ -50,8 +51,7 @@ def backup(file: str, no_files: bool, **given: Any) -> None:
                         )
             note(database, "backed_up")
         except (OSError, BackupError, FilesError, DBAPIError) as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise Trouble(f"the backup was not made: {reason}") from None
+            raise Trouble(f"the backup was not made: {reason(error)}") from None
     manifest = made.manifest
     shown = "standard output" if file == "-" else file
     click.echo(

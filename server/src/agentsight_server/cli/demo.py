@@ -16,6 +16,7 @@ import click
 
 from agentsight_server.cli.options import Trouble, load, open_database, setting_options
 from agentsight_server.cli.serve import print_card, run_server
+from agentsight_server.domain.causes import reason
 from agentsight_server.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -145,9 +146,7 @@ def _fill(settings: Settings, notes: Any, password: str | None) -> dict[str, int
         except (DemoError, FilesError, OSError) as error:
             raise Trouble(str(error)) from None
         except DBAPIError as error:
-            raise Trouble(
-                f"the demo could not be filled: {str(error.orig).strip().splitlines()[0]}"
-            ) from None
+            raise Trouble(f"the demo could not be filled: {reason(error)}") from None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import click
 
 from agentsight_server.cli.options import STORE, Trouble, load, note, open_database, setting_options
 from agentsight_server.cli.whole_files import whole_file
+from agentsight_server.domain.causes import reason
 
 _FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 _NAMED_MISSING = 10
@@ -101,8 +102,7 @@ def _write(run: Any, kind: str, what: Any, output: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except (OSError, DBAPIError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise Trouble(f"the export stopped, and {output} was not written ({reason})") from None
+        raise Trouble(f"the export stopped, and {output} was not written ({reason(error)})") from None
 
 
 def _stream(pieces: Iterator[bytes], target: IO[bytes] | gzip.GzipFile, moved: Callable[[], None]) -> None:

@@ -15,6 +15,7 @@ from typing import IO, Any
 import click
 
 from agentsight_server.cli.options import STORE, Trouble, agent_id, load, note, open_database, setting_options
+from agentsight_server.domain.causes import reason
 
 _GZIP = b"\x1f\x8b"
 # A record carries its conversation's attachments as base64; reading one takes some five times its size in memory.
@@ -81,9 +82,9 @@ def _import_one(name: str, database: Any, store: Any, places: Any, owner: int) -
                 after=lambda _: moved(_position(raw)),
             )
     except (OSError, DBAPIError, FilesError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise Trouble(
-            f"the import of {shown} stopped ({reason}); run it again when that is mended, nothing is stored twice"
+            f"the import of {shown} stopped ({reason(error)}); "
+            "run it again when that is mended, nothing is stored twice"
         ) from None
     for line, problem in report.problems:
         click.echo(f"{shown}:{line}: {problem}", err=True)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from agentsight_server.domain.causes import reason
 from agentsight_server.settings import PREFIX, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def open_database(settings: Settings, *, must_exist: bool = False) -> Iterator[D
     except (ArgumentError, ValueError) as error:
         raise Trouble(f"database_url cannot be read: {error}") from None
     except DBAPIError as error:
-        raise Trouble(f"cannot open the database: {str(error.orig).strip().splitlines()[0]}") from None
+        raise Trouble(f"cannot open the database: {reason(error)}") from None
     try:
         yield database
     finally:

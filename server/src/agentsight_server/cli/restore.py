@@ -15,6 +15,7 @@ import click
 from agentsight_server.cli.backup import progress_bar
 from agentsight_server.cli.erasures import record_in, replay
 from agentsight_server.cli.options import STORE, Trouble, load, note, open_database, setting_options
+from agentsight_server.domain.causes import reason
 
 if TYPE_CHECKING:
     from agentsight_server.operations.backup import Manifest
@@ -65,8 +66,7 @@ def restore(file: str, force: bool, erasures: str | None, **given: Any) -> None:
     except BackupError as error:
         raise Trouble(f"{file} was not restored: {error}") from None
     except (OSError, FilesError, StoreError, DBAPIError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise Trouble(f"{file} was not restored, and the store is as it was: {reason}") from None
+        raise Trouble(f"{file} was not restored, and the store is as it was: {reason(error)}") from None
     finally:
         lock.release()
     with open_database(settings) as database:

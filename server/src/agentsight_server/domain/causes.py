@@ -19,11 +19,11 @@ def reason(error: BaseException) -> str:
 
     Example:
         >>> reason(OSError(28, "No space left on device", "/data/x"))
-        'No space left on device'
+        'No space left on device: /data/x'
     """
     cause = _origin(error)
     if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
+        return cause.strerror + (f": {cause.filename}" if cause.filename else "")
     return next(iter(str(cause).strip().splitlines()), type(cause).__name__)[:300]
 
 

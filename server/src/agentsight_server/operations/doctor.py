@@ -12,7 +12,8 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection
 
-from agentsight_server.analytics.duckdb_errors import is_held_elsewhere
+from agentsight_server.analytics.engine import AnalyticsError
+from agentsight_server.analytics.inspection import Contents, HeldElsewhere, inspect
 from agentsight_server.analytics.service import file_of
 from agentsight_server.attachments.blobs import FileMissing, FilesError, FileStore
 from agentsight_server.domain import times
@@ -32,6 +33,7 @@ _LEAST_FREE = 200 * 1024 * 1024
 _FREE_ENOUGH = 2 * 1024 * 1024 * 1024
 _CLOCK_SECONDS = 5
 _AHEAD = 5 * 60 * 1_000_000
+_REBUILD = "`agentsight analytics rebuild` builds them anew from the database; nothing is lost"
 
 
 class Finding(msgspec.Struct):
@@ -225,56 +227,42 @@ def _is_itself(files: FileStore, sha: str) -> bool:
 
 
 def _figures(connection: Connection, settings: Settings) -> Iterator[Finding]:
-    import duckdb
-
     file = file_of(settings)
     if not file.exists():
         yield Finding("ok", "figures", "none yet: they are built when the server starts")
         return
-    advice = "`agentsight analytics rebuild` builds them anew from the database; nothing is lost"
     try:
-        columns = duckdb.connect(str(file), read_only=True)
-    except duckdb.Error as error:
-        said = str(error).splitlines()[0]
-        if is_held_elsewhere(file):
-            yield Finding(
-                "note", "figures", "a server has them open: not compared", "look again when it is stopped"
-            )
-        else:
-            yield Finding("wrong", "figures", f"{file.name} cannot be read ({said})", advice)
-        return
-    try:
-        yield _compared(connection, columns, advice)
-    except duckdb.Error as error:
+        yield _compared(connection, inspect(file))
+    except HeldElsewhere:
         yield Finding(
-            "wrong", "figures", f"{file.name} cannot be read ({str(error).splitlines()[0]})", advice
+            "note", "figures", "a server has them open: not compared", "look again when it is stopped"
         )
-    finally:
-        columns.close()
+    except AnalyticsError as error:
+        yield Finding("wrong", "figures", f"{file.name} cannot be read ({error})", _REBUILD)
 
 
-def _compared(connection: Connection, columns: Any, advice: str) -> Finding:
-    _, store, revision = columns.execute("SELECT layout, store, revision FROM state").fetchone()
-    if store != known_identity(connection):
+def _compared(connection: Connection, columns: Contents) -> Finding:
+    if columns.store != known_identity(connection):
         return Finding(
             "note", "figures", "they are of another database", "they are built anew when the server starts"
         )
     latest = latest_revision(connection)
-    if revision > latest:
-        return Finding("wrong", "figures", "they are ahead of the database", advice)
-    if revision < latest:
+    if columns.revision > latest:
+        return Finding("wrong", "figures", "they are ahead of the database", _REBUILD)
+    if columns.revision < latest:
         return Finding(
-            "note", "figures", f"{latest - revision:,} changes behind", "a running server catches up"
+            "note", "figures", f"{latest - columns.revision:,} changes behind", "a running server catches up"
         )
+    counted = {"conversations": columns.conversations, "messages": columns.messages}
     for table, there in checks.counts_by_agent(connection).items():
-        here = dict(columns.execute(f"SELECT agent, count(*) FROM {table} GROUP BY agent").fetchall())  # noqa: S608
+        here = counted[table]
         if there != here:
             wrong = sorted(agent for agent in {*there, *here} if there.get(agent) != here.get(agent))
             return Finding(
                 "wrong",
                 "figures",
                 f"they count other {table} than the database, for agents {_some(wrong)}",
-                advice,
+                _REBUILD,
             )
     return Finding("ok", "figures", "they agree with the database")
 

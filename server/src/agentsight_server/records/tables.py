@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from agentsight_server.domain import times
+from agentsight_server.domain.causes import reason
 from agentsight_server.domain.spreadsheets import safe
 from agentsight_server.records.export import Export, json_value
 from agentsight_server.store import transcripts
@@ -201,7 +202,7 @@ def parquet_steps(
         except duckdb.InterruptException:
             raise CutOff from None
         except duckdb.IOException as error:
-            raise OSError(str(error).splitlines()[0]) from None
+            raise OSError(reason(error)) from None
         finally:
             connection.close()
 

@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
+from agentsight_server.domain.causes import reason
 from agentsight_server.domain.versions import MADE_BY_A_NEWER_ONE
 from agentsight_server.store import dialect
 from agentsight_server.store.cutoff import CURRENT, CutOff
@@ -139,7 +140,7 @@ class Database:
         except CommandError:
             raise NewerStore(f"the database {MADE_BY_A_NEWER_ONE}") from None
         except (OperationalError, DBAPIError) as error:
-            raise StoreError(f"cannot open the database: {str(error.orig).strip().splitlines()[0]}") from None
+            raise StoreError(f"cannot open the database: {reason(error)}") from None
 
     def check_current(self) -> None:
         """Refuse to run on a schema that is not this program's.

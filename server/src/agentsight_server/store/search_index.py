@@ -283,7 +283,7 @@ _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CRE
 
 def note_erased(connection: Connection, numbers: Sequence[int]) -> None:
     """Items of these numbers are going: in the same transaction note which blocks of an index have to follow."""
-    if connection.dialect.name != "sqlite" or not numbers:
+    if dialect.path_of(connection.engine.url) is None or not numbers:
         return
     found = _erased(connection)
     for block in {str(number // BLOCK) for number in numbers}:

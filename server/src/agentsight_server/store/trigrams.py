@@ -11,6 +11,7 @@ import logging
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from agentsight_server.domain.causes import reason
 from agentsight_server.store.database import Database
 from agentsight_server.store.messages import WRITTEN
 
@@ -49,6 +50,5 @@ def ensure(database: Database) -> bool:
             connection.exec_driver_sql(_MAKE)
             return True
     except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0] if error.orig else ""
-        log.info("searches read every message, since there is no index for them (pg_trgm: %s)", reason)
+        log.info("searches read every message, since there is no index for them (pg_trgm: %s)", reason(error))
         return False
