@@ -85,7 +85,7 @@ def postgres() -> Iterator[str]:
             server.cleanup()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_postgres(postgres: str):
     """Makes empty databases: call it for the address of a new one."""
     return lambda: _create(postgres)

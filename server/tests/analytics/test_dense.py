@@ -14,8 +14,9 @@ import pytest
 from agentsight_server.analytics import shapes
 from agentsight_server.analytics.answer import answer
 from agentsight_server.analytics.metrics import METRICS
+from agentsight_server.api.filters import parse_filters
 from agentsight_server.settings import Settings
-from agentsight_server.store import agents
+from agentsight_server.store import agents, conversations
 from server.tests.analytics.chosen import CHOSEN, Chosen, can_be_told_together, scope_of
 from server.tests.analytics.dense import corpus
 from server.tests.analytics.feeding import feed
@@ -133,6 +134,17 @@ def test_every_figure_under_two_filters(told: Told) -> None:
     # Every filter is in several of these; AGENTSIGHT_EXAMPLES asks for all.
     for pair in pairs[:: 1 if longer() else 7]:
         assert not told.differing(MOST, chosen=pair)
+
+
+def test_the_list_of_conversations_means_the_same_by_a_filter(told: Told) -> None:
+    """What the store's conditions find is what plain Python finds; a list is of whole conversations."""
+    zone, first, last = MOST
+    for environment, chosen in itertools.product(("production", "development"), CHOSEN):
+        scope = scope_of(told.agent, zone, first, last, environment, [chosen])
+        question = Question(first, last, ZoneInfo(zone), environment == "production", chosen.passes)
+        with told.world.database.read() as connection:
+            count = conversations.count(connection, {told.agent}, parse_filters(scope.listed()))
+        assert count == Oracle(told.records, question).conversations()["value"], (environment, chosen)
 
 
 def test_the_corpus_has_something_to_count() -> None:
