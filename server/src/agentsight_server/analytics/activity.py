@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from agentsight_server.analytics.engine import conversation_of
 from agentsight_server.analytics.query import MetricContext
 from agentsight_server.domain import zones
 
@@ -33,10 +34,9 @@ class ActiveNow(msgspec.Struct, frozen=True):
 def active_now(context: MetricContext, now: int) -> ActiveNow:
     """What goes on, whatever the period of the scope."""
     q = context.query()
+    recent = f"CASE WHEN moment BETWEEN {now - NOW} AND {now + NOW} THEN {conversation_of('session')} END"
     count, last = q.row(
-        f"SELECT count(DISTINCT CASE WHEN moment BETWEEN {now - NOW} AND {now + NOW} THEN conversation END), "  # noqa: S608
-        f"max(moment) "
-        f"FROM messages WHERE {q.whose}"
+        f"SELECT count(DISTINCT {recent}), max(moment) FROM messages WHERE {q.whose}"  # noqa: S608
     )
     return ActiveNow(count, last)
 
@@ -49,7 +49,7 @@ def inactive_since(context: MetricContext, now: int) -> int | None:
     """
     q = context.query()
     first, last = q.row(
-        f"SELECT min(started_at), max(started_at) FROM conversations WHERE {q.whose} AND engaged "  # noqa: S608
+        f"SELECT min(started_at), max(started_at) FROM sessions WHERE {q.whose} AND engaged "  # noqa: S608
         f"AND started_at <= {now}"
     )
     if first is None:
@@ -63,6 +63,6 @@ def inactive_since(context: MetricContext, now: int) -> int | None:
         f"count(CASE WHEN started_at > {last - shift} AND started_at <= {now - shift} THEN 1 END)"
         for shift in shifts
     )
-    counts = q.row(f"SELECT {windows} FROM conversations WHERE {q.whose} AND engaged")  # noqa: S608
+    counts = q.row(f"SELECT {windows} FROM sessions WHERE {q.whose} AND engaged")  # noqa: S608
     silent = min(counts) >= _LEAST and sum(counts) >= _USUAL * len(counts)
     return last if silent else None

@@ -31,7 +31,9 @@ def _counts(
     """The values with the most conversations and those without a value, and how many values and conversations
     there are in all."""
     q = context.query()
-    counted = f"SELECT {column} AS value, count(*) AS n FROM conversations WHERE {q.begun} AND engaged GROUP BY {column}"  # noqa: S608, E501
+    counted = (
+        f"SELECT {column} AS value, count(*) AS n FROM sessions WHERE {q.begun} AND engaged GROUP BY {column}"  # noqa: S608
+    )
     rows = q.rows(
         f"SELECT value, n, count(*) OVER (), sum(n) OVER () FROM ({counted}) "  # noqa: S608
         f"ORDER BY value IS NULL DESC, n DESC, value LIMIT {most}"

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,18 @@ import duckdb
 import msgspec
 
 from agentsight_server.analytics.duckdb_errors import is_damage, is_held_elsewhere
-from agentsight_server.analytics.engine import FACTS, LAYOUT, TABLES, AnalyticsError, Batch, Broken, Execute
+from agentsight_server.analytics.engine import (
+    FACTS,
+    LAYOUT,
+    MOST_SESSIONS,
+    TABLES,
+    AnalyticsError,
+    Batch,
+    Broken,
+    Execute,
+    conversation_of,
+    session_id,
+)
 from agentsight_server.domain.causes import reason
 from agentsight_server.store.cutoff import CURRENT, CutOff
 
@@ -25,7 +37,10 @@ logger = logging.getLogger(__name__)
 # A program that is just ending may hold the file for a moment.
 LOCK_PATIENCE = 5.0
 # The order in which rows are read: one agent, one period.
-_ORDER = {name: "agent, started_at" if name == "conversations" else "agent, moment" for name in TABLES}
+_ORDER = dict.fromkeys(FACTS, "agent, moment") | {
+    "conversations": "id",
+    "sessions": "agent, started_at",
+}
 _WAL = ".wal"
 # A table that says that something was erased since the file was written.
 _UNCLEAN = "CREATE TABLE IF NOT EXISTS unclean (since BIGINT)"
@@ -288,14 +303,8 @@ class DuckEngine:
     def apply(self, batch: Batch) -> None:
         """See Engine."""
         with self._writing, self._transaction() as connection:
-            if batch.replaced:
-                connection.execute(f"DELETE FROM conversations WHERE id IN ({_listed(batch.replaced)})")  # noqa: S608
-            if batch.emptied:
-                listed = _listed(batch.emptied)
-                for table in FACTS:
-                    connection.execute(f"DELETE FROM {table} WHERE conversation IN ({listed})")  # noqa: S608
-            for table, columns in batch.tables.items():
-                connection.execute(_INSERTS[table], [msgspec.json.encode(columns).decode()])
+            _take_out(connection, batch)
+            _insert_all(connection, batch)
             if batch.erases:
                 connection.execute(_UNCLEAN)
             connection.execute("UPDATE state SET revision = $1", [batch.revision])
@@ -397,18 +406,43 @@ def create(connection: duckdb.DuckDBPyConnection, store: str) -> None:
     connection.execute("INSERT INTO state VALUES ($1, $2, 0)", [LAYOUT, store])
 
 
-def _insert(table: str) -> str:
+def _take_out(connection: duckdb.DuckDBPyConnection, batch: Batch) -> None:
+    """Delete what a batch replaces."""
+    if batch.replaced:
+        connection.execute(f"DELETE FROM conversations WHERE id IN ({_listed(batch.replaced)})")  # noqa: S608
+    for tables, cut in ((("sessions",), batch.sessions_from), (FACTS, batch.facts_from)):
+        if not cut:
+            continue
+        # Constants let the engine skip what cannot be meant.
+        first, last = session_id(min(cut), 0), session_id(max(cut), MOST_SESSIONS)
+        given = [list(cut), list(cut.values())]
+        for table in tables:
+            number = f"{table}.id" if table == "sessions" else f"{table}.session"
+            connection.execute(
+                f"DELETE FROM {table} USING "  # noqa: S608
+                "(SELECT unnest($1::BIGINT[]) AS conversation, unnest($2::BIGINT[]) AS session) AS cut "
+                f"WHERE {number} BETWEEN {first} AND {last} AND {conversation_of(number)} = cut.conversation "
+                f"AND {number} >= cut.session",
+                given,
+            )
+
+
+def _insert_all(connection: duckdb.DuckDBPyConnection, batch: Batch, prefix: str = "") -> None:
+    """Insert what a batch brings, into the tables or into those of the same names behind a prefix."""
+    for table, columns in batch.tables.items():
+        connection.execute(_insert(table, prefix), [msgspec.json.encode(columns).decode()])
+
+
+@cache
+def _insert(table: str, prefix: str = "") -> str:
     """One JSON text of columns becomes rows: far faster than binding values, and needs no further library."""
     columns = TABLES[table]
     shape = ", ".join(f'"{name}": ["{kind}"]' for name, kind in columns.items())
     unnested = ", ".join(f"unnest(j.{name})" for name in columns)
     return (
-        f"INSERT INTO {table} ({', '.join(columns)}) "  # noqa: S608
+        f"INSERT INTO {prefix}{table} ({', '.join(columns)}) "  # noqa: S608
         f"SELECT {unnested} FROM (SELECT json_transform_strict($1::JSON, '{{{shape}}}') AS j)"
     )
-
-
-_INSERTS = {table: _insert(table) for table in TABLES}
 
 
 def _connect(path: Path, threads: int | None) -> duckdb.DuckDBPyConnection:

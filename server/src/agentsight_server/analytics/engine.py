@@ -8,19 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+_OF_FACTS = {
+    "item": "BIGINT",
+    "session": "BIGINT",
+    "agent": "INTEGER",
+    "production": "BOOLEAN",
+    # False where the agent reached out and nobody answered: such a session is in no other figure.
+    "counted": "BOOLEAN",
+    "moment": "BIGINT",
+}
 # Every table and its columns. Times are microseconds since 1970 UTC, as in the store. `production` is the
 # environment. Conversations that are deleted are not here at all. There is no text that anybody wrote.
 TABLES: dict[str, dict[str, str]] = {
+    # What the projector needs to go on; figures count sessions.
     "conversations": {
         "id": "BIGINT",
         "agent": "INTEGER",
+        # A number of what its sessions have from it: another one, and all of them are written anew.
+        "fields": "BIGINT",
+        "started_at": "BIGINT",
+        "sessions": "INTEGER",
+        "last_item": "BIGINT",
+    },
+    "sessions": {
+        # The conversation and the ordinal in one number: see session_id().
+        "id": "BIGINT",
+        "conversation": "BIGINT",
+        "agent": "INTEGER",
         "production": "BOOLEAN",
+        "ordinal": "INTEGER",
         "engaged": "BOOLEAN",
         "offered": "BOOLEAN",
+        # The agent began it, with nobody waiting for an answer.
+        "outreach": "BOOLEAN",
         "started_at": "BIGINT",
         "ended_at": "BIGINT",
         "customer": "VARCHAR",
@@ -30,45 +54,47 @@ TABLES: dict[str, dict[str, str]] = {
         "country": "VARCHAR",
         "metadata": "VARCHAR",
         "messages": "INTEGER",
-        # What the customer said of it; a conversation can have several.
+        "user_messages": "INTEGER",
+        # What the customer said of it; a session can have several. And what was said last, when.
         "positive": "BOOLEAN",
         "neutral": "BOOLEAN",
         "negative": "BOOLEAN",
-        # The last message, so that a longer conversation needs only its new items.
+        "feedback": "VARCHAR",
+        "feedback_at": "BIGINT",
+        # The last message: when, whose, which item; what its text is like (texts.py).
         "last_said_at": "BIGINT",
         "last_from_user": "BOOLEAN",
-        "last_item": "BIGINT",
+        "last_message": "BIGINT",
+        "last_text": "BIGINT",
+        "last_asks": "BOOLEAN",
+        # The last item that makes sessions: when, and whether it was a message of the end user. And the last usage or
+        # feedback: whatever begins before that takes it along.
+        "last_at": "BIGINT",
+        "last_asked": "BOOLEAN",
+        "loose_at": "BIGINT",
     },
     "messages": {
-        "conversation": "BIGINT",
-        "agent": "INTEGER",
-        "production": "BOOLEAN",
-        "moment": "BIGINT",
-        # Microseconds since the end user's message just before; absent where there is none just before.
+        **_OF_FACTS,
+        "from_user": "BOOLEAN",
+        # Microseconds since the end user's message just before it in the session; absent where there is none.
         "response": "BIGINT",
+        # A number of the text's normal form, and whether it ends in a question mark.
+        "text": "BIGINT",
+        "asks": "BOOLEAN",
     },
     "actions": {
-        "conversation": "BIGINT",
-        "agent": "INTEGER",
-        "production": "BOOLEAN",
-        "moment": "BIGINT",
+        **_OF_FACTS,
         "name": "VARCHAR",
         "failed": "BOOLEAN",
         "duration_ms": "BIGINT",
     },
     "clicks": {
-        "conversation": "BIGINT",
-        "agent": "INTEGER",
-        "production": "BOOLEAN",
-        "moment": "BIGINT",
+        **_OF_FACTS,
         "event": "VARCHAR",
         "label": "VARCHAR",
     },
     "usage": {
-        "conversation": "BIGINT",
-        "agent": "INTEGER",
-        "production": "BOOLEAN",
-        "moment": "BIGINT",
+        **_OF_FACTS,
         "model": "VARCHAR",
         "prompt": "BIGINT",
         "completion": "BIGINT",
@@ -81,16 +107,33 @@ TABLES: dict[str, dict[str, str]] = {
         "output_audio": "BIGINT",
     },
     "feedback": {
-        "conversation": "BIGINT",
-        "agent": "INTEGER",
-        "production": "BOOLEAN",
-        "moment": "BIGINT",
+        **_OF_FACTS,
         "sentiment": "VARCHAR",
     },
 }
-FACTS = tuple(name for name in TABLES if name != "conversations")
+FACTS = tuple(name for name in TABLES if name not in ("conversations", "sessions"))
 # Raised with every change of TABLES or of what the projector puts into them: older files are rebuilt.
-LAYOUT = 2
+LAYOUT = 3
+
+_ORDINAL_BITS = 20
+MOST_SESSIONS = 2**_ORDINAL_BITS - 1
+"""So many sessions a conversation can have; what comes later belongs to the last one."""
+
+
+def session_id(conversation: int, ordinal: int) -> int:
+    """The number of a session; ordinals begin at 1.
+
+    Example:
+        >>> session_id(3, 2)
+        3145730
+    """
+    return conversation << _ORDINAL_BITS | ordinal
+
+
+def conversation_of(session: str) -> str:
+    """SQL: the conversation of a session by its number."""
+    return f"({session} >> {_ORDINAL_BITS})"
+
 
 Rows = list[tuple[Any, ...]]
 Execute = Callable[[str, Sequence[Any]], Rows]
@@ -111,14 +154,16 @@ class Batch(msgspec.Struct):
     Attributes:
         revision: the store's revision up to which nothing is missing once this is applied.
         replaced: conversations that are there already and whose row makes way (for a new one, or for none).
-        emptied: of those, the ones whose facts go, too.
+        sessions_from: of those, {conversation: the first of its sessions whose row makes way}; 0 for all.
+        facts_from: of those, {conversation: the first of its sessions whose facts go}; 0 for all.
         tables: columns to insert, by table; the tables without rows are left out.
         erases: some of it was erased for good: the engine is unclean until scrub().
     """
 
     revision: int
     replaced: list[int] = []
-    emptied: list[int] = []
+    sessions_from: dict[int, int] = {}
+    facts_from: dict[int, int] = {}
     tables: dict[str, Columns] = {}
     erases: bool = False
 
@@ -203,15 +248,39 @@ class Engine(Protocol):
         """Bytes on disk."""
 
 
-def known(execute: Execute, conversations: Iterable[int]) -> dict[int, tuple[Any, ...]]:
-    """What the engine has of these conversations: {id: KNOWN columns}."""
+class Known(NamedTuple):
+    """What the engine has of a conversation; `last` is the row of its last session, by column."""
+
+    fields: int
+    started_at: int
+    sessions: int
+    last_item: int
+    last: dict[str, Any]
+
+
+def known(execute: Execute, conversations: Iterable[int]) -> dict[int, Known]:
+    """What the engine has of these conversations; those that it has not are left out."""
     (highest,) = execute("SELECT max(id) FROM conversations", ())[0]
     # Most are new: their numbers are higher than any that is there.
     listed = ", ".join(str(number) for number in conversations if number <= (highest or 0))
     if not listed:
         return {}
-    rows = execute(f"SELECT id, {', '.join(KNOWN)} FROM conversations WHERE id IN ({listed})", ())  # noqa: S608
-    return {row[0]: row[1:] for row in rows}
+    found = execute(
+        f"SELECT id, fields, started_at, sessions, last_item FROM conversations WHERE id IN ({listed})",  # noqa: S608
+        (),
+    )
+    if not found:
+        return {}
+    last = ", ".join(str(session_id(number, sessions)) for number, _, _, sessions, _ in found)
+    rows = {row["conversation"]: row for row in sessions_where(execute, f"id IN ({last})")}
+    return {
+        number: Known(fields, started_at, sessions, last_item, rows[number])
+        for number, fields, started_at, sessions, last_item in found
+    }
 
 
-KNOWN = ("last_item", "last_said_at", "last_from_user", "messages", "positive", "neutral", "negative")
+def sessions_where(execute: Execute, condition: str) -> list[dict[str, Any]]:
+    """Rows of sessions, by column."""
+    names = list(TABLES["sessions"])
+    rows = execute(f"SELECT {', '.join(names)} FROM sessions WHERE {condition}", ())  # noqa: S608
+    return [dict(zip(names, row, strict=True)) for row in rows]

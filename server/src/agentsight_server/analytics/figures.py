@@ -25,8 +25,11 @@ def milliseconds(microseconds: Any) -> float | None:
 
 def conversations(context: MetricContext) -> dict[str, Any]:
     q = context.query()
-    (count,) = q.row(f"SELECT count(*) FROM conversations WHERE {q.begun} AND engaged")  # noqa: S608
-    return {"value": count}
+    count, threads = q.row(
+        "SELECT count(*), count(DISTINCT conversation) "  # noqa: S608
+        f"FROM sessions WHERE {q.begun} AND engaged"
+    )
+    return {"value": count, "threads": threads}
 
 
 def messages(context: MetricContext) -> dict[str, Any]:
@@ -39,7 +42,7 @@ def users(context: MetricContext) -> dict[str, Any]:
     q = context.query()
     people, anonymous = q.row(
         "SELECT count(DISTINCT customer), count(*) - count(customer) "  # noqa: S608
-        f"FROM conversations WHERE {q.begun} AND engaged"
+        f"FROM sessions WHERE {q.begun} AND engaged"
     )
     return {"value": people, "anonymous_conversations": anonymous}
 
@@ -61,7 +64,7 @@ def response_time(context: MetricContext) -> dict[str, Any]:
 def duration(context: MetricContext) -> dict[str, Any]:
     q = context.query()
     mean, median, count = q.row(
-        f"SELECT {q.mean_and_quantiles('ended_at - started_at', (0.5,))}, count(*) FROM conversations "  # noqa: S608
+        f"SELECT {q.mean_and_quantiles('ended_at - started_at', (0.5,))}, count(*) FROM sessions "  # noqa: S608
         f"WHERE {q.begun} AND engaged AND messages >= 2"
     )
     return {"mean_ms": milliseconds(mean), "median_ms": milliseconds(median), "count": count}
@@ -70,7 +73,7 @@ def duration(context: MetricContext) -> dict[str, Any]:
 def messages_per_conversation(context: MetricContext) -> dict[str, Any]:
     q = context.query()
     said, count = q.row(
-        f"SELECT sum(messages), count(*) FROM conversations WHERE {q.begun} AND engaged"  # noqa: S608
+        f"SELECT sum(messages), count(*) FROM sessions WHERE {q.begun} AND engaged"  # noqa: S608
     )
     return rate(int(said or 0), count)
 
@@ -79,7 +82,7 @@ def escalation_rate(context: MetricContext) -> dict[str, Any]:
     q = context.query()
     handed, count = q.row(
         f"SELECT count(CASE WHEN {q.escalated()} THEN 1 END), count(*) "  # noqa: S608
-        f"FROM conversations WHERE {q.begun} AND engaged"
+        f"FROM sessions WHERE {q.begun} AND engaged"
     )
     return rate(handed, count)
 
@@ -92,7 +95,7 @@ def feedback(context: MetricContext) -> dict[str, Any]:
     q = context.query()
     answered, count = q.row(
         "SELECT count(CASE WHEN positive OR neutral OR negative THEN 1 END), count(*) "  # noqa: S608
-        f"FROM conversations WHERE {q.begun} AND engaged"
+        f"FROM sessions WHERE {q.begun} AND engaged"
     )
     positive, negative = given.get("positive", 0), given.get("negative", 0)
     return {
@@ -108,7 +111,7 @@ def interactions(context: MetricContext) -> dict[str, Any]:
     q = context.query()
     engaged, offered = q.row(
         "SELECT count(CASE WHEN engaged THEN 1 END), count(*) "  # noqa: S608
-        f"FROM conversations WHERE {q.begun} AND offered"
+        f"FROM sessions WHERE {q.begun} AND offered"
     )
     return {"offered": offered, "engaged": engaged, **rate(engaged, offered)}
 
@@ -118,17 +121,26 @@ def returning_users(context: MetricContext) -> dict[str, Any]:
     q = context.query()
     people, returning = q.row(
         "SELECT count(*), count(before.customer) FROM "  # noqa: S608
-        f"(SELECT DISTINCT customer FROM conversations WHERE {q.begun} AND engaged AND customer IS NOT NULL) AS now "
-        f"LEFT JOIN (SELECT DISTINCT customer FROM conversations WHERE {q.whose} AND engaged "
+        f"(SELECT DISTINCT customer FROM sessions WHERE {q.begun} AND engaged AND customer IS NOT NULL) AS now "
+        f"LEFT JOIN (SELECT DISTINCT customer FROM sessions WHERE {q.whose} AND engaged "
         f"AND customer IS NOT NULL AND started_at < {q.scope.start}) AS before ON before.customer = now.customer"
     )
     return rate(returning, people)
+
+
+def outreach(context: MetricContext) -> dict[str, Any]:
+    q = context.query()
+    reached, engaged = q.row(
+        "SELECT count(*), count(CASE WHEN engaged THEN 1 END) "  # noqa: S608
+        f"FROM sessions WHERE {q.begun} AND outreach"
+    )
+    return {"sessions": reached, "engaged": engaged}
 
 
 def unanswered(context: MetricContext) -> dict[str, Any]:
     q = context.query()
     waiting, count = q.row(
         f"SELECT count(CASE WHEN last_from_user THEN 1 END), count(*) "  # noqa: S608
-        f"FROM conversations WHERE {q.begun} AND engaged"
+        f"FROM sessions WHERE {q.begun} AND engaged"
     )
     return {"value": waiting, "share": rate(waiting, count)}

@@ -193,6 +193,14 @@ _ALL = (
         "more",
     ),
     Metric(
+        "outreach",
+        "Reached out",
+        "Conversations that the assistant began with nobody waiting for an answer, and those that people answered.",
+        "conversations",
+        "number",
+        figures.outreach,
+    ),
+    Metric(
         "returning_users",
         "Returning people",
         "People of the period who had a conversation before it / people of the period.",

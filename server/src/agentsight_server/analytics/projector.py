@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from agentsight_server.analytics import facts
-from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine, known
+from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine
 from agentsight_server.domain.causes import reason
-from agentsight_server.store import changes, conversations, erasing
+from agentsight_server.store import agents, changes, conversations, erasing
 from agentsight_server.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -82,9 +82,14 @@ class Projector:
             reached = int(execute("SELECT revision FROM state", ())[0][0])
             with self.database.read() as connection:
                 found = changes.since(connection, reached, limit=self.batch)
-                numbers = [*(row.id for row in found.rows), *found.gone]
                 batch = facts.collect(
-                    connection, found.rows, known(execute, numbers), reached, found.upto, found.gone
+                    connection,
+                    execute,
+                    found.rows,
+                    agents.pauses(connection),
+                    reached,
+                    found.upto,
+                    found.gone,
                 )
                 forgotten = erasing.forgotten(connection)
         if found.upto < reached or 0 < reached < forgotten:

@@ -29,7 +29,7 @@ class Query:
 
     Example:
         >>> q = context.query()
-        >>> q.rows(f"SELECT count(*) FROM conversations WHERE {q.begun} AND engaged")
+        >>> q.rows(f"SELECT count(*) FROM sessions WHERE {q.begun} AND engaged")
     """
 
     def __init__(self, execute: Execute, functions: Functions, scope: Scope) -> None:
@@ -62,20 +62,20 @@ class Query:
 
     @property
     def begun(self) -> str:
-        """Conversations that began in the period and pass the filters."""
+        """Sessions that began in the period and pass the filters."""
         return self._joined(self.whose, self._within("started_at"), *map(self._condition, self.scope.filters))
 
     @property
     def happened(self) -> str:
-        """Facts whose own time lies in the period, of conversations that pass the filters."""
-        parts = [self.whose, self._within("moment")]
+        """Facts whose own time lies in the period, of sessions that pass the filters."""
+        parts = [self.whose, "counted", self._within("moment")]
         if self.scope.filters:
             passing = self._joined(self.whose, *map(self._condition, self.scope.filters))
-            parts.append(f"conversation IN (SELECT id FROM conversations WHERE {passing})")  # noqa: S608
+            parts.append(f"session IN (SELECT id FROM sessions WHERE {passing})")  # noqa: S608
         return self._joined(*parts)
 
     def escalated(self) -> str:
-        """Conversations with an action of their agent's escalation set, at any time."""
+        """Sessions with an action of their agent's escalation set, at any time."""
         sets = []
         for agent, names in self.scope.escalations:
             if names:
@@ -83,7 +83,7 @@ class Query:
                 sets.append(f"(agent = {int(agent)} AND name IN ({listed}))")
         if not sets:
             return "FALSE"
-        return f"id IN (SELECT conversation FROM actions WHERE {self.whose} AND ({' OR '.join(sets)}))"  # noqa: S608
+        return f"id IN (SELECT session FROM actions WHERE {self.whose} AND ({' OR '.join(sets)}))"  # noqa: S608
 
     def _within(self, column: str) -> str:
         return f"{column} >= {self.scope.start} AND {column} < {self.scope.end}"
@@ -102,7 +102,7 @@ class Query:
             return some if value else f"NOT {some}"
         if facts == "action":
             named = self.bind(value)
-            return f"id IN (SELECT conversation FROM actions WHERE {self.whose} AND name = {named})"  # noqa: S608
+            return f"id IN (SELECT session FROM actions WHERE {self.whose} AND name = {named})"  # noqa: S608
         if facts == "metadata":
             return self._metadata(one.key, value)
         # The column is called as figures call the filter.

@@ -23,7 +23,8 @@ def unit_of(scope: Scope) -> str:
     return "week" if scope.days <= LONGEST_BY_WEEK else "month"
 
 
-_COUNTED = {"messages": "moment", "conversations": "started_at"}
+# By what an answer calls it: the table, and the column of time.
+_COUNTED = {"messages": ("messages", "moment"), "conversations": ("sessions", "started_at")}
 
 
 def over_time(context: MetricContext) -> dict[str, Any]:
@@ -31,21 +32,21 @@ def over_time(context: MetricContext) -> dict[str, Any]:
     unit = unit_of(scope)
     if unit == "hour":
         return {"unit": unit, "rows": _by_the_hour(context)}
-    counts = {table: by_day(context.query(), table, column) for table, column in _COUNTED.items()}
+    counts = {name: by_day(context.query(), *counted) for name, counted in _COUNTED.items()}
     return {"unit": unit, "rows": _by_unit(scope, unit, counts)}
 
 
 def _by_the_hour(context: MetricContext) -> list[dict[str, Any]]:
-    counts = {table: _by_hour(context.query(), table, column) for table, column in _COUNTED.items()}
+    counts = {name: _by_hour(context.query(), *counted) for name, counted in _COUNTED.items()}
     return [
-        {"start": _hour_text(*hour), **{table: found[hour] for table, found in counts.items()}}
+        {"start": _hour_text(*hour), **{name: found[hour] for name, found in counts.items()}}
         for hour in _hours(context.scope)
     ]
 
 
 def by_day(q: Query, table: str, column: str, what: str = "count(*)") -> Counter[int]:
     """Rows, or a sum of them, by number of the day."""
-    where = f"{q.begun} AND engaged" if table == "conversations" else q.happened
+    where = f"{q.begun} AND engaged" if table == "sessions" else q.happened
     sql = f"SELECT {q.day(column)} AS day, {what} FROM {table} WHERE {where} GROUP BY day"  # noqa: S608
     return within(q.scope, q.rows(sql))
 
@@ -74,7 +75,7 @@ def _by_unit(scope: Scope, unit: str, counts: dict[str, Counter[int]]) -> list[d
 
 
 def _by_hour(q: Query, table: str, column: str) -> Counter[tuple[int, int]]:
-    where = f"{q.begun} AND engaged" if table == "conversations" else q.happened
+    where = f"{q.begun} AND engaged" if table == "sessions" else q.happened
     rows = q.rows(
         f"SELECT {q.hours(column)} AS hours, {q.offset(column)} AS ahead, count(*) "  # noqa: S608
         f"FROM {table} WHERE {where} GROUP BY hours, ahead"
@@ -100,16 +101,16 @@ def _hour_text(hours: int, ahead: int) -> str:
 def peak_hours(context: MetricContext) -> dict[str, Any]:
     """Cells without anything are left out."""
     cells: dict[tuple[int, int], dict[str, int]] = {}
-    for table, column in _COUNTED.items():
+    for name, (table, column) in _COUNTED.items():
         q = context.query()
-        where = f"{q.begun} AND engaged" if table == "conversations" else q.happened
+        where = f"{q.begun} AND engaged" if table == "sessions" else q.happened
         rows = q.rows(
             f"SELECT {q.hours(column)} AS hours, count(*) FROM {table} WHERE {where} GROUP BY hours"  # noqa: S608
         )
         for hours, count in rows:
             day, hour = divmod(hours, 24)
             cell = cells.setdefault((weekday(day), hour), {"messages": 0, "conversations": 0})
-            cell[table] += count
+            cell[name] += count
     return {
         "rows": [{"weekday": day, "hour": hour, **cells[day, hour]} for day, hour in sorted(cells)],
     }

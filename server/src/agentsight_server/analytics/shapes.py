@@ -39,6 +39,19 @@ class Count(_Shape):
     change: float | None = None
 
 
+class Conversations(Count):
+    """Conversations, and in how many threads (one `conversation_id` each) they lie."""
+
+    threads: int = 0
+
+
+class Outreach(_Shape):
+    """Conversations that the agent began with nobody waiting, and those of them in which somebody answered."""
+
+    sessions: int
+    engaged: int
+
+
 class Rate(_Shape):
     """A share with what it is made of; null over nothing."""
 
@@ -291,7 +304,7 @@ class Buttons(_Shape):
 class Metrics(_Shape):
     """The figures that were asked for."""
 
-    conversations: Count | None = None
+    conversations: Conversations | None = None
     messages: Count | None = None
     users: Users | None = None
     response_time: ResponseTime | None = None
@@ -309,6 +322,7 @@ class Metrics(_Shape):
     feedback: FeedbackFigures | None = None
     interactions: Interactions | None = None
     returning_users: Rate | None = None
+    outreach: Outreach | None = None
     unanswered: Unanswered | None = None
     tokens: Tokens | None = None
     cost: Cost | None = None

@@ -75,7 +75,7 @@ def _users(context: MetricContext, buckets: _Buckets) -> Values:
         context,
         buckets,
         "started_at",
-        lambda q: ("count(DISTINCT customer)", f"conversations WHERE {q.begun} AND engaged"),
+        lambda q: ("count(DISTINCT customer)", f"sessions WHERE {q.begun} AND engaged"),
         1,
     )
     return [row[0] if row else 0 for row in rows]
@@ -99,7 +99,7 @@ def _escalation_rate(context: MetricContext, buckets: _Buckets) -> Values:
         "started_at",
         lambda q: (
             f"count(CASE WHEN {q.escalated()} THEN 1 END), count(*)",
-            f"conversations WHERE {q.begun} AND engaged",
+            f"sessions WHERE {q.begun} AND engaged",
         ),
         2,
     )
@@ -160,7 +160,7 @@ def funnel(context: MetricContext) -> list[tuple[str, int]]:
         f"count(CASE WHEN {{0}} AND engaged AND {answered} AND positive THEN 1 END)"
     )
     row = q.row(
-        f"SELECT {steps.format('offered')}, {steps.format('TRUE')} FROM conversations WHERE {q.begun}"  # noqa: S608
+        f"SELECT {steps.format('offered')}, {steps.format('TRUE')} FROM sessions WHERE {q.begun}"  # noqa: S608
     )
     names = ("offered", "engaged", "answered", "helpful")
     counted = list(zip(names, row[:4], strict=True))

@@ -104,6 +104,8 @@ class AgentSettings(msgspec.Struct, omit_defaults=True):
 
     escalation_actions: list[str] | None = None
     storage_bytes: int | None = None
+    # By source, in microseconds: only what differs from the usual (domain/pauses.py).
+    pauses: dict[str, int] | None = None
 
 
 def storage_limit(connection: Connection, agent_id: int) -> int | None:
@@ -130,6 +132,22 @@ def escalations(connection: Connection, ids: Collection[int]) -> dict[int, tuple
 def set_escalations(connection: Connection, agent_id: int, names: Sequence[str] | None) -> None:
     """Choose an agent's escalation actions; None: the usual ones again."""
     _set(connection, agent_id, "escalation_actions", None if names is None else sorted(set(names)))
+
+
+def pauses(connection: Connection) -> dict[int, dict[str, int]]:
+    """The agents' own pauses between sessions, by source, in microseconds; agents with none are left out."""
+    query = select(agents.c.id, agents.c.settings).where(agents.c.settings.contains('"pauses"'))
+    found = {}
+    for number, text in connection.execute(query):
+        chosen = msgspec.json.decode(text, type=AgentSettings).pauses
+        if chosen:
+            found[number] = dict(sorted(chosen.items()))
+    return found
+
+
+def set_pauses(connection: Connection, agent_id: int, chosen: Mapping[str, int] | None) -> None:
+    """Choose an agent's own pauses between sessions; None: the usual ones again."""
+    _set(connection, agent_id, "pauses", dict(chosen) if chosen else None)
 
 
 def _set(connection: Connection, agent_id: int, name: str, value: object) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 from agentsight_server.store import dialect
 from agentsight_server.store.conversations import latest_revision
 from agentsight_server.store.messages import messages_sql
-from agentsight_server.store.schema import conversations, erased
+from agentsight_server.store.schema import ACTION, ATTACHMENTS, BUTTON, MESSAGE, conversations, erased
 
 
 class ChangedRow(msgspec.Struct, frozen=True):
@@ -51,6 +51,17 @@ _USAGE = (
 )  # fmt: skip
 
 
+# What makes a session: all but tokens and feedback.
+_MADE = ", ".join(map(str, (MESSAGE, ACTION, BUTTON, ATTACHMENTS)))
+# Of a longer text than twice as many characters, only so many at either end.
+_ENDS = 2_000
+_TEXT = (
+    f"CASE WHEN {messages_sql('i')} THEN CASE WHEN length(i.content) > {2 * _ENDS} "
+    f"THEN substr(i.content, 1, {_ENDS}) || substr(i.content, length(i.content) - {_ENDS - 1}) "
+    "ELSE i.content END END"
+)
+
+
 class Changes(msgspec.Struct):
     """Conversations that changed, and the revision up to which nothing is missing.
 
@@ -66,16 +77,18 @@ class Changes(msgspec.Struct):
 class Items(msgspec.Struct):
     """Items by kind, each a row that begins with (item id, conversation, timestamp), in order of time and id.
 
-    said: + sender; actions: + action_name, failed, duration_ms; clicks: + button_event, label;
+    made: everything that was written, sent, run or clicked: + kind, sender, text (of messages; of a very long one its
+    beginning and its end);
+    actions: + action_name, failed, duration_ms; clicks: + button_event, label;
     usage: + model, prompt, completion, embedding, total, cached, cache-writing, input audio, reasoning, output audio
     tokens; feedback: + sentiment, source.
     """
 
-    said: list[Sequence[Any]]
-    actions: list[Sequence[Any]]
-    clicks: list[Sequence[Any]]
-    usage: list[Sequence[Any]]
-    feedback: list[Sequence[Any]]
+    made: list[Sequence[Any]] = []
+    actions: list[Sequence[Any]] = []
+    clicks: list[Sequence[Any]] = []
+    usage: list[Sequence[Any]] = []
+    feedback: list[Sequence[Any]] = []
 
 
 def since(connection: Connection, revision: int, *, limit: int = 1_000) -> Changes:
@@ -111,20 +124,28 @@ def _changed(
     return [ChangedRow(*row) for row in dialect.fetch(connection, _COLUMNS, query, values)]
 
 
-def items_of(connection: Connection, wanted: Mapping[int, int]) -> Items:
+def items_of(connection: Connection, wanted: Mapping[int, int], *, by_time: bool = False) -> Items:
     """The items of conversations, each only those numbered above its value in `wanted`.
 
     Args:
         wanted: {conversation: number of the last item that the caller has; 0 for all}.
+        by_time: the values are times instead, in microseconds: those at that time and after it.
     """
     if not wanted:
-        return Items([], [], [], [], [])
+        return Items()
     source, values = dialect.pairs(connection, wanted)
 
     def fetch(columns: dict[str, str], table: str, condition: str = "") -> list[Sequence[Any]]:
         # CROSS JOIN makes SQLite begin with the short list, never with the table.
-        if table == "items":
-            joined = "items i WHERE i.conversation = wanted.conversation AND i.id > wanted.above"
+        of_items = "items i WHERE i.conversation = wanted.conversation AND "
+        if by_time:
+            joined = f"{of_items} i.timestamp >= wanted.above"
+            if table != "items":
+                joined = (
+                    f"items i CROSS JOIN {table} d WHERE {joined.partition('WHERE')[2]} AND d.item = i.id"
+                )
+        elif table == "items":
+            joined = f"{of_items} i.id > wanted.above"
         else:
             joined = (
                 f"{table} d CROSS JOIN items i WHERE d.conversation = wanted.conversation "
@@ -144,7 +165,7 @@ def items_of(connection: Connection, wanted: Mapping[int, int]) -> Items:
         return {name: f"d.{name}" for name in names}
 
     return Items(
-        fetch({"sender": "i.sender"}, "items", f"AND {messages_sql('i')}"),
+        fetch({"kind": "i.kind", "sender": "i.sender", "text": _TEXT}, "items", f"AND i.kind IN ({_MADE})"),
         fetch(
             {"action_name": "d.action_name", "failed": "d.error_msg IS NOT NULL", **own("duration_ms")},
             "actions",
@@ -156,6 +177,16 @@ def items_of(connection: Connection, wanted: Mapping[int, int]) -> Items:
         ),
         fetch(own("sentiment", "source"), "feedbacks"),
     )
+
+
+def of_agent(connection: Connection, agent: int, above: int, *, limit: int) -> list[ChangedRow]:
+    """An agent's conversations numbered above `above`, in that order, deleted ones too."""
+    mark = dialect.mark(dialect.of(connection))
+    query = (
+        f"SELECT {_LISTED} FROM conversations WHERE agent_id = {mark} AND id > {mark} "  # noqa: S608
+        f"ORDER BY id LIMIT {mark}"
+    )
+    return [ChangedRow(*row) for row in dialect.fetch(connection, _COLUMNS, query, (agent, above, limit))]
 
 
 def total(connection: Connection) -> int:
