@@ -102,9 +102,9 @@ def fill(database: Database, count: int) -> list[int]:
 def by_hand(scope: Scope) -> dict[str, list[str]]:
     """The queries that a person who knows the tables would write for each figure."""
     agent = f"agent = {scope.agents[0]} AND production"
-    begun = f"FROM conversations WHERE {agent} AND started_at >= {scope.start} AND started_at < {scope.end}"
+    begun = f"FROM sessions WHERE {agent} AND started_at >= {scope.start} AND started_at < {scope.end}"
     engaged = f"{begun} AND engaged"
-    happened = f"WHERE {agent} AND moment >= {scope.start} AND moment < {scope.end}"
+    happened = f"WHERE {agent} AND counted AND moment >= {scope.start} AND moment < {scope.end}"
     spread = "avg({0}), quantile_cont({0}, 0.5), quantile_cont({0}, 0.95), count({0})"
 
     def local(column: str) -> str:
@@ -119,7 +119,7 @@ def by_hand(scope: Scope) -> dict[str, list[str]]:
     handed = "'fallback_to_human', 'open_ticket', 'ticket', 'contact_human'"
     sums = "sum(prompt), sum(completion), sum(embedding), sum(total)"
     return {
-        "conversations": [f"SELECT count(*) {engaged}"],
+        "conversations": [f"SELECT count(*), count(DISTINCT conversation) {engaged}"],
         "messages": [f"SELECT count(*) FROM messages {happened}"],
         "users": [f"SELECT count(DISTINCT customer), count(*) FILTER (customer IS NULL) {engaged}"],
         "response_time": [f"SELECT {spread.format('response')} FROM messages {happened}"],
@@ -142,7 +142,7 @@ def by_hand(scope: Scope) -> dict[str, list[str]]:
         ],
         "buttons": [f"SELECT event, label, count(*) FROM clicks {happened} GROUP BY ALL"],
         "escalation_rate": [
-            f"SELECT count(*) FILTER (id IN (SELECT conversation FROM actions WHERE {agent} AND name IN ({handed}))), "
+            f"SELECT count(*) FILTER (id IN (SELECT session FROM actions WHERE {agent} AND name IN ({handed}))), "
             f"count(*) {engaged}"
         ],
         "feedback": [
@@ -152,8 +152,9 @@ def by_hand(scope: Scope) -> dict[str, list[str]]:
         "interactions": [f"SELECT count(*), count(*) FILTER (engaged) {begun} AND offered"],
         "returning_users": [
             f"SELECT count(DISTINCT customer), count(DISTINCT customer) FILTER (customer IN (SELECT customer FROM "
-            f"conversations WHERE {agent} AND engaged AND started_at < {scope.start})) {engaged}"
+            f"sessions WHERE {agent} AND engaged AND started_at < {scope.start})) {engaged}"
         ],
+        "outreach": [f"SELECT count(*), count(*) FILTER (engaged) {begun} AND outreach"],
         "unanswered": [f"SELECT count(*) FILTER (last_from_user), count(*) {engaged}"],
         "tokens": [
             f"SELECT model, {sums} FROM usage {happened} GROUP BY ALL",

@@ -110,7 +110,7 @@ def test_every_figure_is_answered_in_its_documented_form(told: dict[str, Any]) -
     assert set(told["metrics"]) == set(METRICS)
     msgspec.convert(told, shapes.Answer, strict=True)
     figures = told["metrics"]
-    assert figures["conversations"] == {"value": 2, "previous": 1, "change": 1.0}
+    assert figures["conversations"] == {"value": 2, "threads": 2, "previous": 1, "change": 1.0}
     assert figures["users"] == {"value": 1, "anonymous_conversations": 1, "previous": 1, "change": 0.0}
     assert figures["response_time"]["mean_ms"] == 2000
     assert figures["escalation_rate"]["value"] == 0.5
@@ -130,7 +130,10 @@ def test_what_was_acknowledged_is_counted_at_once(server: ServerProcess) -> None
             assert client.post("/api/track/", json=message).status_code == 201
             found = ask(client, metrics="conversations,messages")
             assert "behind" not in found
-            assert found["metrics"] == {"conversations": {"value": each}, "messages": {"value": each}}
+            assert found["metrics"] == {
+                "conversations": {"value": each, "threads": each},
+                "messages": {"value": each},
+            }
 
 
 def test_only_what_is_asked_for_is_answered_and_named(client: httpx.Client, told: dict[str, Any]) -> None:

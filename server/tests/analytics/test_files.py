@@ -249,7 +249,7 @@ def test_a_rebuild_replaces_the_file(filled: Database, tmp_path: Path) -> None:
         assert followed(filled, engine) == 0
     seen: list[tuple[int, int]] = []
     done = rebuild(filled, file, "store", lambda done, total: seen.append((done, total)))
-    assert (done.conversations, done.rows, done.in_use) == (10, 20, True)
+    assert (done.conversations, done.rows, done.in_use) == (10, 30, True)
     assert seen[-1] == (10, 10)
     assert [each.name for each in tmp_path.glob("analytics*")] == ["analytics.duckdb"]
     with opened(file) as engine:
@@ -293,7 +293,7 @@ def test_the_command_rebuilds_below_a_running_server(tmp_path: Path) -> None:
             before = (tmp_path / "analytics.duckdb").stat().st_ino
             result = subprocess.run(command, capture_output=True, text=True, timeout=60)
             assert result.returncode == 0, result.stderr
-            assert result.stdout.startswith("5 conversations, 10 rows in ")
+            assert result.stdout.startswith("5 conversations, 15 rows in ")
             assert (tmp_path / "analytics.duckdb").stat().st_ino != before
             assert total(client) == 5
             message = {"conversation_id": "one more", "sender": "end_user", "content": "hello"}

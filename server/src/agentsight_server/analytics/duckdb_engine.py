@@ -9,25 +9,22 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import msgspec
 
+from agentsight_server.analytics import duckdb_tables
 from agentsight_server.analytics.duckdb_errors import is_damage, is_held_elsewhere
+from agentsight_server.analytics.duckdb_tables import BESIDE, ORDER, UNCLEAN
 from agentsight_server.analytics.engine import (
-    FACTS,
     LAYOUT,
-    MOST_SESSIONS,
     TABLES,
     AnalyticsError,
     Batch,
     Broken,
+    Columns,
     Execute,
-    conversation_of,
-    session_id,
 )
 from agentsight_server.domain.causes import reason
 from agentsight_server.store.cutoff import CURRENT, CutOff
@@ -36,14 +33,7 @@ logger = logging.getLogger(__name__)
 
 # A program that is just ending may hold the file for a moment.
 LOCK_PATIENCE = 5.0
-# The order in which rows are read: one agent, one period.
-_ORDER = dict.fromkeys(FACTS, "agent, moment") | {
-    "conversations": "id",
-    "sessions": "agent, started_at",
-}
 _WAL = ".wal"
-# A table that says that something was erased since the file was written.
-_UNCLEAN = "CREATE TABLE IF NOT EXISTS unclean (since BIGINT)"
 
 
 class DuckFunctions:
@@ -160,17 +150,18 @@ class DuckEngine:
         tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         if "state" in tables:
             state = connection.execute("SELECT layout, store FROM state").fetchone()
-            if state == (LAYOUT, self._store) and tables >= set(TABLES):
+            if state == (LAYOUT, self._store) and tables >= {*TABLES, *BESIDE}:
                 for table in TABLES:  # a damaged file often opens well and fails at the first look
                     connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()  # noqa: S608
+                duckdb_tables.unstage(connection)
                 return
             logger.warning("%s is of another version or database; the figures are built anew", self._used)
         connection.execute("BEGIN")
         for table in tables:
             connection.execute(f'DROP TABLE "{table}"')
-        create(connection, self._store)
+        duckdb_tables.create(connection, self._store)
         if tables:
-            connection.execute(_UNCLEAN)
+            connection.execute(UNCLEAN)
         connection.execute("COMMIT")
 
     def _begin_anew(self, reason: str) -> None:
@@ -303,11 +294,28 @@ class DuckEngine:
     def apply(self, batch: Batch) -> None:
         """See Engine."""
         with self._writing, self._transaction() as connection:
-            _take_out(connection, batch)
-            _insert_all(connection, batch)
+            duckdb_tables.take_out(connection, batch)
+            duckdb_tables.insert(connection, batch.tables)
+            duckdb_tables.keep_pauses(connection, batch.pauses)
             if batch.erases:
-                connection.execute(_UNCLEAN)
+                connection.execute(UNCLEAN)
             connection.execute("UPDATE state SET revision = $1", [batch.revision])
+
+    def stage(self, tables: dict[str, Columns], replaced: list[int]) -> None:
+        """See Engine."""
+        with self._writing, self._transaction() as connection:
+            duckdb_tables.stage(connection, tables, replaced)
+
+    def exchange(self, agent: int, pauses: dict[str, int]) -> None:
+        """See Engine."""
+        with self._writing, self._transaction() as connection:
+            duckdb_tables.exchange(connection, agent)
+            duckdb_tables.keep_pauses(connection, {agent: pauses})
+
+    def unstage(self) -> None:
+        """See Engine."""
+        with self._writing, self._transaction() as connection:
+            duckdb_tables.unstage(connection)
 
     def is_unclean(self) -> bool:
         """See Engine."""
@@ -337,15 +345,16 @@ class DuckEngine:
     def reset(self) -> None:
         """See Engine."""
         with self._writing, self._transaction() as connection:
-            for table in (*TABLES, "state"):
+            for table in (*TABLES, *BESIDE):
                 connection.execute(f"DROP TABLE {table}")
-            create(connection, self._store)
-            connection.execute(_UNCLEAN)
+            duckdb_tables.unstage(connection)
+            duckdb_tables.create(connection, self._store)
+            connection.execute(UNCLEAN)
 
     def compact(self) -> None:
         """See Engine."""
         with self._writing:
-            for table, order in _ORDER.items():
+            for table, order in ORDER.items():
                 with self._transaction() as connection:
                     connection.execute(f"CREATE TABLE ordered AS SELECT * FROM {table} ORDER BY {order}")  # noqa: S608
                     connection.execute(f"DROP TABLE {table}")
@@ -364,7 +373,7 @@ class DuckEngine:
         quoted = str(target).replace("'", "''")
         try:
             connection.execute(f"ATTACH '{quoted}' AS target")
-            for table, order in {**_ORDER, "state": "revision"}.items():
+            for table, order in (ORDER | BESIDE).items():
                 connection.execute(f"CREATE TABLE target.{table} AS SELECT * FROM {table} ORDER BY {order}")  # noqa: S608
             connection.execute("CHECKPOINT target")
             connection.execute("DETACH target")
@@ -397,63 +406,11 @@ class DuckEngine:
             raise _said(error) from error
 
 
-def create(connection: duckdb.DuckDBPyConnection, store: str) -> None:
-    """Make the empty tables."""
-    for table, columns in TABLES.items():
-        listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        connection.execute(f"CREATE TABLE {table} ({listed})")
-    connection.execute("CREATE TABLE state (layout INTEGER, store VARCHAR, revision BIGINT)")
-    connection.execute("INSERT INTO state VALUES ($1, $2, 0)", [LAYOUT, store])
-
-
-def _take_out(connection: duckdb.DuckDBPyConnection, batch: Batch) -> None:
-    """Delete what a batch replaces."""
-    if batch.replaced:
-        connection.execute(f"DELETE FROM conversations WHERE id IN ({_listed(batch.replaced)})")  # noqa: S608
-    for tables, cut in ((("sessions",), batch.sessions_from), (FACTS, batch.facts_from)):
-        if not cut:
-            continue
-        # Constants let the engine skip what cannot be meant.
-        first, last = session_id(min(cut), 0), session_id(max(cut), MOST_SESSIONS)
-        given = [list(cut), list(cut.values())]
-        for table in tables:
-            number = f"{table}.id" if table == "sessions" else f"{table}.session"
-            connection.execute(
-                f"DELETE FROM {table} USING "  # noqa: S608
-                "(SELECT unnest($1::BIGINT[]) AS conversation, unnest($2::BIGINT[]) AS session) AS cut "
-                f"WHERE {number} BETWEEN {first} AND {last} AND {conversation_of(number)} = cut.conversation "
-                f"AND {number} >= cut.session",
-                given,
-            )
-
-
-def _insert_all(connection: duckdb.DuckDBPyConnection, batch: Batch, prefix: str = "") -> None:
-    """Insert what a batch brings, into the tables or into those of the same names behind a prefix."""
-    for table, columns in batch.tables.items():
-        connection.execute(_insert(table, prefix), [msgspec.json.encode(columns).decode()])
-
-
-@cache
-def _insert(table: str, prefix: str = "") -> str:
-    """One JSON text of columns becomes rows: far faster than binding values, and needs no further library."""
-    columns = TABLES[table]
-    shape = ", ".join(f'"{name}": ["{kind}"]' for name, kind in columns.items())
-    unnested = ", ".join(f"unnest(j.{name})" for name in columns)
-    return (
-        f"INSERT INTO {prefix}{table} ({', '.join(columns)}) "  # noqa: S608
-        f"SELECT {unnested} FROM (SELECT json_transform_strict($1::JSON, '{{{shape}}}') AS j)"
-    )
-
-
 def _connect(path: Path, threads: int | None) -> duckdb.DuckDBPyConnection:
     settings: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     if threads:
         settings["threads"] = threads
     return duckdb.connect(str(path), config=settings)
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
 
 
 def remove(path: Path) -> None:

@@ -157,6 +157,7 @@ class Batch(msgspec.Struct):
         sessions_from: of those, {conversation: the first of its sessions whose row makes way}; 0 for all.
         facts_from: of those, {conversation: the first of its sessions whose facts go}; 0 for all.
         tables: columns to insert, by table; the tables without rows are left out.
+        pauses: by which sessions are cut from now on, by agent (store.agents.pauses); those left out stay as they are.
         erases: some of it was erased for good: the engine is unclean until scrub().
     """
 
@@ -165,6 +166,7 @@ class Batch(msgspec.Struct):
     sessions_from: dict[int, int] = {}
     facts_from: dict[int, int] = {}
     tables: dict[str, Columns] = {}
+    pauses: dict[int, dict[str, int]] = {}
     erases: bool = False
 
     @property
@@ -214,6 +216,15 @@ class Engine(Protocol):
 
     def apply(self, batch: Batch) -> None:
         """Take a batch: all of it and its revision, or nothing."""
+
+    def stage(self, tables: dict[str, Columns], replaced: list[int]) -> None:
+        """Keep rows beside the tables, in place of what is kept there of the conversations `replaced`."""
+
+    def exchange(self, agent: int, pauses: dict[str, int]) -> None:
+        """Put what is staged in place of all that an agent has, in one step; its sessions are cut by these pauses."""
+
+    def unstage(self) -> None:
+        """Forget what is staged; what is there when the engine is opened is forgotten, too."""
 
     def is_unclean(self) -> bool:
         """Whether bytes may be left of what was erased."""
@@ -277,6 +288,12 @@ def known(execute: Execute, conversations: Iterable[int]) -> dict[int, Known]:
         number: Known(fields, started_at, sessions, last_item, rows[number])
         for number, fields, started_at, sessions, last_item in found
     }
+
+
+def pauses_kept(execute: Execute) -> dict[int, dict[str, int]]:
+    """By which pauses agents' sessions are cut; agents without any of their own are left out."""
+    rows = execute("SELECT agent, chosen FROM pauses", ())
+    return {agent: msgspec.json.decode(chosen, type=dict[str, int]) for agent, chosen in rows}
 
 
 def sessions_where(execute: Execute, condition: str) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from agentsight_server.analytics import facts
-from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine
+from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine, Execute, pauses_kept
+from agentsight_server.analytics.recutting import Progress, Recutting
 from agentsight_server.domain.causes import reason
 from agentsight_server.store import agents, changes, conversations, erasing
 from agentsight_server.store.database import Database
@@ -36,6 +37,9 @@ BATCH = 2_000
 COMPACT_ROWS = 1_000_000
 # Whoever erases asks for the bytes to go; where nobody does, they go after so long.
 UNCLEAN_SECONDS = 60.0
+
+
+_Pauses = dict[int, dict[str, int]]
 
 
 class Projector:
@@ -66,6 +70,9 @@ class Projector:
         self._uncleaned: float | None = None
         self._cleaning = threading.Event()
         self._thread: threading.Thread | None = None
+        # Pauses that agents have chosen and by which their sessions are not cut yet.
+        self._wanted: dict[int, dict[str, int]] = {}
+        self._recutting: Recutting | None = None
 
     # Following
 
@@ -82,33 +89,77 @@ class Projector:
             reached = int(execute("SELECT revision FROM state", ())[0][0])
             with self.database.read() as connection:
                 found = changes.since(connection, reached, limit=self.batch)
+                cut_by, chosen = self._pauses(execute, agents.pauses(connection), reached)
                 batch = facts.collect(
-                    connection,
-                    execute,
-                    found.rows,
-                    agents.pauses(connection),
-                    reached,
-                    found.upto,
-                    found.gone,
+                    connection, execute, found.rows, cut_by | chosen, reached, found.upto, found.gone
                 )
+                batch.pauses = chosen
                 forgotten = erasing.forgotten(connection)
         if found.upto < reached or 0 < reached < forgotten:
             older = "the store is older than" if found.upto < reached else "something was erased that is in"
             logger.warning("%s the figures: they are built anew", older)
+            self._recutting = None
             self.engine.reset()
             self._announce(0)
             return 0, True
         if found.gone:
             self._uncleaned = time.monotonic()
-        if found.rows or found.gone:
+        if found.rows or found.gone or chosen:
             self.engine.apply(batch)
             self._uncompacted += batch.rows
         # A transaction that changed no conversation has a revision as well.
         self._announce(found.upto)
         return len(found.rows), found.more
 
+    def _pauses(self, execute: Execute, wanted: _Pauses, reached: int) -> tuple[_Pauses, _Pauses]:
+        """By which pauses sessions are cut, and those that are new: an agent with nothing to cut anew has its own at
+        once; for the others see recut()."""
+        cut_by = pauses_kept(execute)
+        changed = [each for each in sorted({*wanted, *cut_by}) if wanted.get(each) != cut_by.get(each)]
+        if changed and reached:
+            listed = ", ".join(map(str, changed))
+            rows = execute(f"SELECT DISTINCT agent FROM conversations WHERE agent IN ({listed})", ())  # noqa: S608
+            having = {agent for (agent,) in rows}
+        else:
+            having = set()
+        self._wanted = {each: wanted.get(each, {}) for each in changed if each in having}
+        return cut_by, {each: wanted.get(each, {}) for each in changed if each not in having}
+
+    def recut(self) -> bool:
+        """Cut sessions anew whose pauses have changed, a batch of one agent's; False when there is nothing to do."""
+        job = self._recutting
+        if job is not None and self._wanted.get(job.agent) != job.pauses:
+            self._give_up_recutting()
+            job = None
+        if job is None:
+            if not self._wanted:
+                return False
+            agent = min(self._wanted)
+            logger.info("the sessions of agent %s are cut anew", agent)
+            job = self._recutting = Recutting(
+                self.database, self.engine, agent, self._wanted[agent], self.batch
+            )
+            self.engine.unstage()
+        if job.advance():
+            self._recutting = None
+            self._uncompacted += job.rows
+            self._wanted.pop(job.agent)
+        return True
+
+    @property
+    def recutting(self) -> Progress | None:
+        """How far it is with cutting sessions anew; None: it is not at it."""
+        job = self._recutting
+        return None if job is None else job.progress
+
+    def _give_up_recutting(self) -> None:
+        if self._recutting is not None:
+            self._recutting = None
+            self.engine.unstage()
+
     def scrub(self) -> bool:
         """Write the engine's file anew, if bytes of what was erased may be in it; False when it could not be done."""
+        self._give_up_recutting()
         if self.engine.is_unclean() and not self.engine.scrub():
             return False
         with self._reached:
@@ -124,6 +175,7 @@ class Projector:
             done, more = self.step()
             if progress is not None:
                 progress(done)
+            more = more or self.recut()
 
     def latest(self) -> int:
         """The store's newest revision."""
@@ -208,10 +260,13 @@ class Projector:
                 if self._broken is not None:
                     error_found, self._broken = self._broken, None
                     raise error_found
-                self.engine.take_over()
+                if self.engine.take_over():
+                    self._recutting = None
                 done, more = self.step()
                 if not more:
                     self._tidy()
+                    if self.recut():
+                        done, more = 1, True
                 trouble = 0.0
             except Broken as error:
                 if not self._recover(error):
@@ -250,6 +305,7 @@ class Projector:
         return trouble
 
     def _recover(self, error: Broken) -> bool:
+        self._recutting = None
         try:
             self.engine.recover(str(error))
         except AnalyticsError:

@@ -189,6 +189,9 @@ def of_agent(connection: Connection, agent: int, above: int, *, limit: int) -> l
     return [ChangedRow(*row) for row in dialect.fetch(connection, _COLUMNS, query, (agent, above, limit))]
 
 
-def total(connection: Connection) -> int:
-    """How many conversations there are, deleted ones too."""
-    return int(connection.execute(select(func.count()).select_from(conversations)).scalar_one())
+def total(connection: Connection, agent: int | None = None) -> int:
+    """How many conversations there are, deleted ones too; of an agent, or in all."""
+    query = select(func.count()).select_from(conversations)
+    if agent is not None:
+        query = query.where(conversations.c.agent_id == agent)
+    return int(connection.execute(query).scalar_one())
