@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-import pytest
 from sqlalchemy import select
 
 from agentsight_server.analytics.answer import answer

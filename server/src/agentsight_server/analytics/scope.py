@@ -16,9 +16,10 @@ from sqlalchemy import Connection
 
 from agentsight_server.domain import parameters, times, zones
 from agentsight_server.domain.errors import Invalid, not_found
-from agentsight_server.domain.filter_reading import Reading, Wrong, read
+from agentsight_server.domain.filter_reading import Reading, read
 from agentsight_server.domain.filters import ABSENT, BY_SPELLING, ENVIRONMENTS, OF_FIGURES, spellings
-from agentsight_server.domain.parameters import EARLIEST, LONGEST_DAYS
+from agentsight_server.domain.parameters import EARLIEST, LONGEST_DAYS, Unfit
+from agentsight_server.domain.problems import Code, Problem, either
 from agentsight_server.security.access import Actor
 from agentsight_server.store import agents
 
@@ -180,24 +181,24 @@ def of_request(given: Mapping[str, str], actor: Actor, *, now: int | None = None
     """
     scope, problems = read_scope(given, actor, now=now)
     if problems:
-        raise Invalid({name: [wrong.says] for name, wrong in problems.items()})
+        raise Invalid(*problems)
     return scope
 
 
 def read_scope(
     given: Mapping[str, str], actor: Actor, *, now: int | None = None
-) -> tuple[Scope, dict[str, Wrong]]:
+) -> tuple[Scope, list[Problem]]:
     """The same, without what could not be understood, and what that is."""
     filters = read(given, OF_FIGURES)
     problems = filters.problems
     zone = zones.find("UTC")
     try:
-        zone = zones.find(given.get("tz") or "UTC")
-    except ValueError as error:
-        problems["tz"] = Wrong(str(error))
+        zone = parameters.zone(given.get("tz") or "UTC")
+    except Unfit as unfit:
+        problems.append(unfit.of("tz", given["tz"]))
     environment = given.get("environment") or "production"
     if environment not in ENVIRONMENTS:
-        problems["environment"] = Wrong(f"takes {parameters.either(ENVIRONMENTS)}", environment)
+        problems.append(Unfit(Code.CHOICE, either(ENVIRONMENTS)).of("environment", environment))
     today = zones.today(zone, times.now() if now is None else now)
     first, last = _period(given, today, problems)
     agent = _agent(given, actor, problems)
@@ -205,39 +206,40 @@ def read_scope(
     return Scope((agent,), first, last, zone, environment_, _conditions(filters)), problems
 
 
-def _agent(given: Mapping[str, str], actor: Actor, problems: dict[str, Wrong]) -> int:
+def _agent(given: Mapping[str, str], actor: Actor, problems: list[Problem]) -> int:
     text = given.get("agent", "")
     if not text and actor.agent_id is not None:
         return actor.agent_id
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        problems["agent"] = Wrong("takes the number of an agent; GET /api/me/ lists yours", text)
+        problems.append(Problem("agent", Code.TYPE, "the number of an agent; GET /api/me/ lists yours"))
         return 0
     return actor.require_agent(int(text))
 
 
-def _period(given: Mapping[str, str], today: date, problems: dict[str, Wrong]) -> tuple[date, date]:
+def _period(given: Mapping[str, str], today: date, problems: list[Problem]) -> tuple[date, date]:
     """The first and the last day; an end that cannot be is as if it were not given."""
     found: dict[str, date] = {}
     for name in ("from", "to"):
         try:
             if given.get(name):
                 found[name] = parameters.day(given[name])
-        except ValueError as error:
-            problems[name] = Wrong(str(error), given[name])
+        except Unfit as unfit:
+            problems.append(unfit.of(name, given[name]))
     while True:
         last = found.get("to", max(today, found.get("from", today)))
         first = found.get("from", max(EARLIEST, last - timedelta(days=DEFAULT_DAYS - 1)))
         days = (last - first).days + 1
         if days < 1:
-            wrong, says = "from", f"must not be after to ({last})"
+            wrong = Problem("from", Code.AFTER, f"to ({last})")
         elif days > LONGEST_DAYS:
-            wrong = "to" if "to" in found else "from"
-            says = f"takes a period of at most {LONGEST_DAYS:,} days; this one has {days:,}"
+            end = "to" if "to" in found else "from"
+            longest = f"a period of at most {LONGEST_DAYS:,} days; this one has {days:,}"
+            wrong = Problem(end, Code.RANGE, longest)
         else:
             return first, last
-        if not problems.keys() & {"from", "to"}:
-            problems[wrong] = Wrong(says)
-        del found[wrong]
+        if not any(each.field in ("from", "to") for each in problems):
+            problems.append(wrong)
+        del found[wrong.field]
 
 
 def _conditions(filters: Reading) -> tuple[Filter, ...]:

@@ -16,7 +16,6 @@ from agentsight_server.api.filters import (
     FILTER_NAMES,
     FILTER_QUERIES,
     integer,
-    invalid,
     only,
     ordering,
     parse_filters,
@@ -28,7 +27,7 @@ from agentsight_server.contract.links import base_url, file_links
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.filter_reading import collect
-from agentsight_server.domain.parameters import flag
+from agentsight_server.domain.parameters import Unfit, flag
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access
@@ -301,8 +300,8 @@ def include_deleted(request: AnyRequest, given: dict[str, str]) -> bool:
     """
     try:
         wanted = flag(given.get("include_deleted") or "false")
-    except ValueError as error:
-        raise Invalid({"include_deleted": [str(error)]}) from None
+    except Unfit as unfit:
+        raise Invalid(unfit.of("include_deleted")) from None
     return may_include_deleted(request, wanted)
 
 
@@ -322,8 +321,8 @@ def may_include_deleted(request: AnyRequest, wanted: bool) -> bool:
 def _full(given: dict[str, str]) -> bool:
     try:
         return flag(given.get(_FULL.name) or "true")
-    except ValueError as error:
-        raise Invalid({_FULL.name: [str(error)]}) from None
+    except Unfit as unfit:
+        raise Invalid(unfit.of(_FULL.name)) from None
 
 
 def parameters(request: AnyRequest) -> dict[str, str]:
@@ -334,7 +333,7 @@ def parameters(request: AnyRequest) -> dict[str, str]:
     """
     given, twice = collect((name, str(value)) for name, value in request.query_params.multi_items())
     if twice:
-        raise invalid({name[:100]: wrong for name, wrong in twice.items()})
+        raise Invalid(*twice)
     return given
 
 

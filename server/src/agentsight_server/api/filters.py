@@ -8,9 +8,10 @@ from typing import Any
 from agentsight_server.contract.documentation import Query
 from agentsight_server.domain import parameters
 from agentsight_server.domain.errors import Invalid
-from agentsight_server.domain.filter_reading import Wrong, read
+from agentsight_server.domain.filter_reading import read
 from agentsight_server.domain.filters import OF_API, RENAMED, Filter, Filters, spellings
-from agentsight_server.domain.parameters import either
+from agentsight_server.domain.parameters import Unfit
+from agentsight_server.domain.problems import Code, Problem, either
 from agentsight_server.store.conversations import ORDERINGS
 
 _SCHEMAS: dict[str, dict[str, Any]] = {
@@ -46,14 +47,12 @@ def only(given: Mapping[str, Any], allowed: frozenset[str]) -> None:
     if unknown:
         names = ", ".join(sorted(allowed)) or "none"
         raise Invalid(
-            {
-                name: [
-                    f"is called {RENAMED[name]} now"
-                    if RENAMED.get(name) in allowed
-                    else f"is no parameter of this address; there are: {names}"
-                ]
+            *(
+                Problem(name, Code.RENAMED, RENAMED[name])
+                if RENAMED.get(name) in allowed
+                else Problem(name, Code.UNKNOWN_FIELD, names)
                 for name in unknown
-            }
+            )
         )
 
 
@@ -65,13 +64,8 @@ def parse_filters(given: Mapping[str, str]) -> Filters:
     """
     found = read(given, OF_API)
     if found.problems:
-        raise invalid(found.problems)
+        raise Invalid(*found.problems)
     return Filters(**found.values)
-
-
-def invalid(problems: Mapping[str, Wrong]) -> Invalid:
-    """The answer that names what is wrong with parameters."""
-    return Invalid({name: [wrong.says] for name, wrong in problems.items()})
 
 
 def integer(given: Mapping[str, str], name: str, default: int, *, least: int, most: int) -> int:
@@ -85,8 +79,8 @@ def integer(given: Mapping[str, str], name: str, default: int, *, least: int, mo
         return default
     try:
         return parameters.whole(text, least, most)
-    except ValueError as error:
-        raise Invalid({name: [str(error)]}) from None
+    except Unfit as unfit:
+        raise Invalid(unfit.of(name, text)) from None
 
 
 def ordering(given: Mapping[str, str]) -> str:
@@ -97,5 +91,5 @@ def ordering(given: Mapping[str, str]) -> str:
     """
     text = given.get("ordering") or "-started_at"
     if text.removeprefix("-") not in ORDERINGS:
-        raise Invalid({"ordering": [f"takes {either(ORDERINGS)}, with - before it for falling"]})
+        raise Invalid(Problem("ordering", Code.CHOICE, f"{either(ORDERINGS)}, with - before it for falling"))
     return text

@@ -13,7 +13,7 @@ import msgspec
 
 from agentsight_server.dashboard import drilldown, names
 from agentsight_server.domain import zones
-from agentsight_server.domain.filter_reading import Wrong, collect, read, typed
+from agentsight_server.domain.filter_reading import collect, read, typed
 from agentsight_server.domain.filters import (
     ABSENT,
     BY_NAME,
@@ -24,6 +24,7 @@ from agentsight_server.domain.filters import (
     Filters,
     spellings,
 )
+from agentsight_server.domain.problems import Problem
 
 _LONGEST_GIVEN = 60
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -121,18 +122,14 @@ def _edge(value: date | int, tz: tzinfo, *, last: bool) -> int:
     return zones.start_of_day(cast("ZoneInfo", tz), value + timedelta(days=last)) - last
 
 
-def sentences(problems: Mapping[str, Wrong]) -> list[str]:
+def sentences(problems: Iterable[Problem]) -> list[str]:
     """What could not be understood, for the top of a page.
 
     Example:
-        >>> sentences({"device": Wrong("takes desktop, mobile or tablet", "toaster")})
+        >>> sentences(read({"device": "toaster"}, OF_PAGE).problems)
         ['This filter is left out: device takes desktop, mobile or tablet, not “toaster”.']
     """
-    return [
-        f"This filter is left out: {name[:_LONGEST_GIVEN]} {wrong.says}"
-        + (f", not “{wrong.given[:_LONGEST_GIVEN]}”." if wrong.given else ".")
-        for name, wrong in problems.items()
-    ]
+    return [f"This filter is left out: {each.field[:_LONGEST_GIVEN]} {each}." for each in problems]
 
 
 def strangers(unknown: Iterable[str], known: Collection[str]) -> list[str]:

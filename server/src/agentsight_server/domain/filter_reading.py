@@ -6,19 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentsight_server.domain import parameters
 from agentsight_server.domain.filters import BY_NAME, BY_SPELLING, FILTERS, Filter
+from agentsight_server.domain.parameters import Unfit
+from agentsight_server.domain.problems import Code, Problem, either
 
 # What takes a list: separated by commas, or given several times. `metrics` is not ours, but takes one, too.
 SEVERAL = frozenset({"metrics", *(one.name for one in FILTERS if one.several)})
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """What is wrong with a parameter: what it takes, and what came instead, where that is to blame."""
-
-    says: str
-    given: str = ""
 
 
 @dataclass
@@ -27,7 +20,7 @@ class Reading:
 
     values: dict[str, Any] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
-    problems: dict[str, Wrong] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
 
 def read(given: Mapping[str, str], entries: Iterable[Filter]) -> Reading:
@@ -44,12 +37,12 @@ def read(given: Mapping[str, str], entries: Iterable[Filter]) -> Reading:
             continue
         name, text = spelled[0], given[spelled[0]]
         if any(given[other] != text for other in spelled[1:]):
-            found.problems[spelled[1]] = Wrong(f"is another spelling of {name}, and says something else")
+            found.problems.append(Problem(spelled[1], Code.GOES_WITHOUT, name))
             continue
         try:
             found.values[one.name] = one.value(text)
-        except ValueError as error:
-            found.problems[name] = Wrong(str(error), text)
+        except Unfit as unfit:
+            found.problems.append(unfit.of(name, text))
         else:
             found.texts[one.name] = str(found.values[one.name]).lower() if one.kind == "flag" else text
     _about_events(found)
@@ -61,8 +54,7 @@ def _about_events(found: Reading) -> None:
     for name in list(found.values):
         events = BY_NAME[name].events
         if events and found.values.get("event") not in events:
-            says = f"says more of an event: it goes with event={parameters.either(events)}"
-            found.problems[name] = Wrong(says)
+            found.problems.append(Problem(name, Code.GOES_WITH, f"event={either(events)}"))
             del found.values[name], found.texts[name]
 
 
@@ -74,21 +66,21 @@ def typed(given: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def collect(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, Wrong]]:
+def collect(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[Problem]]:
     """Parameters as they came: what takes a list may come several times, anything else once.
 
     Example:
         >>> given, twice = collect([("metadata", "a:1"), ("metadata", "b:2"), ("name", "a"), ("name", "b")])
-        >>> given, list(twice)
+        >>> given, [each.field for each in twice]
         ({'metadata': 'a:1,b:2', 'name': 'a'}, ['name'])
     """
     given: dict[str, str] = {}
-    twice: dict[str, Wrong] = {}
+    twice: dict[str, Problem] = {}
     for name, text in pairs:
         if name not in given:
             given[name] = text
         elif name in SEVERAL:
             given[name] += f",{text}"
         else:
-            twice[name] = Wrong("is given twice, and takes one value")
-    return given, twice
+            twice[name] = Problem(name, Code.TWICE)
+    return given, list(twice.values())

@@ -101,7 +101,7 @@ class Filter:
         """The value of a parameter's text.
 
         Raises:
-            ValueError: says what it takes.
+            Unfit: says what it takes.
         """
         match self.kind:
             case "flag":
@@ -119,7 +119,7 @@ class Filter:
             case "metadata":
                 found = parameters.pairs(text)
             case "zone":
-                found = zones.find(parameters.text(text))
+                found = parameters.zone(parameters.text(text))
             case _:
                 found = parameters.text(text)
         return self.canonical(found)

@@ -1,15 +1,18 @@
 """Values as they stand in an address: text in, checked values out.
 
-Each function raises ValueError with what it takes; whoever calls it knows the name of the parameter.
+Each function raises Unfit, which says what it takes; whoever calls it knows the name of the parameter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timezone
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from agentsight_server.domain import zones
+from agentsight_server.domain.problems import Code, Problem, either
 from agentsight_server.domain.times import from_datetime
 
 LONGEST = 2_000
@@ -17,7 +20,29 @@ LONGEST = 2_000
 LONGEST_DAYS = 1_830
 """Days that a period may have: five years."""
 EARLIEST, LATEST = date(1970, 1, 2), date(9000, 12, 31)
+_A_DAY = "a day such as 2026-01-31"
 
+
+class Unfit(ValueError):
+    """A text that is no such value: which mistake it is, and what would have been taken.
+
+    Example:
+        >>> Unfit(Code.TYPE, "true or false").of("is_marked", "perhaps")
+        Problem(field='is_marked', code=<Code.TYPE: 'type'>, takes='true or false', given='“perhaps”')
+    """
+
+    def __init__(self, code: Code, takes: str | int = "") -> None:
+        super().__init__(code, takes)
+        self.code = code
+        self.takes = takes
+
+    def of(self, name: str, given: str = "") -> Problem:
+        """What is wrong with the parameter of that name."""
+        told = given and self.code not in (Code.NUL, Code.TOO_LONG)
+        return Problem(name, self.code, self.takes, f"“{given[:_LONGEST_TOLD]}”" if told else "")
+
+
+_LONGEST_TOLD = 50
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -25,12 +50,12 @@ def text(given: str) -> str:
     """Text that a database can look for.
 
     Raises:
-        ValueError: it is too long, or holds what no text holds.
+        Unfit: it is too long, or holds what no text holds.
     """
     if "\0" in given:
-        raise ValueError("must not contain the NUL character")
+        raise Unfit(Code.NUL)
     if len(given) > LONGEST:
-        raise ValueError(f"takes at most {LONGEST:,} characters")
+        raise Unfit(Code.TOO_LONG, LONGEST)
     return given
 
 
@@ -38,10 +63,10 @@ def flag(given: str) -> bool:
     """`true` or `false`, also `1` and `0`.
 
     Raises:
-        ValueError: it is neither.
+        Unfit: it is neither.
     """
     if given.lower() not in _FLAGS:
-        raise ValueError("takes true or false")
+        raise Unfit(Code.TYPE, "true or false")
     return _FLAGS[given.lower()]
 
 
@@ -49,10 +74,10 @@ def choice(given: str, choices: Sequence[str]) -> str:
     """One of several words.
 
     Raises:
-        ValueError: it is none of them.
+        Unfit: it is none of them.
     """
     if given not in choices:
-        raise ValueError(f"takes {either(choices)}")
+        raise Unfit(Code.CHOICE, either(choices))
     return given
 
 
@@ -60,12 +85,12 @@ def whole(given: str, least: int, most: int) -> int:
     """A whole number.
 
     Raises:
-        ValueError: it is none, or out of range.
+        Unfit: it is none, or out of range.
     """
     plain = given.isascii() and given.removeprefix("-").isdigit() and len(given) < 19
     number = int(given) if plain else None
     if number is None or not least <= number <= most:
-        raise ValueError(f"takes a whole number from {least} to {most:,}")
+        raise Unfit(Code.RANGE, f"a whole number from {least} to {most:,}")
     return number
 
 
@@ -73,7 +98,7 @@ def moment(given: str) -> int:
     """Microseconds of an ISO 8601 time; a plain date is its midnight, without a zone it is UTC.
 
     Raises:
-        ValueError: it is none.
+        Unfit: it is none.
     """
     try:
         return from_datetime(datetime.fromisoformat(_plus(given.strip())))
@@ -82,23 +107,23 @@ def moment(given: str) -> int:
     try:
         return from_datetime(msgspec.convert(given, datetime))
     except msgspec.ValidationError:
-        raise ValueError("takes an ISO 8601 time such as 2026-01-31T12:00:00Z") from None
+        raise Unfit(Code.TIME) from None
 
 
 def day(given: str) -> date:
     """A day.
 
     Raises:
-        ValueError: it is none, or lies beyond the calendar.
+        Unfit: it is none, or lies beyond the calendar.
     """
     try:
         if len(given) != len("2026-01-31") or not given.isascii():
             raise ValueError
         found = date.fromisoformat(given)
     except ValueError:
-        raise ValueError("takes a day such as 2026-01-31") from None
+        raise Unfit(Code.FORMAT, _A_DAY) from None
     if not EARLIEST <= found <= LATEST:
-        raise ValueError(f"takes a day from {EARLIEST} to {LATEST}")
+        raise Unfit(Code.RANGE, f"a day from {EARLIEST} to {LATEST}")
     return found
 
 
@@ -106,7 +131,7 @@ def day_or_moment(given: str) -> date | int:
     """A day, or microseconds of a time that names its zone.
 
     Raises:
-        ValueError: it is neither.
+        Unfit: it is neither.
     """
     if "T" not in given:
         return day(given)
@@ -116,7 +141,7 @@ def day_or_moment(given: str) -> date | int:
             raise ValueError
         return from_datetime(found.astimezone(timezone.utc))
     except (ValueError, OverflowError):
-        raise ValueError("takes a day such as 2026-01-31") from None
+        raise Unfit(Code.FORMAT, _A_DAY) from None
 
 
 def names(given: str) -> tuple[str, ...]:
@@ -128,26 +153,27 @@ def pairs(given: str) -> tuple[tuple[str, str], ...]:
     """`key:value,key2:value2`.
 
     Raises:
-        ValueError: a part has no colon, or no key.
+        Unfit: a part has no colon, or no key.
     """
     found = []
     for part in text(given).split(","):
         key, colon, value = part.partition(":")
         if not colon or not key.strip():
-            raise ValueError("takes key:value,key2:value2")
+            raise Unfit(Code.FORMAT, "key:value,key2:value2")
         found.append((key.strip(), value.strip()))
     return tuple(found)
 
 
-def either(names: Sequence[str]) -> str:
-    """Names as a choice.
+def zone(given: str) -> ZoneInfo:
+    """A time zone by its IANA name.
 
-    Example:
-        >>> either(["desktop", "mobile", "tablet"])
-        'desktop, mobile or tablet'
+    Raises:
+        Unfit: there is none by that name.
     """
-    *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
+    try:
+        return zones.find(given)
+    except ValueError:
+        raise Unfit(Code.CHOICE, "an IANA time zone such as Europe/Zagreb") from None
 
 
 def _plus(given: str) -> str:

@@ -43,6 +43,8 @@ class Code(StrEnum):
     AFTER = "after"
     NOT_A_PART = "not_a_part"
     GOES_WITHOUT = "goes_without"
+    GOES_WITH = "goes_with"
+    RENAMED = "renamed"
     TWICE = "twice"
     TAKEN = "taken"
     # What the store says
@@ -138,6 +140,10 @@ WORDS: dict[Code, Words] = {
         "is a part, and more than the whole",
     ),
     Code.GOES_WITHOUT: Words("Two fields that exclude each other", "goes without {takes}", "goes alone"),
+    Code.GOES_WITH: Words(
+        "It says more of something that is not there", "goes with {takes}", "goes not alone"
+    ),
+    Code.RENAMED: Words("A name from before", "is called {takes} now", "has another name now"),
     Code.TWICE: Words("A field that came twice", "is given twice, and takes one value"),
     Code.TAKEN: Words("Somebody else's already", "belongs to an account already"),
     Code.NO_SUCH_MESSAGE: Words(

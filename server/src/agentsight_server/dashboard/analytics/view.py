@@ -14,9 +14,10 @@ from agentsight_server.dashboard import filtering
 from agentsight_server.dashboard.analytics import words
 from agentsight_server.dashboard.filtering import Chip, Sheet
 from agentsight_server.domain import zones
-from agentsight_server.domain.filter_reading import Wrong, collect, read, typed
+from agentsight_server.domain.filter_reading import collect, read, typed
 from agentsight_server.domain.filters import ABSENT, BY_NAME, OF_FIGURES, EventKind, Filters, spellings
-from agentsight_server.domain.parameters import either
+from agentsight_server.domain.parameters import Unfit
+from agentsight_server.domain.problems import Code, either
 from agentsight_server.security.access import Actor
 
 CHARTS = ("conversations", "messages", "users", "response_time", "escalation_rate", "feedback")
@@ -211,8 +212,7 @@ def read_view(query: Iterable[tuple[str, str]], actor: Actor, agent_id: int, tz:
     given = {name: text for name, text in typed(given).items() if text}
     for name, choices in _CHOICES.items():
         if name in given and given[name] not in choices:
-            wrong = Wrong(f"takes {either(choices)}", given.pop(name))
-            problems += filtering.sentences({name: wrong})
+            problems += filtering.sentences([Unfit(Code.CHOICE, either(choices)).of(name, given.pop(name))])
     if "from" in given or "to" in given:
         given.pop("period", None)
     preset = None if "from" in given or "to" in given else given.get("period", DEFAULT)
@@ -223,7 +223,8 @@ def read_view(query: Iterable[tuple[str, str]], actor: Actor, agent_id: int, tz:
     scope, wrongs = read_scope(asked, actor, now=now)
     problems += filtering.sentences(wrongs)
     found = read(given, OF_FIGURES)
-    own = {name: given[name] for name in _OWN if name in given and name not in wrongs}
+    wrong = {each.field for each in wrongs}
+    own = {name: given[name] for name in _OWN if name in given and name not in wrong}
     for name, day in (("from", scope.first), ("to", scope.last)):
         if own.get(name) != day.isoformat():  # an end that cannot be is not shown as if it were
             own.pop(name, None)
