@@ -197,6 +197,14 @@ def test_filters(server: CaptureServer, api: AgentSightAPI):
         feedback_source="customer",
         metadata={"analysis.sentiment": "positive", "tier": 2},
         search="hello",
+        device__isnull=False,
+        action_name__in=["open ticket", "ask"],
+        event="tool",
+        event_name="look up",
+        event_after=dt.datetime(2026, 8, 1, 2, tzinfo=zone),
+        hour=0,
+        tz="Europe/Zagreb",
+        city="Split",
         something_new="passes",
     )["params"]
     assert params == {
@@ -226,6 +234,14 @@ def test_filters(server: CaptureServer, api: AgentSightAPI):
         "feedback_source": "customer",
         "metadata": "analysis.sentiment:positive,tier:2",
         "search": "hello",
+        "device__isnull": "false",
+        "action_name__in": "open ticket,ask",
+        "event": "tool",
+        "event_name": "look up",
+        "event_after": "2026-08-01T00:00:00Z",
+        "hour": "0",
+        "tz": "Europe/Zagreb",
+        "city": "Split",
         "something_new": "passes",
     }
 
@@ -243,6 +259,8 @@ def test_filters(server: CaptureServer, api: AgentSightAPI):
         ({"feedback_source": "robot"}, "feedback_source takes customer or platform"),
         ({"metadata": {"a": "b,c"}}, "metadata"),
         ({"name": ["x"]}, "name takes text"),
+        ({"event": "click"}, "event takes message, answer, tool, button, feedback or tokens"),
+        ({"action_name__in": ["a,b"]}, "action_name__in takes names without commas"),
     ],
 )
 def test_wrong_filters_ask_nothing(

@@ -8,6 +8,8 @@ does not load this module. A newer server may add keys to its answers, which are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from os import PathLike
 from typing import Any, BinaryIO, Literal, TypedDict
 
@@ -22,11 +24,13 @@ __all__ = [
     "Base64Attachment",
     "ButtonRecord",
     "ConversationFiles",
+    "ConversationFilters",
     "ConversationPage",
     "ConversationRecord",
     "DeletedRecord",
     "DeviceName",
     "EnvironmentName",
+    "EventName",
     "FeedbackRecord",
     "FeedbackSourceName",
     "FileAttachment",
@@ -53,6 +57,7 @@ __all__ = [
 
 DeviceName = Literal["desktop", "mobile", "tablet"]
 EnvironmentName = Environment | Literal["production", "development"]
+EventName = Literal["message", "answer", "tool", "button", "feedback", "tokens"]
 SentimentName = Sentiment | Literal["positive", "neutral", "negative"]
 SenderName = Sender | Literal["end_user", "agent", "system"]
 AttachmentModeName = AttachmentMode | Literal["base64", "form_data"]
@@ -64,6 +69,65 @@ ItemType = Literal[
 ]
 
 # --- options ---
+
+
+class ConversationFilters(TypedDict, total=False):
+    """What `fetch_conversations` takes to choose conversations.
+
+    They are those of `GET /api/conversations/`; None: not given.
+
+    `device__isnull=True` and its kin find what has no such value, False what has one. `event` and its kin are about one
+    thing that happened, all of them about the same one.
+    """
+
+    action_name: str | None
+    action_name__in: str | Sequence[str] | None  # one of these, or names with commas between them
+    city: str | None
+    city__isnull: bool | None
+    conversation_id: str | None
+    country: str | None
+    country__isnull: bool | None
+    customer_id: str | int | None
+    customer_id__icontains: str | None
+    customer_id__isnull: bool | None
+    customer_ip_address: str | None
+    device: DeviceName | None
+    device__isnull: bool | None
+    environment: EnvironmentName | None
+    event: EventName | None
+    event_after: datetime | str | None
+    event_before: datetime | str | None
+    event_failed: bool | None  # a tool's run
+    event_label: str | None  # of a button
+    event_name: str | None  # the tool, the button's event, the sentiment, the model
+    event_name__isnull: bool | None  # tokens of no named model
+    feedback_sentiment: SentimentName | None
+    feedback_sentiment__isnull: bool | None
+    feedback_source: FeedbackSourceName | None
+    has_feedback: bool | None
+    has_messages: bool | None
+    hour: int | None  # 0 to 23, on the clock of `tz`
+    include_deleted: bool | None
+    is_helpful: bool | None
+    is_marked: bool | None
+    is_offered: bool | None
+    is_used: bool | None
+    language: str | None  # "en" also finds "en-US"
+    language__iexact: str | None
+    language__isnull: bool | None
+    message_contains: str | None
+    metadata: (
+        str | dict[str, Any] | None
+    )  # "key:value,key2:value2", dots reach inside; a dict is written that way
+    name: str | None  # is contained in the name
+    search: str | None  # in messages, names and ids
+    source: str | None
+    source__isnull: bool | None
+    started_at_after: datetime | str | None
+    started_at_before: datetime | str | None
+    tz: str | None  # an IANA name
+    unanswered: bool | None
+    weekday: int | None  # 0 is Monday
 
 
 class Options(TypedDict, total=False):

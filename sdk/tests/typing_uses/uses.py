@@ -153,6 +153,10 @@ def managing_and_reading(text: str) -> None:
         device="mobile",
         started_at_after=datetime.now(timezone.utc),
         metadata={"a": 1},
+        event="tool",
+        event_failed=True,
+        action_name__in=["ask", "look up"],
+        city__isnull=False,
         extra={"new": 1},
     )
     for conversation in page["results"]:
@@ -168,6 +172,7 @@ def managing_and_reading(text: str) -> None:
     api.fetch_conversations(devize="mobile")  # wrong
     api.fetch_conversations(device="fridge")  # wrong
     api.fetch_conversations(feedback_source="robot")  # wrong
+    api.fetch_conversations(event="click")  # wrong
     page["result"]  # wrong
     page["results"][0]["mesages"]  # wrong
 

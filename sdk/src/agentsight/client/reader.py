@@ -5,27 +5,18 @@ from __future__ import annotations
 from agentsight.client.base import ApiClient
 from agentsight.delivery.responses import cast_answer
 from agentsight.exceptions import ConversationApiException, InvalidConversationDataException
-from agentsight.items.choices import DEVICES, FEEDBACK_SOURCES, SENTIMENTS
+from agentsight.items.choices import DEVICES, EVENTS, FEEDBACK_SOURCES, SENTIMENTS
 from agentsight.items.validation import choice, timestamp, utc_text
 from agentsight.items.validation import environment as check_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from typing import Any
 
-    from typing_extensions import Never
+    from typing_extensions import Unpack
 
-    from agentsight.types import (
-        ConversationFiles,
-        ConversationPage,
-        ConversationRecord,
-        DeviceName,
-        EnvironmentName,
-        FeedbackSourceName,
-        SentimentName,
-    )
+    from agentsight.types import ConversationFiles, ConversationFilters, ConversationPage, ConversationRecord
 
 __all__ = ["AgentSightAPI"]
 
@@ -33,6 +24,7 @@ CHOICES = {
     "device": DEVICES,
     "feedback_sentiment": SENTIMENTS,
     "feedback_source": FEEDBACK_SOURCES,
+    "event": EVENTS,
 }
 
 
@@ -63,30 +55,8 @@ class AgentSightAPI(ApiClient):
         *,
         ordering: str | None = None,
         full: bool | None = None,
-        conversation_id: str | None = None,
-        customer_id: str | int | None = None,
-        customer_id__icontains: str | None = None,
-        name: str | None = None,
-        language: str | None = None,
-        device: DeviceName | None = None,
-        source: str | None = None,
-        country: str | None = None,
-        environment: EnvironmentName | None = None,
-        customer_ip_address: str | None = None,
-        is_marked: bool | None = None,
-        include_deleted: bool | None = None,
-        started_at_after: datetime | str | None = None,
-        started_at_before: datetime | str | None = None,
-        has_messages: bool | None = None,
-        message_contains: str | None = None,
-        action_name: str | None = None,
-        has_feedback: bool | None = None,
-        feedback_sentiment: SentimentName | None = None,
-        feedback_source: FeedbackSourceName | None = None,
-        metadata: str | dict[str, Any] | None = None,
-        search: str | None = None,
         extra: Mapping[str, Any] | None = None,
-        **unknown: Never,
+        **filters: Unpack[ConversationFilters],
     ) -> ConversationPage:
         """Read a page of conversations, newest first, that pass all filters given.
 
@@ -95,13 +65,10 @@ class AgentSightAPI(ApiClient):
             page_size: at most 100; the server's default is 10.
             ordering: such as `started_at` or `-started_at`.
             full: False leaves messages and feedbacks out.
-            name: is contained in the name.
-            language: `en` also finds `en-US`.
-            started_at_after, started_at_before: aware datetimes, or text that is passed as it is.
-            metadata: `"key:value,key2:value2"`, dots reach inside; a dict is written that way.
-            search: in messages, names and ids.
-            extra: any other parameters that the server knows, for what this version does not.
-            unknown: the same by name; type checkers refuse it, because it is a misspelling far more often.
+            extra: any other parameters that the server knows, for what this version does not. They may be given by
+                name, too; type checkers refuse that, because it is a misspelling far more often.
+            filters: see `agentsight.types.ConversationFilters`. Times are aware datetimes, or text that is passed as it
+                is; metadata is a dict, or `"key:value,key2:value2"`.
 
         Returns:
             `{"count", "next", "previous", "results"}`.
@@ -111,35 +78,13 @@ class AgentSightAPI(ApiClient):
             "page_size": _number("page_size", page_size),
             "ordering": ordering,
             "full": full,
-            "conversation_id": conversation_id,
-            "customer_id": customer_id,
-            "customer_id__icontains": customer_id__icontains,
-            "name": name,
-            "language": language,
-            "device": device,
-            "source": source,
-            "country": country,
-            "environment": environment,
-            "customer_ip_address": customer_ip_address,
-            "is_marked": is_marked,
-            "include_deleted": include_deleted,
-            "started_at_after": started_at_after,
-            "started_at_before": started_at_before,
-            "has_messages": has_messages,
-            "message_contains": message_contains,
-            "action_name": action_name,
-            "has_feedback": has_feedback,
-            "feedback_sentiment": feedback_sentiment,
-            "feedback_source": feedback_source,
-            "metadata": _pairs(metadata) if isinstance(metadata, dict) else metadata,
-            "search": search,
             **(extra or {}),
-            **unknown,
+            **filters,
         }
-        if environment is not None:
-            given["environment"] = check_environment(environment)
+        if given.get("environment") is not None:
+            given["environment"] = check_environment(given["environment"])
         for field, names in CHOICES.items():
-            if given[field] is not None:
+            if given.get(field) is not None:
                 given[field] = choice(field, given[field], names)
         params = {field: _parameter(field, value) for field, value in given.items() if value is not None}
         answer: ConversationPage = self._get("/api/conversations/", params)
@@ -214,6 +159,12 @@ def _number(name: str, value: object) -> int | None:
 
 def _parameter(name: str, value: Any) -> str:
     """A value as the text of a query parameter."""
+    if name == "metadata" and isinstance(value, dict):
+        return _pairs(value)
+    if name.endswith("__in") and isinstance(value, (list, tuple)):
+        if any(not isinstance(each, str) or "," in each for each in value):
+            raise InvalidConversationDataException(f"{name} takes names without commas")
+        return ",".join(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     value = getattr(value, "value", value)

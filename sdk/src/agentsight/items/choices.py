@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["DEVICES", "ENVIRONMENTS", "FEEDBACK_SOURCES", "SENDERS", "SENTIMENTS", "TOKEN_HANDLERS"]
+__all__ = ["DEVICES", "ENVIRONMENTS", "EVENTS", "FEEDBACK_SOURCES", "SENDERS", "SENTIMENTS", "TOKEN_HANDLERS"]
 
 DEVICES = ("desktop", "mobile", "tablet")
+EVENTS = ("message", "answer", "tool", "button", "feedback", "tokens")
 SENDERS = ("end_user", "agent", "system")
 SENTIMENTS = ("positive", "neutral", "negative")
 FEEDBACK_SOURCES = ("customer", "platform")

@@ -27,6 +27,7 @@ from agentsight_server.domain.filters import (
 from agentsight_server.domain.problems import Problem
 
 _LONGEST_GIVEN = 60
+_MOST_STRANGERS = 5
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -137,7 +138,7 @@ def strangers(unknown: Iterable[str], known: Collection[str]) -> list[str]:
 
     Example:
         >>> strangers(["devise"], ["device", "source"])
-        ['“devise” is no filter (perhaps “device”?); known are device, source.']
+        ['“devise” is no filter; known are source, device. Did you mean “device”?']
     """
     found, others = [], []
     for name in sorted(unknown):
@@ -145,13 +146,18 @@ def strangers(unknown: Iterable[str], known: Collection[str]) -> list[str]:
         if name in RENAMED:
             found.append(f"{shown} is called “{RENAMED[name]}” now, and is left out.")
             continue
-        close = difflib.get_close_matches(name[:_LONGEST_GIVEN], known, 1)
-        others.append(f"{shown} (perhaps “{close[0]}”?)" if close else shown)
+        others.append(name)
     if others:
-        said = f"{others[0]} is no filter" if len(others) == 1 else f"{', '.join(others[:5])} are no filters"
+        shown = ", ".join(f"“{name[:_LONGEST_GIVEN]}”" for name in others[:_MOST_STRANGERS])
         # Variants of the same filter would bury the rest.
-        named = [name for name in BY_NAME if name in known and not name.endswith(ABSENT)]
-        found.append(f"{said}; known are {', '.join(named)}.")
+        named = ", ".join(name for name in BY_NAME if name in known and not name.endswith(ABSENT))
+        close = [
+            each for name in others for each in difflib.get_close_matches(name[:_LONGEST_GIVEN], known, 1)
+        ]
+        perhaps = f" Did you mean “{close[0]}”?" if close else ""
+        found.append(
+            f"{shown} {'is no filter' if len(others) == 1 else 'are no filters'}; known are {named}.{perhaps}"
+        )
     return found
 
 

@@ -144,6 +144,7 @@ def _entries() -> tuple[Filter, ...]:
                label="Language", shown="language", **seen),
         Filter("country", "country", "ISO 3166 alpha-2 code, such as `HR`", facts="column", label="Country",
                shown="country", **seen),
+        Filter("city", doc="The city of the customer's address, as the place database spells it", label="City", **seen),
         Filter("action_name", doc="A tool that was run", ask="action", facts="action", aliases=("action",),
                label="Tool", words="Tool: {}", line="seen", verbatim=True),
         Filter("feedback_sentiment", "choice", "Somebody said that of it; where figures are counted, the customer",
