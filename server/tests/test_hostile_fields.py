@@ -45,6 +45,7 @@ CALLS: dict[str, dict[str, str]] = {
         "role": '"ingest"', "label": '"l"', "agent": "null", "allowed_origins": "null", "items_per_minute": "null",
         "bytes_per_day": "null", "expires_at": "null",
     },
+    "POST /api/erasures/ by number": {"conversation": "1", "dry_run": "true"},
     "POST /api/erasures/": {"customer_id": '"u"', "dry_run": "true", "agent": "null", "expect": "null"},
     "PUT /api/retention/": {"production": "null", "development": "30", "dry_run": "true", "agent": "null"},
 }  # fmt: skip
@@ -60,7 +61,13 @@ ITEMS: dict[str, dict[str, str]] = {
     "button": CALLS["POST /api/buttons/"],
     "attachments": CALLS["POST /api/attachments/"],
     "token_usage": {"model": '"m"', "prompt_tokens": "1", "total_tokens": "2", "cached_tokens": "0"},
-    "feedback": {"sentiment": '"positive"', "comment": '"c"', "source": '"customer"', "message": "null"},
+    "feedback": {
+        "created_at": "null",
+        "sentiment": '"positive"',
+        "comment": '"c"',
+        "source": '"customer"',
+        "message": "null",
+    },
 }
 
 
@@ -85,9 +92,11 @@ def names(errors: dict[str, Any], field: str) -> bool:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_wrong_value_is_named_and_nothing_of_the_call_is_stored(client: httpx.Client, call: str) -> None:
-    method, _, path = call.partition(" ")
+    method, path, *_ = call.split(" ")
     number = client.post("/api/conversations/", json={"conversation_id": "c"}).json()["id"]
     path, fields = path.format(id=number), CALLS[call]
+    if fields.get("conversation", "null") != "null":
+        fields = fields | {"conversation": str(number)}
     right = client.request(method, path, content=text(fields), headers=JSON)
     assert right.status_code in {200, 201}, right.text
     taken = [right]
@@ -101,9 +110,8 @@ def test_a_wrong_value_is_named_and_nothing_of_the_call_is_stored(client: httpx.
             assert answer.status_code in {400, 404}, (field, value[:60], answer.text)
             if answer.status_code == 400:
                 said = answer.json()
-                nothing_named = (
-                    call.endswith("erasures/") and value == "null"
-                )  # then it is the whole that lacks it
+                # Without a criterion it is the whole that lacks one.
+                nothing_named = path == "/api/erasures/" and value == "null"
                 assert names(said, field) or nothing_named, (field, value[:60], said)
     totals = client.get("/api/ingest/ledger/").json()["totals"]
     begun = sum(answer.status_code == 201 for answer in taken) if path == "/api/conversations/" else 0

@@ -266,7 +266,7 @@ def test_files_join_no_message_of_anybody_else(
     with server.agent().client() as other:
         theirs = write(other, "c1")
     file = {"filename": "a.txt", "mime_type": "text/plain", "data": base64.b64encode(b"x").decode()}
-    for number in (elsewhere["id"], theirs["id"], button["id"], 0, -1, 2**58):
+    for number in (elsewhere["id"], theirs["id"], button["id"], 0, -1, 2**58, 10**25):
         for name in ({"conversation": mine["conversation"]}, {"conversation_id": "c1"}):
             body = name | {"message": number, "attachments": [file]}
             answer = client.post("/api/attachments/", json=body)

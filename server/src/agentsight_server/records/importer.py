@@ -100,7 +100,7 @@ def _decode(report: Report, places: Places, line: bytes) -> Batch | None:
             report.problems.append((report.lines, f"not known here, and left out: {names[:500]}"))
         return Batch(Normaliser(places.lookup, archive=True), body)
     except RequestError as error:
-        problem = str(error.body.get("detail", error.body))
+        problem = "; ".join(map(str, error.problems))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         problem = f"not a JSON object: {error}"
     report.broken_lines += 1
