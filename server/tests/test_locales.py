@@ -103,3 +103,10 @@ def test_a_page_is_written_for_the_browser_that_asks(sqlite_server: ServerProces
     assert "1,200" in english.text
     assert "1.200" in german.text
     assert "Accept-Language" in german.headers["vary"]
+
+
+def test_what_is_kept_for_everybody_is_in_nobodys_language(sqlite_server: ServerProcess) -> None:
+    with httpx.Client(base_url=sqlite_server.address, timeout=30) as client:
+        for language in ("de", "fr"):
+            page = client.get("/api/docs", headers={"Accept-Language": language, "Cookie": "theme=dark"})
+            assert 'data-locale="en"' in page.text

@@ -11,6 +11,7 @@ from agentsight_server.contract.published import Shelf, answer, known_address
 from agentsight_server.dashboard import api_reference
 from agentsight_server.dashboard.pages.page import HEADERS, SignedIn, public_context
 from agentsight_server.dashboard.rendering import render
+from agentsight_server.domain import locales
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access
 
@@ -29,6 +30,7 @@ async def api_docs(request: AnyRequest) -> Response[bytes]:
     shelf: Shelf = request.app.state.shelf
 
     def build() -> bytes:
+        locales.CURRENT.set(locales.ENGLISH)  # it is kept for everybody, whoever asked first
         routes: list[Any] = request.app.state.documented
         reference = api_reference.read(document(routes, address or _SOMEWHERE))
         return render("pages/api.html", **context, reference=reference).encode()
