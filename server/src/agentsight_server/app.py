@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -33,6 +32,7 @@ from agentsight_server.contract.documentation import Doc
 from agentsight_server.contract.published import Shelf
 from agentsight_server.domain.errors import RequestError
 from agentsight_server.erasure.eraser import ErasingThread
+from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import Services
 from agentsight_server.http.bodies import FORM_PARTS, AnyRequest, BoundedRequest
 from agentsight_server.http.uncached import forget_requests
@@ -173,27 +173,21 @@ def create_app(settings: Settings, services: Services | None = None) -> Litestar
     return app
 
 
-def _answer(status: int, body: Any, headers: dict[str, str] | None = None) -> Response[bytes]:
-    return Response(
-        msgspec.json.encode(body), status_code=status, media_type="application/json", headers=headers or {}
-    )
-
-
 def _refused(request: AnyRequest, error: RequestError) -> Response[bytes]:
     ingest_stats.note_refusal(request, error)
-    return _answer(error.status, error.body, error.headers)
+    return answer_json(error.body, error.status, error.headers)
 
 
 def _overloaded(_: AnyRequest, error: Overloaded) -> Response[bytes]:
     wait = str(error.retry_after)
-    return _answer(429, {"detail": f"too much is waiting; try again in {wait} s"}, {"Retry-After": wait})
+    return answer_json({"detail": f"too much is waiting; try again in {wait} s"}, 429, {"Retry-After": wait})
 
 
 def _outage(request: AnyRequest, error: Exception) -> Response[bytes]:
     detail = outages.as_unavailable(error)
     if detail is None:
         return _failed(request, error)
-    return _answer(503, {"detail": detail}, {"Retry-After": str(outages.RETRY_AFTER)})
+    return answer_json({"detail": detail}, 503, {"Retry-After": str(outages.RETRY_AFTER)})
 
 
 def _http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
@@ -204,9 +198,9 @@ def _http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     }
     detail = details.get(error.status_code) or error.detail or "the request was refused"
     ingest_stats.note_refusal(request, RequestError(error.status_code, {"detail": detail}))
-    return _answer(error.status_code, {"detail": detail}, dict(error.headers or {}))
+    return answer_json({"detail": detail}, error.status_code, dict(error.headers or {}))
 
 
 def _failed(request: AnyRequest, error: Exception) -> Response[bytes]:
     logger.error("%s %s failed", request.method, shown_path(request.scope), exc_info=error)
-    return _answer(500, {"detail": "something went wrong here; the log says more"})
+    return answer_json({"detail": "something went wrong here; the log says more"}, 500)

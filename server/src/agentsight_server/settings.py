@@ -31,7 +31,7 @@ class Settings:
         9000
     """
 
-    host: str = _setting("127.0.0.1", "Address to listen on.")
+    host: str = _setting("127.0.0.1", "Address to listen on. 0.0.0.0 lets other machines in.")
     port: int = _setting(8000, "Port to listen on; 0 takes a free one.")
     data_dir: Path = _setting(
         Path("agentsight-data"), "Folder for the database, the analytics file and attachments."

@@ -16,12 +16,13 @@ from agentsight_server.analytics.scope import (
     Comparison,
     of_request,
 )
-from agentsight_server.api.conversations import answer_json, parameters
+from agentsight_server.api.conversations import parameters
 from agentsight_server.api.filters import only, query_of
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.domain.filters import ENVIRONMENTS, OF_FIGURES
 from agentsight_server.domain.parameters import LONGEST_DAYS
+from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Response, get
 from litestar.params import FromPath
-from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import Connection
 
 from agentsight_server.api import bounded
@@ -28,6 +27,7 @@ from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.filter_reading import collect
 from agentsight_server.domain.parameters import Unfit, flag
+from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access
@@ -335,11 +335,6 @@ def parameters(request: AnyRequest) -> dict[str, str]:
     if twice:
         raise Invalid(*twice)
     return given
-
-
-def answer_json(answer: Any, status: int = HTTP_200_OK) -> Response[bytes]:
-    """A JSON answer."""
-    return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json")
 
 
 handlers = [

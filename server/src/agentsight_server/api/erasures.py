@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from agentsight_server.api.conversations import answer_json, parameters
+from agentsight_server.api.conversations import parameters
 from agentsight_server.api.filters import integer, only
 from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Detail, Doc, Query
@@ -19,6 +19,7 @@ from agentsight_server.contract.fields import clean
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest, json_body
 from agentsight_server.security import audit

@@ -12,13 +12,14 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
-from agentsight_server.api.conversations import answer_json, parameters
+from agentsight_server.api.conversations import parameters
 from agentsight_server.api.filters import integer, only
 from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.answers import PRIVATE, answer_json
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest, json_body
 from agentsight_server.security import audit, key_ring, key_settings, keys
@@ -134,7 +135,7 @@ async def make_key(request: AnyRequest) -> Response[bytes]:
     event = audit.event_of(request, "key_created", agent_id=agent_id, role=role, key=keys.hint(key))
     row = await services_of(request).write(work, event=event)
     services_of(request).authenticator.forget_keys()
-    return _private(MadeKey(**msgspec.structs.asdict(_shown(row)), key=key), HTTP_201_CREATED)
+    return answer_json(MadeKey(**msgspec.structs.asdict(_shown(row)), key=key), HTTP_201_CREATED, PRIVATE)
 
 
 @patch("/api/keys/{number:int}", opt=_MANAGE | {"doc": Doc("Change a key", "Keys", KeyChange, {200: Key})})
@@ -179,7 +180,7 @@ async def make_token_secret(request: AnyRequest, number: FromPath[int]) -> Respo
         made.append(key_ring.new_token_secret(connection, row, times.now()))
 
     await _change(request, number, work, tokens="new secret")
-    return _private(TokenSecret(made[-1]), HTTP_201_CREATED)
+    return answer_json(TokenSecret(made[-1]), HTTP_201_CREATED, PRIVATE)
 
 
 @delete(
@@ -264,15 +265,6 @@ def _shown(row: KeyRow) -> Key:
         settings.items_per_day,
         settings.bytes_per_day,
         bool(settings.token_secrets),
-    )
-
-
-def _private(answer: Any, status: int) -> Response[bytes]:
-    return Response(
-        msgspec.json.encode(answer),
-        status_code=status,
-        media_type="application/json",
-        headers={"Cache-Control": "no-store"},
     )
 
 

@@ -9,13 +9,14 @@ import msgspec
 from litestar import Response, get
 from sqlalchemy import Connection
 
-from agentsight_server.api.conversations import answer_json, parameters
+from agentsight_server.api.conversations import parameters
 from agentsight_server.api.filters import integer, only
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid
 from agentsight_server.domain.parameters import LONGEST_DAYS
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access

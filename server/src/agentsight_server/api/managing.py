@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 from sqlalchemy import Connection
 
-from agentsight_server.api.conversations import answer_json, only_found
+from agentsight_server.api.conversations import only_found
 from agentsight_server.contract import fields, response_schemas
 from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc
@@ -19,6 +19,7 @@ from agentsight_server.contract.links import file_links
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, not_found
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest, json_body
 from agentsight_server.security import audit

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from litestar import Response, get
 
-from agentsight_server.api.conversations import answer_json
 from agentsight_server.contract.documentation import Doc, document
 from agentsight_server.contract.published import Shelf, answer, known_address
+from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security.access import Access

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-import msgspec
 from litestar import Response
-from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+from litestar.status_codes import HTTP_201_CREATED
 
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import Services, actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.ingest import single
@@ -83,8 +82,3 @@ def author_of(request: AnyRequest) -> PublicKey | None:
 def receipt(written: single.Written, number: int, status: int = HTTP_201_CREATED) -> Response[bytes]:
     """What a public key is answered."""
     return answer_json(Receipt(number, written.conversation.conversation_id, written.created), status)
-
-
-def answer_json(answer: Any, status: int = HTTP_200_OK) -> Response[bytes]:
-    """An answer in JSON."""
-    return Response(msgspec.json.encode(answer), status_code=status, media_type="application/json")

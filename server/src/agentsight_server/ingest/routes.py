@@ -17,6 +17,7 @@ from agentsight_server.contract.links import file_links
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
+from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import Services, actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest, json_body, run_in_thread_if_large
 from agentsight_server.ingest import ingest_stats, request_schemas, single
@@ -24,7 +25,6 @@ from agentsight_server.ingest.batch import Batch, BatchOutcome
 from agentsight_server.ingest.calls import (
     FULL,
     agent_of,
-    answer_json,
     author_of,
     has_room,
     keep_files,

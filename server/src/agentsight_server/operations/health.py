@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from agentsight_server._version import __version__
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain.causes import first_line
 from agentsight_server.domain.errors import RequestError
+from agentsight_server.http.answers import PRIVATE, answer_json
 from agentsight_server.http.app_state import Services, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.http.limits import Limits
@@ -52,7 +53,7 @@ class Ready(msgspec.Struct):
 @get("/healthz", opt=_PUBLIC | {"doc": Doc("Is it alive", "Running", None, {200: Alive})})
 async def healthz(request: AnyRequest) -> Response[bytes]:
     """The process answers; nothing else is looked at. When it does not, start it anew."""
-    return _json(Alive("ok"))
+    return answer_json(Alive("ok"), headers=PRIVATE)
 
 
 _FIGURES = Query("figures", "true: the figures have to answer, too", {"type": "boolean", "default": False})
@@ -72,8 +73,8 @@ async def readyz(request: AnyRequest) -> Response[bytes]:
     if request.query_params.get(_FIGURES.name) == "true":
         found["figures"] = await _figures(services)
     if set(found.values()) == {"ok"}:
-        return _json(Ready("ok", found))
-    return _json(Ready("not ready", found), 503, {"Retry-After": str(RETRY_AFTER)})
+        return answer_json(Ready("ok", found), headers=PRIVATE)
+    return answer_json(Ready("not ready", found), 503, {**PRIVATE, "Retry-After": str(RETRY_AFTER)})
 
 
 async def _store(services: Services) -> str:
@@ -189,15 +190,6 @@ def _gauge(name: str, about: str, value: float, **labels: str) -> Metric:
 
 def _counter(name: str, about: str, value: float) -> Metric:
     return CounterMetricFamily(f"agentsight_{name}", about, value)
-
-
-def _json(answer: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[bytes]:
-    return Response(
-        msgspec.json.encode(answer),
-        status_code=status,
-        media_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
 
 
 handlers: list[Any] = [healthz, readyz, metrics]
