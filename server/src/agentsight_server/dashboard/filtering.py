@@ -38,6 +38,13 @@ class Chip(msgspec.Struct):
     off: str
 
 
+class Notice(msgspec.Struct):
+    """What was left out, for the top of a page; `known` are the names that there are instead."""
+
+    text: str
+    known: list[str] = []
+
+
 class Line(msgspec.Struct):
     """A line of the sheet: `choose` one of `options`, `text`, or a `day`. `empty` says what nothing chosen means."""
 
@@ -58,11 +65,11 @@ class Sheet(msgspec.Struct):
 
 
 class Applied(msgspec.Struct):
-    """What a list is filtered by: for the store, for the address, and what was left out, in sentences."""
+    """What a list is filtered by: for the store, for the address, and what was left out."""
 
     filters: Filters
     values: dict[str, str]
-    problems: list[str]
+    problems: list[Notice]
 
     def query(self, **changes: str | None) -> str:
         """The filters as a query string with its question mark; empty without filters.
@@ -112,7 +119,7 @@ def read_filters(
     if values.pop("handed_over", None):
         # Nothing hands over where no action does.
         values["handed_over"] = tuple(escalations) or ("",)
-    problems = [*sentences(found.problems), *sentences(twice), *strangers(unknown, spellings(OF_PAGE) | own)]
+    problems = [*notices(found.problems), *notices(twice), *strangers(unknown, spellings(OF_PAGE) | own)]
     return Applied(Filters(**values, tz=cast("ZoneInfo", tz)), texts, problems)
 
 
@@ -123,40 +130,38 @@ def _edge(value: date | int, tz: tzinfo, *, last: bool) -> int:
     return zones.start_of_day(cast("ZoneInfo", tz), value + timedelta(days=last)) - last
 
 
-def sentences(problems: Iterable[Problem]) -> list[str]:
+def notices(problems: Iterable[Problem]) -> list[Notice]:
     """What could not be understood, for the top of a page.
 
     Example:
-        >>> sentences(read({"device": "toaster"}, OF_PAGE).problems)
-        ['This filter is left out: device takes desktop, mobile or tablet, not “toaster”.']
+        >>> notices(read({"device": "toaster"}, OF_PAGE).problems)[0].text
+        'This filter is left out: device takes desktop, mobile or tablet, not “toaster”.'
     """
-    return [f"This filter is left out: {each.field[:_LONGEST_GIVEN]} {each}." for each in problems]
+    return [Notice(f"This filter is left out: {each.field[:_LONGEST_GIVEN]} {each}.") for each in problems]
 
 
-def strangers(unknown: Iterable[str], known: Collection[str]) -> list[str]:
+def strangers(unknown: Iterable[str], known: Collection[str]) -> list[Notice]:
     """Parameters that a page does not know, for its top.
 
     Example:
         >>> strangers(["devise"], ["device", "source"])
-        ['“devise” is no filter; known are source, device. Did you mean “device”?']
+        [Notice(text='“devise” is no filter. Did you mean “device”?', known=['source', 'device'])]
     """
     found, others = [], []
     for name in sorted(unknown):
-        shown = f"“{name[:_LONGEST_GIVEN]}”"
         if name in RENAMED:
-            found.append(f"{shown} is called “{RENAMED[name]}” now, and is left out.")
-            continue
-        others.append(name)
+            shown = name[:_LONGEST_GIVEN]
+            found.append(Notice(f"“{shown}” is called “{RENAMED[name]}” now, and is left out."))
+        else:
+            others.append(name[:_LONGEST_GIVEN])
     if others:
-        shown = ", ".join(f"“{name[:_LONGEST_GIVEN]}”" for name in others[:_MOST_STRANGERS])
-        # Variants of the same filter would bury the rest.
-        named = ", ".join(name for name in BY_NAME if name in known and not name.endswith(ABSENT))
-        close = [
-            each for name in others for each in difflib.get_close_matches(name[:_LONGEST_GIVEN], known, 1)
-        ]
+        shown = ", ".join(f"“{name}”" for name in others[:_MOST_STRANGERS])
+        close = [each for name in others for each in difflib.get_close_matches(name, known, 1)]
         perhaps = f" Did you mean “{close[0]}”?" if close else ""
+        # Variants of the same filter would bury the rest.
+        named = [name for name in BY_NAME if name in known and not name.endswith(ABSENT)]
         found.append(
-            f"{shown} {'is no filter' if len(others) == 1 else 'are no filters'}; known are {named}.{perhaps}"
+            Notice(f"{shown} {'is no filter' if len(others) == 1 else 'are no filters'}.{perhaps}", named)
         )
     return found
 
@@ -245,4 +250,4 @@ def _line(one: Filter, value: str, seen: Sequence[str]) -> Line:
     if value and value not in dict(options) and one.line == "seen":
         # What is chosen stays chosen, also where it is too rare to be offered.
         options.append((value, SHOWN[one.shown](value)))
-    return Line(one.name, one.label, "choose", value, options, one.hint)
+    return Line(one.name, one.label, "choose", value, options, one.hint, one.empty)

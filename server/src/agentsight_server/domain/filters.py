@@ -57,7 +57,7 @@ class Filter:
         words: its chip: a value's place is `{}`; or a text for each value that has a chip.
         shown: how the page names a value; one of dashboard/filtering.py's SHOWN.
         line: its line in the sheet of filters; `seen` offers the values that an agent's conversations have.
-        offers: what its line offers, with the words for it.
+        offers: what its line offers, with the words for it; `empty` is what nothing chosen means.
         hint: an example in the line.
         verbatim: programs gave these names, blanks and all.
     """
@@ -79,6 +79,7 @@ class Filter:
     shown: str = ""
     line: Literal["", "seen", "choice", "text", "day"] = ""
     offers: tuple[tuple[str, str], ...] = ()
+    empty: str = "Any"
     hint: str = ""
     verbatim: bool = False
 
@@ -157,7 +158,7 @@ def _entries() -> tuple[Filter, ...]:
                offers=(("true", "Marked"), ("false", "Not marked")), **flag),
         Filter("is_used", doc="People took part, or did not yet", label="Never used", line="choice",
                words={"false": "Never used", "any": "Also never used"},
-               offers=(("any", "Show them too"), ("false", "Only those")), **flag),
+               offers=(("any", "Show them too"), ("false", "Only those")), empty="Left out", **flag),
         Filter("customer_id", doc="The customer's id, exactly", facts="column", aliases=("customer",),
                nullable=True, label="Customer", line="text", hint="Customer id"),
         Filter("from", "day", ask="", places=("page",), label="From", words="From {}", shown="day", line="day"),

@@ -12,7 +12,7 @@ import msgspec
 from agentsight_server.analytics.scope import Comparison, Scope, listed_filters, read_scope
 from agentsight_server.dashboard import filtering
 from agentsight_server.dashboard.analytics import words
-from agentsight_server.dashboard.filtering import Chip, Sheet
+from agentsight_server.dashboard.filtering import Chip, Notice, Sheet
 from agentsight_server.domain import zones
 from agentsight_server.domain.filter_reading import collect, read, typed
 from agentsight_server.domain.filters import ABSENT, BY_NAME, OF_FIGURES, EventKind, Filters, spellings
@@ -52,7 +52,7 @@ class View(msgspec.Struct):
     Attributes:
         values: the parameters of its address; what could not be understood is not among them.
         given: its filters, read.
-        problems: what was left out, in sentences.
+        problems: what was left out.
     """
 
     agent_id: int
@@ -62,7 +62,7 @@ class View(msgspec.Struct):
     preset: str | None
     compare: Comparison | None
     today: date
-    problems: list[str]
+    problems: list[Notice]
 
     @property
     def chart(self) -> str:
@@ -207,12 +207,12 @@ def read_view(query: Iterable[tuple[str, str]], actor: Actor, agent_id: int, tz:
     zone = getattr(tz, "key", "UTC")
     today = zones.today(zones.find(zone), now)
     given, twice = collect(query)
-    problems = filtering.sentences(twice)
+    problems = filtering.notices(twice)
     problems += filtering.strangers(given.keys() - _FILTERS - set(_OWN), [*_OWN, *_FILTERS])
     given = {name: text for name, text in typed(given).items() if text}
     for name, choices in _CHOICES.items():
         if name in given and given[name] not in choices:
-            problems += filtering.sentences([Unfit(Code.CHOICE, either(choices)).of(name, given.pop(name))])
+            problems += filtering.notices([Unfit(Code.CHOICE, either(choices)).of(name, given.pop(name))])
     if "from" in given or "to" in given:
         given.pop("period", None)
     preset = None if "from" in given or "to" in given else given.get("period", DEFAULT)
@@ -221,7 +221,7 @@ def read_view(query: Iterable[tuple[str, str]], actor: Actor, agent_id: int, tz:
         first, last = days_of(preset, today)
         asked |= {"from": first.isoformat(), "to": last.isoformat()}
     scope, wrongs = read_scope(asked, actor, now=now)
-    problems += filtering.sentences(wrongs)
+    problems += filtering.notices(wrongs)
     found = read(given, OF_FIGURES)
     wrong = {each.field for each in wrongs}
     own = {name: given[name] for name in _OWN if name in given and name not in wrong}
