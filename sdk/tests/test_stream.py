@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace as Object
@@ -310,6 +311,33 @@ def test_what_is_being_read_when_the_tracker_closes(server: CaptureServer):
     assert [item["metadata"].get("continued") for item in server.items["ana"]] == [None, True]
 
 
+def test_tokens_that_come_after_the_tracker_was_closed(server: CaptureServer):
+    tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
+    usage = Object(model="m", choices=[], usage=Object(prompt_tokens=9, completion_tokens=4))
+    stream = tracker.get_or_create_conversation("ana").stream(iter(["Whole", usage]), usage=True)
+    next(stream)
+    tracker.close()
+    assert list(stream) == [usage]
+    assert answers(server, tracker) == [("Whole", True)]
+    assert [item["type"] for item in server.items["ana"]] == ["message", "token_usage"]
+
+
+def test_no_piece_is_lost_between_a_reader_and_a_close(server: CaptureServer):
+    tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
+    words = [f"{number} " for number in range(20_000)]
+    stream = tracker.get_or_create_conversation("ana").stream(words)
+    reader = threading.Thread(target=lambda: [None for _ in stream])
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        reader.start()
+        while reader.is_alive():
+            tracker._outbox.streams.end_all()
+    finally:
+        sys.setswitchinterval(usual)
+    assert "".join(text for text, _ in answers(server, tracker)) == "".join(words)
+
+
 def test_a_message_that_can_be_voted_on(
     server: CaptureServer, tracker: ConversationTracker, ana: Conversation
 ):
@@ -519,7 +547,19 @@ def test_odd_tokens_never_reach_the_reader(
         def usage(self) -> None:
             raise ZeroDivisionError
 
-    odd = [Broken(), {"usage": 7}, {"usage": {"prompt_tokens": "9"}}, {"model": 7, "usage": [1]}, 7, "Hi"]
+    class Array:
+        def __bool__(self) -> bool:
+            raise ValueError("of more than one value")
+
+    odd = [
+        Broken(),
+        Array(),
+        {"usage": 7},
+        {"usage": {"prompt_tokens": "9"}},
+        {"model": 7, "usage": [1]},
+        7,
+        "Hi",
+    ]
     assert list(ana.stream(odd, usage=True)) == odd
     assert answers(server, tracker) == [("Hi", False)]
     assert [item["type"] for item in server.items["ana"]] == ["message"]

@@ -390,7 +390,7 @@ def test_cancelled_tasks(sqlite_server: ServerProcess):
 
         asyncio.run(main())
         gc.collect()
-        tracker._outbox.end_streams()
+        tracker._outbox.streams.end_all()
         return tracker._outbox.count()
 
     look_up("cancelled tasks BROWSERS", in_process(sqlite_server, work))

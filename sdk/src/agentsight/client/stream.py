@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import _thread
 import codecs
 import contextlib
+import threading
+from collections import deque
 from time import time_ns
 from typing import Any, Generic, TypeVar
 
@@ -55,7 +56,8 @@ class StreamedAnswer:
         self._message_id = message_id
         self._usage = StreamedUsage() if usage else None
         self._continued = False  # an end came before, and somebody read on
-        self._parts: list[str] = []
+        self._parts: deque[str] = deque()
+        self._ending = threading.RLock()  # one end after the other, so that answers stand in order
         self._length = 0
         self._decoder: codecs.IncrementalDecoder | None = None
         self._wordless = ""  # the type of a piece without words
@@ -63,11 +65,11 @@ class StreamedAnswer:
 
     def saw(self, piece: Any) -> None:
         """A piece goes through. Nothing that is wrong with it reaches the reader."""
-        if self.ended and piece:
-            self._go_on()
-        if self._usage is not None:
-            with contextlib.suppress(Exception):
+        try:
+            if self._usage is not None:
                 self._usage.saw(piece)
+        except Exception as problem:
+            _baffle(type(piece).__name__, f"its tokens were not found: {problem!r}")
         try:
             said = self._words(piece)
             if isinstance(said, (bytes, bytearray)):
@@ -78,21 +80,29 @@ class StreamedAnswer:
                 raise TypeError(f"text gives text or None, not {type(said).__name__}")
         except Exception as problem:
             _baffle(type(piece).__name__, f"its words were not found: {problem!r}")
-            return
-        if not said:
-            if piece is not None and not isinstance(piece, (str, bytes, bytearray)):
+            said = None
+        else:
+            if not said and piece is not None and not isinstance(piece, (str, bytes, bytearray)):
                 self._wordless = type(piece).__name__
-            return
-        now = time_ns()
-        self.first_ns = self.first_ns or now
-        self.last_ns = now
-        self._length += len(said)
-        if self._length <= CONTENT_LENGTH + len(said):
-            self._parts.append(said)
+        if said:
+            now = time_ns()
+            self.first_ns = self.first_ns or now
+            self.last_ns = now
+            self._length += len(said)
+            if self._length <= CONTENT_LENGTH + len(said):
+                self._parts.append(said)
+        # First append, then look: whoever ends says so before they take the parts, so that none is left behind.
+        if self.ended:
+            self._go_on()
 
     def end(self, interrupted: bool) -> None:
-        """Track what was seen, once. Never raises."""
-        if self.ended:
+        """Track what was seen since the last end. Never raises."""
+        if not self.ended:
+            with self._ending:
+                self._end(interrupted)
+
+    def _end(self, interrupted: bool) -> None:
+        if self.ended:  # by who held the lock
             return
         self.ended = True
         self.outbox.streams.discard(self)
@@ -108,50 +118,47 @@ class StreamedAnswer:
     def _go_on(self) -> None:
         """Somebody reads on after an end, the tracker's `close` for one: the rest is an answer of its own."""
         self.ended, self._continued = False, True
-        self.first_ns = self.last_ns = self._length = 0
-        self._parts, self._decoder, self._message_id = [], None, None
-        self._usage = None if self._usage is None else StreamedUsage()
         self.outbox.streams.add(self)
 
-    def _track_usage(self) -> None:
-        said = None if self._usage is None else self._usage.total()
-        if self._usage is not None and said is not None:
-            prompt, completion, parts = said
-            details: Any = parts
-            self.conversation.track_token_usage(prompt, completion, model=self._usage.model, **details)
-
     def _track(self, interrupted: bool) -> None:
-        content = _cleaned("".join(self._parts))
+        parts = []
+        while self._parts:  # piece by piece, because others may come meanwhile
+            parts.append(self._parts.popleft())
+        first_ns, last_ns, self.first_ns = self.first_ns, self.last_ns, 0
+        length, self._length = self._length, 0
+        content = _cleaned("".join(parts))
         if not content or content.isspace():
-            if self._wordless and not content and not interrupted:
+            if self._wordless and not (content or interrupted or self._continued):
                 _baffle(self._wordless, "no words were found in it; text= says how to get them")
             return
         if len(content) > CONTENT_LENGTH:
-            log().warning("a streamed answer of %d characters was cut to %d", self._length, CONTENT_LENGTH)
+            log().warning("a streamed answer of %d characters was cut to %d", length, CONTENT_LENGTH)
             content = content[:CONTENT_LENGTH]
         metadata = {
-            "first_token_ms": max(self.first_ns - self.began_ns, 0) // _MS,
-            "duration_ms": max(self.last_ns - self.began_ns, 0) // _MS,
+            "first_token_ms": max(first_ns - self.began_ns, 0) // _MS,
+            "duration_ms": max(last_ns - self.began_ns, 0) // _MS,
             **self._metadata,
         }
         if interrupted:
             metadata["interrupted"] = True
         if self._continued:
             metadata["continued"] = True
-        self.conversation._track_answer(content, metadata, self._message_id, self.last_ns)
+        name, self._message_id = self._message_id, None
+        self.conversation._track_answer(content, metadata, name, last_ns)
+
+    def _track_usage(self) -> None:
+        usage = self._usage
+        said = None if usage is None else usage.total()
+        if usage is not None and said is not None:
+            self._usage = StreamedUsage(usage.model)
+            prompt, completion, parts = said
+            details: Any = parts
+            self.conversation.track_token_usage(prompt, completion, model=usage.model, **details)
 
     def abandon(self) -> None:
         """The stream is thrown away: end it, but not here, where locks may be held."""
-        if self.ended:
-            return
-        outbox = self.outbox
-        outbox.abandoned.append(self)
-        if not outbox.thread_is_coming:
-            outbox.thread_is_coming = True
-            try:
-                _thread.start_new_thread(outbox.end_abandoned_in_thread, ())
-            except RuntimeError:  # no thread at the end of the interpreter: whoever sends picks it up
-                outbox.thread_is_coming = False
+        if not self.ended:
+            self.outbox.streams.abandon(self)
 
 
 class Stream(Generic[T]):

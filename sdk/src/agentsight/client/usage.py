@@ -76,8 +76,8 @@ class StreamedUsage:
     objects and as dicts.
     """
 
-    def __init__(self) -> None:
-        self.model: str | None = None
+    def __init__(self, model: str | None = None) -> None:
+        self.model = model
         self._said: dict[str, Any] = {}  # the newest of each: providers repeat and correct themselves
         self._added: list[Mapping[str, Any]] = []  # LangChain's chunks each tell of themselves
 

@@ -169,7 +169,7 @@ class Dispatcher:
         Returns:
             `sent`, `unsent` and `lost`.
         """
-        self.outbox.end_streams()
+        self.outbox.streams.end_all()
         seconds = _seconds("close", timeout)
         deadline = time.monotonic() + (EXIT_SECONDS if seconds is None else seconds)
         counts, problem = self._send_everything(deadline, patient=True)
@@ -336,7 +336,7 @@ def _at_exit() -> None:
     unsent, last_problem = 0, "send_tracked_data was not called after them"
     for dispatcher in list(_every):
         outbox = dispatcher.outbox
-        outbox.end_streams()
+        outbox.streams.end_all()
         count = outbox.count()
         if count == 0:
             if outbox.spool is not None:

@@ -11,11 +11,12 @@ import itertools
 import os
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from weakref import WeakSet, WeakValueDictionary
 
 from agentsight.config import log
 from agentsight.outbox.context import current_bindings
+from agentsight.outbox.open_streams import OpenStreams
 from agentsight.outbox.pending import InFlight, PendingConversation, add_up, merge
 from agentsight.outbox.roster import Roster
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from agentsight.client.stream import StreamedAnswer
     from agentsight.items.encoding import PreparedItem
     from agentsight.outbox.spool import Spool
 
@@ -57,9 +57,7 @@ class Outbox:
         # By id. One lives as long as somebody works with it, or something of it waits.
         self.conversations: WeakValueDictionary[str, PendingConversation] = WeakValueDictionary()
         self.roster = Roster()
-        self.streams: WeakSet[StreamedAnswer] = WeakSet()  # that have not ended
-        # Streams that were thrown away. That may happen in the middle of anything, whatever locks are held.
-        self.abandoned: deque[StreamedAnswer] = deque()
+        self.streams = OpenStreams()
         self._complained = float("-inf")
         self._reset()
         _every.add(self)
@@ -68,8 +66,6 @@ class Outbox:
         # Reentrant, because a signal handler that tracks may interrupt its own thread in here.
         self.lock = threading.RLock()
         self.released = threading.Condition(self.lock)
-        self.ending_abandoned = threading.RLock()
-        self.thread_is_coming = False  # a thread is on its way to end what was abandoned
         self.waiting: OrderedDict[str, PendingConversation] = OrderedDict()  # the longest waiting first
         self.counter = itertools.count()  # how many were ever put; next() is atomic
         self.finished = 0  # how many of those were accepted, refused or lost
@@ -224,27 +220,9 @@ class Outbox:
             lost, self.lost = self.lost, {}
         return lost
 
-    def end_abandoned(self) -> None:
-        """Track what was seen of streams that were thrown away."""
-        while self.abandoned:
-            with self.ending_abandoned:
-                if self.abandoned:
-                    self.abandoned.popleft().end(interrupted=True)
-
-    def end_abandoned_in_thread(self) -> None:
-        """Pick up, in a thread of its own."""
-        self.thread_is_coming = False  # first: what is dropped from now on asks for another one
-        self.end_abandoned()
-
-    def end_streams(self) -> None:
-        """Track what was seen of streams that have not ended: nobody will read on."""
-        self.end_abandoned()
-        for answer in list(self.streams):
-            answer.end(interrupted=True)
-
     def take(self, conversations: Iterable[PendingConversation] | None) -> list[InFlight]:
         """Take what waits in these conversations (None: in all) to send it. All of it must be released."""
-        self.end_abandoned()
+        self.streams.end_abandoned()
         taken = []
         with self.lock:
             for conversation in list(self.waiting.values()) if conversations is None else conversations:
@@ -324,7 +302,7 @@ class Outbox:
 
     def count(self) -> int:
         """How many items wait or are under way."""
-        self.end_abandoned()
+        self.streams.end_abandoned()
         with self.lock:
             waiting = sum(
                 len(conversation.items) + len(conversation.backlog) for conversation in self.waiting.values()
@@ -384,9 +362,7 @@ class Outbox:
             )
             conversation.is_ours = False
         self.adopted = {}
-        self.abandoned.clear()
-        for answer in list(self.streams):
-            answer.ended = True  # its reader is the parent's
+        self.streams.reset_after_fork()
         # The child has had no conversation yet, but for what its context has current.
         self.roster = Roster()
         for binding in current_bindings().values():
