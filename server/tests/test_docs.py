@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from agentsight_server.cli.root import root
 from agentsight_server.contract.handout import install_line
 from agentsight_server.records.importer import _with_ids
 from agentsight_server.settings import Settings
@@ -54,6 +56,32 @@ def anchors(page: Path) -> set[str]:
         plain = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower())
         found.add(plain.strip().replace(" ", "-"))
     return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_and_their_options_are_there(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        return  # of what was, too
+    text = page.read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    spans = [each for each in re.findall(r"`(agentsight [a-z][^`]*)`", text) if "…" not in each]
+    for told in (part.strip() for line in [*lines, *spans] for part in re.split(r"&&|[|;#(]", line)):
+        begun = re.match(
+            r"(?:sudo -u agentsight |docker compose exec agentsight )?(?:[A-Z_]+=\S+ )*(?:/\S*/)?agentsight (?=[a-z])",
+            told,
+        )
+        if begun is None:
+            continue
+        command: click.Command = root
+        words = told[begun.end() :].split()
+        while words and isinstance(command, click.Group):
+            found = command.get_command(click.Context(command), words.pop(0))
+            assert found is not None, f"there is no command {told!r}"
+            command = found
+        known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)} | {"--help"}
+        for option in (each.partition("=")[0] for each in words if each.startswith("--")):
+            assert option in known, f"{told!r}: no option {option}"
 
 
 def test_every_page_stands_in_the_index_of_its_folder() -> None:
