@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Without --compile: Python does that for what it imports, a third of what is installed.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 STATIC := server/src/agentsight_server/dashboard/static
 HANDOUT := server/src/agentsight_server/handout
+NODE_MODULES := server/web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find server/web -path server/web/node_modules -prune -o -type f -print 2>/dev/null)
 TEMPLATES := $(shell find server/src/agentsight_server/dashboard -name '*.html' -o -name '*.py' 2>/dev/null)
 SDK_SOURCES := $(shell find sdk/src -name '*.py' 2>/dev/null) sdk/pyproject.toml
@@ -32,7 +34,12 @@ $(VENV)/.installed: requirements/dev.txt $(VENV)/.serving
 
 web: $(STATIC)/.built $(HANDOUT)/.built
 
-$(STATIC)/.built: $(VENV)/.serving $(WEB_SOURCES) $(TEMPLATES)
+# Beside pip, where the machine has npm; else the build fetches them with the Node that pip brought.
+$(NODE_MODULES): server/web/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then \
+		cd server/web && npm ci --no-audit --no-fund --loglevel=error --silent && touch node_modules/.package-lock.json; fi
+
+$(STATIC)/.built: $(VENV)/.serving $(NODE_MODULES) $(WEB_SOURCES) $(TEMPLATES)
 	$(BIN)/python server/hatch_build.py web
 	@touch $@
 
@@ -40,18 +47,22 @@ $(HANDOUT)/.built: $(VENV)/.serving $(SDK_SOURCES)
 	$(BIN)/python server/hatch_build.py handout
 	@touch $@
 
-# The server with sample data, ready for the browser.
-demo: serving web
+# The server with sample data, ready for the browser. Python's packages and npm's are fetched side by side.
+demo:
+	@$(MAKE) --no-print-directory -j2 serving web
 	$(BIN)/agentsight demo --host $(HOST) --port $(PORT)
+
+# The longest files come first (conftest.py), so that no worker is left alone with one at the end.
+SIDE_BY_SIDE := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Side by side, a file on one worker: what a file shares (servers, a signed-in browser) is made once.
 # The SDK runs on every Python that is here; -rs says which are not.
 test: setup web
-	$(BIN)/python -m pytest -n auto --dist loadfile -rs
+	$(SIDE_BY_SIDE) -rs
 
 # The fast part: no browser, no fresh environments, no processes that are killed.
 check: setup web
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser and not slow"
+	$(SIDE_BY_SIDE) -m "not browser and not slow"
 
 lint: setup web
 	$(BIN)/ruff check .

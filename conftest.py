@@ -37,6 +37,18 @@ SLOW = (
     "server/tests/test_model.py", "server/tests/test_outages.py", "server/tests/test_overload.py",
     "server/tests/test_sdk_end_to_end.py", "server/tests/test_security_log.py",
 )  # fmt: skip
+# Files that take longest, the longest first: side by side they begin, and short ones fill the end.
+LONGEST = (
+    "tests/browser/test_analytics.py", "server/tests/test_backup.py", "server/tests/analytics/test_dense.py",
+    "tests/browser/test_conversation_list.py", "tests/browser/test_transcript.py", "tests/browser/test_drilldown.py",
+    "tests/browser/test_accessibility.py", "tests/browser/test_states.py", "server/tests/test_cli_running.py",
+    "server/tests/test_doctor.py", "tests/processes/test_attribution.py", "server/tests/test_outages.py",
+    "server/tests/test_access.py", "server/tests/test_overload.py", "server/tests/test_api_document.py",
+    "tests/processes/test_recipes.py", "server/tests/test_model.py", "server/tests/test_sdk_end_to_end.py",
+    "tests/test_packaging.py", "server/tests/analytics/", "tests/browser/", "tests/processes/",
+    "server/tests/test_killed.py", "server/tests/test_writing.py", "sdk/tests/test_interleavings.py",
+    "sdk/tests/test_types.py",
+)  # fmt: skip
 ENGINES = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
 
@@ -52,6 +64,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             )
         if item.path.relative_to(root).as_posix().startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(LongestFirst())
+
+
+class LongestFirst:
+    """Puts the longest files first, after everything else has had its say about the order."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        root = Path(__file__).parent
+
+        def place(item: pytest.Item) -> int:
+            name = item.path.relative_to(root).as_posix()
+            return next((at for at, start in enumerate(LONGEST) if name.startswith(start)), len(LONGEST))
+
+        items.sort(key=place)
 
 
 def _changing_names() -> re.Pattern[str]:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -54,6 +55,25 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield process
 
 
+@pytest.fixture(scope="session")
+def signed_in(site: ServerProcess) -> Iterator[Callable[[], list[dict[str, str]]]]:
+    """The cookies of the owner's session, made once: checking a password is slow on purpose."""
+    with httpx.Client(base_url=site.address) as client:
+
+        def cookies() -> list[dict[str, str]]:
+            if (
+                client.get("/api/me/").status_code != 200
+            ):  # at first, and after a test that ended all sessions
+                client.post("/sign-in", data={"email": EMAIL, "password": PASSWORD})
+                assert client.get("/api/me/").status_code == 200
+            return [
+                {"name": each.name, "value": each.value or "", "url": site.address}
+                for each in client.cookies.jar
+            ]
+
+        yield cookies
+
+
 @pytest.fixture
 def sample(site: ServerProcess) -> Sample:
     """A new agent with conversations of every kind."""
@@ -65,12 +85,14 @@ class Trouble(AssertionError):
 
 
 @pytest.fixture
-def open_context(browser: Browser, site: ServerProcess) -> Iterator[Callable[..., BrowserContext]]:
+def open_context(
+    browser: Browser, site: ServerProcess, signed_in: Callable[[], list[dict[str, str]]]
+) -> Iterator[Callable[..., BrowserContext]]:
     """Makes browser contexts, signed in unless told otherwise; errors on their pages fail the test."""
     contexts: list[BrowserContext] = []
     problems: list[str] = []
 
-    def make(*, signed_in: bool = True, expect_errors: bool = False, **options: object) -> BrowserContext:
+    def make(*, as_owner: bool = True, expect_errors: bool = False, **options: object) -> BrowserContext:
         options = {"viewport": WIDE, "timezone_id": "Europe/Zagreb", "base_url": site.address} | options
         context = browser.new_context(**options)  # type: ignore[arg-type]
         context.set_default_timeout(15_000)
@@ -78,10 +100,8 @@ def open_context(browser: Browser, site: ServerProcess) -> Iterator[Callable[...
         if not expect_errors:
             context.on("weberror", lambda error: problems.append(str(error.error)))
             context.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
-        if signed_in:
-            page = context.new_page()
-            sign_in(page)
-            page.close()
+        if as_owner:
+            context.add_cookies(signed_in())  # type: ignore[arg-type]
         return context
 
     yield make

@@ -21,7 +21,7 @@ def test_every_page(
 ) -> None:
     options = {"viewport": viewport, "color_scheme": theme, "bypass_csp": True, "expect_errors": True}
     inside = open_context(**options).new_page()
-    outside = open_context(signed_in=False, **options).new_page()
+    outside = open_context(as_owner=False, **options).new_page()
     pages = [
         (outside, "/sign-in"),
         (outside, "/welcome/used-up"),

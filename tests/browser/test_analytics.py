@@ -378,7 +378,7 @@ def test_without_scripts_the_numbers_are_tables(
     open_context: Callable[..., BrowserContext], shop: Shop
 ) -> None:
     state = open_context().storage_state()
-    context = open_context(signed_in=False, java_script_enabled=False, storage_state=state)
+    context = open_context(as_owner=False, java_script_enabled=False, storage_state=state)
     page = context.new_page()
     page.goto(shop.path)
     expect(page.locator("#chart-table")).to_be_visible()

@@ -78,7 +78,7 @@ def test_who_may_only_look_cannot_change_it(
 ) -> None:
     email = f"{uuid.uuid4().hex}@example.com"
     site.person(email, PASSWORD, role="viewer", agent_ids=frozenset({desk.id}))
-    page = open_context(signed_in=False, expect_errors=True).new_page()
+    page = open_context(as_owner=False, expect_errors=True).new_page()
     page.goto("/sign-in")
     page.fill("#email", email)
     page.fill("#password", PASSWORD)

@@ -144,7 +144,7 @@ def test_two_thousand_messages_scroll_without_lag(page: Page, sample: Sample) ->
 def test_a_long_message_opens_where_it_stands(
     open_context: Callable[..., BrowserContext], sample: Sample, script: bool
 ) -> None:
-    context = open_context(signed_in=script, java_script_enabled=script)
+    context = open_context(as_owner=script, java_script_enabled=script)
     page = context.new_page()
     if not script:
         sign_in(page)

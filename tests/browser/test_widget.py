@@ -37,7 +37,7 @@ def test_the_page_of_the_recipe_writes_and_others_do_not(
             return recipe.run(agent, command, "--fd", str(fd), pass_fds=(fd,), **settings)
 
         with serve(own), serve(foreign):
-            context = open_context(signed_in=False, expect_errors=True, base_url=None)
+            context = open_context(as_owner=False, expect_errors=True, base_url=None)
             page = context.new_page()
             for address, said in (
                 (addresses[0], "Sent"),
