@@ -34,6 +34,7 @@ from agentsight_server.attachments.blobs import FileStore
 from agentsight_server.domain.identifiers import uuid7
 from agentsight_server.settings import Settings
 from agentsight_server.store.database import Database
+from agentsight_server.store.messages import messages_sql
 from agentsight_server.store.schema import FEEDBACK
 
 COMMAND = [sys.executable, "-m", "agentsight_server"]
@@ -383,7 +384,7 @@ def _counted(connection: Connection) -> dict[str, Any]:
         "kinds": {kind: number(f"SELECT count(*) FROM items WHERE kind = {kind}") for kind in tables},
         "figures": {
             "conversations": number("SELECT count(*) FROM conversations WHERE is_used"),  # not: judged alone
-            "messages": number("SELECT count(*) FROM items WHERE kind IN (0, 3) AND sender IN (0, 1)"),
+            "messages": number(f"SELECT count(*) FROM items WHERE {messages_sql('items')}"),
             "tools": dict(tools),
         },
     }

@@ -441,8 +441,8 @@ def test_axe_finds_nothing_serious(
         if page.locator("[data-plot]").count():
             expect(page.locator('[data-plot="map"] svg')).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-        for twin in page.locator("[data-twin]").all():
-            twin.click()
+        for table in page.locator("[data-table]").all():
+            table.click()
         page.evaluate(axe)
         result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         found += [

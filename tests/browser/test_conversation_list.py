@@ -168,9 +168,9 @@ def test_on_a_phone_list_and_transcript_are_pages(
     expect(page.locator("#rows")).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
     page.get_by_role("button", name="Details").first.tap()
-    expect(page.locator("#rail")).to_contain_text("Zagreb, Croatia")
+    expect(page.locator("#details-panel")).to_contain_text("Zagreb, Croatia")
     page.get_by_role("button", name="Close").tap()
-    expect(page.locator("#rail")).to_be_hidden()
+    expect(page.locator("#details-panel")).to_be_hidden()
     page.get_by_role("link", name="Back to the list").tap()
     expect(page.locator("#rows")).to_be_visible()
     page.get_by_role("button", name="Menu").tap()

@@ -43,10 +43,10 @@ def test_a_support_case_reads_from_top_to_bottom(page: Page, sample: Sample) -> 
     expect(transcript.locator(".choice")).to_have_text(["Clicked: Yes", "No", "Later"])
     expect(transcript.locator(".choice.is-clicked")).to_contain_text("Yes")
 
-    rail = page.locator("#rail")
+    details = page.locator("#details-panel")
     for fact in ("ana", "Zagreb, Croatia", "WhatsApp", "Mobile", "Croatian", "gold", "Ivana was wonderful."):
-        expect(rail).to_contain_text(fact)
-    expect(rail.get_by_role("link", name="I need help")).to_be_visible()
+        expect(details).to_contain_text(fact)
+    expect(details.get_by_role("link", name="I need help")).to_be_visible()
 
 
 def test_a_link_to_a_message_leads_to_it(open_context: Callable[..., BrowserContext], sample: Sample) -> None:
@@ -93,7 +93,7 @@ def test_what_people_type_is_shown_and_never_run(page: Page, sample: Sample) -> 
 
 def test_text_of_every_kind_fits(page: Page, sample: Sample) -> None:
     page.goto(sample.path("files"))
-    arabic = page.locator(".said", has_text="مرحبا")
+    arabic = page.locator(".rich-text", has_text="مرحبا")
     assert arabic.locator("p").evaluate("line => getComputedStyle(line).direction") in {"ltr", "rtl"}
     expect(arabic).to_have_attribute("dir", "auto")
     for bubble in page.locator(".bubble").all():
@@ -153,7 +153,9 @@ def test_a_long_message_opens_where_it_stands(
     page.goto(f"{sample.list_path}{number}/")
     bubble = page.locator(".bubble").last
     # Cut to its upper part, it does not scroll by itself, and says that there is more.
-    height = bubble.locator(".said").evaluate("each => [each.clientHeight, getComputedStyle(each).overflowY]")
+    height = bubble.locator(".rich-text").evaluate(
+        "each => [each.clientHeight, getComputedStyle(each).overflowY]"
+    )
     assert height == [400, "hidden"]
     bubble.get_by_text("Show all").last.click()
     expect(bubble.get_by_text("Paragraph 30 of")).to_be_visible()

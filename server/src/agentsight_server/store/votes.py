@@ -14,6 +14,7 @@ import msgspec
 
 from agentsight_server.store import dialect
 from agentsight_server.store.dialect import Dialect
+from agentsight_server.store.messages import WRITTEN
 
 if TYPE_CHECKING:
     from agentsight_server.store.append import NewItem
@@ -102,7 +103,7 @@ class Votes:
         if not 0 < about.message < 2**63:
             return False, None
         self._driver.execute(
-            f"SELECT uuid FROM items WHERE id = {self._mark} AND conversation = {self._mark} AND kind IN (0, 3)",  # noqa: S608
+            f"SELECT uuid FROM items WHERE id = {self._mark} AND conversation = {self._mark} AND kind IN {WRITTEN}",  # noqa: S608
             (about.message, conversation),
         )
         found = self._driver.fetchone()

@@ -3,7 +3,7 @@ export function startKeys(): void {
   document.addEventListener("keydown", (event) => {
     if (event.metaKey || event.ctrlKey || event.altKey || event.shiftKey || event.repeat) return;
     const target = event.target as HTMLElement;
-    if (target.closest("input, textarea, select, [contenteditable], .twin")) return;
+    if (target.closest("input, textarea, select, [contenteditable], .data-table")) return;
     if (event.key === "c") {
       const menu = document.querySelector<HTMLDetailsElement>(".period-menu");
       if (!menu) return;
@@ -23,8 +23,8 @@ export function startKeys(): void {
 /** Shows a chart's numbers as a table, in the place of the chart. */
 export function startTables(): void {
   document.addEventListener("click", (event) => {
-    const button = (event.target as Element).closest<HTMLElement>("[data-twin]");
-    const table = button && document.getElementById(button.dataset.twin ?? "");
+    const button = (event.target as Element).closest<HTMLElement>("[data-table]");
+    const table = button && document.getElementById(button.dataset.table ?? "");
     if (!button || !table) return;
     const open = table.classList.toggle("is-open");
     button.setAttribute("aria-pressed", String(open));

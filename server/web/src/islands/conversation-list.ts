@@ -80,7 +80,7 @@ class ConversationList {
     before?.setAttribute("aria-busy", "true");
     this.mark(new URL(href).pathname);
     // Only where it takes a moment: a flash of grey is worse than the old text.
-    const bones = setTimeout(() => this.showBones(before), 180);
+    const skeleton = setTimeout(() => this.showSkeleton(before), 180);
     await htmx.ajax("GET", href, {
       source: this.scroller,
       target: "#reader",
@@ -88,7 +88,7 @@ class ConversationList {
       push: "true",
       headers: { "HX-Target": "section#reader" },
     } as Parameters<typeof htmx.ajax>[2]);
-    clearTimeout(bones);
+    clearTimeout(skeleton);
     if (mine !== this.opening) return; // somebody is faster than the server: a later one is on its way
     if (this.reader()?.getAttribute("aria-busy")) {
       // Nothing came in its place: let the browser show why.
@@ -101,10 +101,10 @@ class ConversationList {
     if (hash) location.replace(hash);
   }
 
-  private showBones(reader: HTMLElement | null): void {
-    const bones = this.root.querySelector<HTMLTemplateElement>("#reader-bones");
+  private showSkeleton(reader: HTMLElement | null): void {
+    const skeleton = this.root.querySelector<HTMLTemplateElement>("#reader-skeleton");
     const place = reader?.querySelector("#transcript, .blank");
-    if (bones && place) place.replaceChildren(bones.content.cloneNode(true));
+    if (skeleton && place) place.replaceChildren(skeleton.content.cloneNode(true));
   }
 
   private mark(path: string): void {
