@@ -324,7 +324,7 @@ def test_tokens_that_come_after_the_tracker_was_closed(server: CaptureServer):
 
 def test_no_piece_is_lost_between_a_reader_and_a_close(server: CaptureServer):
     tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
-    words = [f"{number} " for number in range(20_000)]
+    words = [f"{number} " for number in range(5_000)]
     stream = tracker.get_or_create_conversation("ana").stream(words)
     reader = threading.Thread(target=lambda: [None for _ in stream])
     usual = sys.getswitchinterval()
@@ -336,6 +336,18 @@ def test_no_piece_is_lost_between_a_reader_and_a_close(server: CaptureServer):
     finally:
         sys.setswitchinterval(usual)
     assert "".join(text for text, _ in answers(server, tracker)) == "".join(words)
+
+
+def test_a_close_in_the_midst_of_a_piece(server: CaptureServer):
+    tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
+
+    def text(piece: str) -> str:
+        if piece == "last":
+            tracker.close()
+        return piece
+
+    list(tracker.get_or_create_conversation("ana").stream(["first ", "last"], text=text))
+    assert answers(server, tracker) == [("first ", True), ("last", False)]
 
 
 def test_a_message_that_can_be_voted_on(
