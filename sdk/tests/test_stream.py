@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -348,6 +349,26 @@ def test_a_close_in_the_midst_of_a_piece(server: CaptureServer):
 
     list(tracker.get_or_create_conversation("ana").stream(["first ", "last"], text=text))
     assert answers(server, tracker) == [("first ", True), ("last", False)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_child_tracks_what_it_reads_and_no_more(server: CaptureServer):
+    tracker = ConversationTracker(api_key=KEY, endpoint=server.endpoint)
+    stream = tracker.get_or_create_conversation("ana").stream(iter(["Half ", "more"]))
+    next(stream)
+    child = os.fork()
+    if child == 0:
+        try:
+            read = list(stream)
+            sent = tracker.flush()
+            os._exit(0 if read == ["more"] and sent["unsent"] == 0 else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert server.contents("ana") == ["more"]
+    stream.close()
+    assert sorted(answers(server, tracker)) == [("Half ", True), ("more", False)]
 
 
 def test_a_message_that_can_be_voted_on(

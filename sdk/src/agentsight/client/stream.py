@@ -155,6 +155,14 @@ class StreamedAnswer:
             details: Any = parts
             self.conversation.track_token_usage(prompt, completion, model=usage.model, **details)
 
+    def reset_after_fork(self) -> None:
+        """In the child: what was seen is the parent's to track. Should the child read on, that is its own."""
+        self.ended = True
+        self._ending = threading.RLock()
+        self._parts.clear()
+        self.first_ns = self._length = 0
+        self._usage = None if self._usage is None else StreamedUsage(self._usage.model)
+
     def abandon(self) -> None:
         """The stream is thrown away: end it, but not here, where locks may be held."""
         if not self.ended:

@@ -66,8 +66,8 @@ class OpenStreams:
             answer.end(interrupted=True)
 
     def reset_after_fork(self) -> None:
-        """In the child: their readers are the parent's."""
+        """In the child."""
         self._reset()
         self._abandoned.clear()
         for answer in list(self._open):
-            answer.ended = True
+            answer.reset_after_fork()
