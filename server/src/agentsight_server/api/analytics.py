@@ -22,6 +22,7 @@ from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.domain.filters import ENVIRONMENTS, OF_FIGURES
 from agentsight_server.domain.parameters import LONGEST_DAYS
+from agentsight_server.domain.problems import Code, Problem, either
 from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -72,9 +73,9 @@ async def analytics(request: AnyRequest) -> Response[Any]:
     compare = _comparison(given.get("compare", ""))
     kind = given.get("format") or "json"
     if kind not in FORMATS:
-        raise Invalid({"format": ["takes json or csv"]})
+        raise Invalid(Problem("format", Code.CHOICE, either(FORMATS), repr(kind)))
     if kind == "csv" and len(names) != 1:
-        raise Invalid({"metrics": ["takes one name for a table"]})
+        raise Invalid(Problem("metrics", Code.TOO_MANY, "one name for a table"))
     scope = of_request(given, actor_of(request))
     try:
         found = await services_of(request).analytics.answer(scope, names, compare)
@@ -101,7 +102,7 @@ def _metrics(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()] or list(METRICS)
     unknown = [name for name in names if name not in METRICS]
     if unknown:
-        raise Invalid({"metrics": [f"takes {', '.join(METRICS)}; not {', '.join(unknown)[:200]}"]})
+        raise Invalid(Problem("metrics", Code.CHOICE, either(METRICS), ", ".join(unknown)))
     return list(dict.fromkeys(names))
 
 
@@ -111,7 +112,7 @@ def _comparison(text: str) -> Comparison | None:
     if text == "year":
         return "year"
     if text:
-        raise Invalid({"compare": ["takes previous or year"]})
+        raise Invalid(Problem("compare", Code.CHOICE, "previous or year", repr(text)))
     return None
 
 

@@ -27,6 +27,7 @@ from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.filter_reading import collect
 from agentsight_server.domain.parameters import Unfit, flag
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
@@ -166,7 +167,7 @@ async def one_conversation(request: AnyRequest, number: FromPath[int]) -> Respon
         try:
             return bounded.further(connection, row, after, mine, here)
         except LookupError:
-            raise Invalid({_AFTER.name: ["is no message of this conversation"]}) from None
+            raise Invalid(Problem(_AFTER.name, Code.NO_SUCH_MESSAGE)) from None
 
     return answer_json(await services_of(request).read(query))
 
@@ -201,7 +202,7 @@ async def lookup(request: AnyRequest) -> Response[bytes]:
     deleted = include_deleted(request, given)
     name = clean("conversation_id", given.get("conversation_id", ""))
     if not name:
-        raise Invalid({"conversation_id": ["is required"]})
+        raise Invalid(Problem("conversation_id", Code.REQUIRED))
     agents = actor_of(request).agent_ids
     row = only_found(
         await services_of(request).read(

@@ -21,6 +21,7 @@ from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import Invalid, not_found
 from agentsight_server.domain.filters import Filters
+from agentsight_server.domain.problems import Code, Problem, either
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.records import tables
@@ -78,7 +79,7 @@ async def export(request: AnyRequest) -> Stream:
     actor = actor_of(request)
     agent_id = integer(given, "agent", actor.agent_id or 0, least=1, most=2**63 - 1)
     if not agent_id:
-        raise Invalid({"agent": ["is required: the agent's number"]})
+        raise Invalid(Problem("agent", Code.REQUIRED, "the agent's number"))
     actor.require_agent(agent_id)
     services = services_of(request)
     names = [row.name for row in await services.read(lambda c: agents.listing(c, frozenset({agent_id})))]
@@ -139,7 +140,7 @@ async def _parquet(executor: Executor, run: Export, what: tables.What, folder: P
 def _one_of(given: dict[str, str], name: str, allowed: tuple[str, ...]) -> str:
     text = given.get(name) or allowed[0]
     if text not in allowed:
-        raise Invalid({name: [f"takes {' or '.join(allowed)}"]})
+        raise Invalid(Problem(name, Code.CHOICE, either(allowed), repr(text)))
     return text
 
 

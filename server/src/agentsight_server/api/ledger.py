@@ -111,9 +111,9 @@ async def read_ledger(request: AnyRequest) -> Response[bytes]:
     last = _day(given, "to", _FIRST + timedelta(days=times.now() // times.DAY))
     first = _day(given, "from", max(_FIRST, last - timedelta(days=_USUAL_DAYS - 1)))
     if first > last:
-        raise Invalid({"from": ["must not be after to"]})
+        raise Invalid(Problem("from", Code.AFTER, "to"))
     if (last - first).days > LONGEST_DAYS:
-        raise Invalid({"from": [f"takes a period of at most {LONGEST_DAYS:,} days"]})
+        raise Invalid(Problem("from", Code.RANGE, f"a period of at most {LONGEST_DAYS:,} days"))
 
     def query(connection: Connection) -> tuple[list[ledger.Line], list[agents.KeyRow]]:
         lines = ledger.of_agent(connection, agent_id, (first - _FIRST).days, (last - _FIRST).days)

@@ -37,26 +37,14 @@ class RequestError(Exception):
 class Invalid(RequestError):
     """400: the named fields hold what they cannot take.
 
-    Args:
-        problems: what is wrong; or sentences by field, where a page speaks of its own form.
-
     Example:
         >>> Invalid(Problem("name", Code.BLANK)).errors
         {'name': ['must not be blank']}
     """
 
-    def __init__(self, *problems: Problem | Mapping[str, list[str]], status: int = 400) -> None:
-        found = tuple(
-            each
-            for given in problems
-            for each in (
-                (given,)
-                if isinstance(given, Problem)
-                else [Problem(name, Code.OTHER, say) for name, says in given.items() for say in says]
-            )
-        )
-        self.errors = sentences(found)
-        super().__init__(status, self.errors, problems=found)
+    def __init__(self, *problems: Problem, status: int = 400) -> None:
+        self.errors = sentences(problems)
+        super().__init__(status, self.errors, problems=problems)
 
 
 def refused(status: int, problem: Problem, headers: Mapping[str, str] | None = None) -> RequestError:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from agentsight_server.dashboard.pages.page import redirect, render_page, safe_address, signed_in_context
 from agentsight_server.domain.errors import Invalid, RequestError
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security import audit
@@ -86,14 +87,14 @@ def chosen(ticked: list[str], others: str) -> list[str]:
     typed = [line.strip() for line in others.splitlines() if line.strip()]
     for name in (*ticked, *typed):
         if "\x00" in name or len(name) > LONGEST_NAME:
-            raise Invalid(
-                {"others": [f"An action's name has at most {LONGEST_NAME} characters: {name[:40]}…"]}
-            )
+            said = f"An action's name has at most {LONGEST_NAME} characters: {name[:40]}…"
+            raise Invalid(Problem("others", Code.OTHER, said))
         if name == "token_usage":
-            raise Invalid({"others": ["token_usage stands for tokens; it is no action."]})
+            raise Invalid(Problem("others", Code.OTHER, "token_usage stands for tokens; it is no action."))
     names = sorted({*ticked, *typed})
     if len(names) > MOST_NAMES:
-        raise Invalid({"others": [f"At most {MOST_NAMES} actions can be chosen; these are {len(names)}."]})
+        said = f"At most {MOST_NAMES} actions can be chosen; these are {len(names)}."
+        raise Invalid(Problem("others", Code.OTHER, said))
     return names
 
 

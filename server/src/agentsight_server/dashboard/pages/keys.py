@@ -15,6 +15,7 @@ from agentsight_server.dashboard import formats
 from agentsight_server.dashboard.pages.page import redirect, render_page, signed_in_context
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security import audit, key_ring, key_settings
@@ -122,7 +123,7 @@ async def change_key(request: AnyRequest, agent_id: FromPath[int], number: FromP
 
 
 def _save(connection: Connection, row: KeyRow, form: Mapping[str, str]) -> None:
-    errors: dict[str, list[str]] = {}
+    wrong: list[Problem] = []
     wanted: dict[str, Any] = {}
     label = row.name
     present = _form(row)
@@ -133,15 +134,17 @@ def _save(connection: Connection, row: KeyRow, form: Mapping[str, str]) -> None:
         try:
             wanted |= read(text)
         except Invalid as error:
-            errors |= {name: error.errors[name]}
+            wrong += error.problems
     try:
         label = key_settings.label(form.get("label", ""))
         settings = key_settings.checked(row.settings, wanted, times.now())
     except Invalid as error:
         named = {"bytes_per_day": "megabytes_per_day", "expires_at": "expires"}
-        errors |= {named.get(name, name): what for name, what in error.errors.items()}
-    if errors:
-        raise Invalid(errors)
+        wrong += [
+            msgspec.structs.replace(each, field=named.get(each.field, each.field)) for each in error.problems
+        ]
+    if wrong:
+        raise Invalid(*wrong)
     agents.change_key(connection, row.id, name=label, settings=settings)
 
 
@@ -155,7 +158,7 @@ def _no_token(connection: Connection, row: KeyRow, _: Mapping[str, str]) -> None
 
 def _revoke(connection: Connection, row: KeyRow, form: Mapping[str, str]) -> None:
     if not form.get("sure"):
-        raise Invalid({"sure": ["Tick the box first: it cannot be undone."]})
+        raise Invalid(Problem("sure", Code.OTHER, "Tick the box first: it cannot be undone."))
     agents.revoke_key(connection, row.id)
 
 
@@ -176,7 +179,7 @@ def _number(name: str, setting: str, text: str, unit: int = 1) -> dict[str, Any]
     if not digits:
         return {setting: None}
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 12:
-        raise Invalid({name: ["takes a whole number, or nothing for no limit"]})
+        raise Invalid(Problem(name, Code.TYPE, "a whole number, or nothing for no limit"))
     return {setting: int(digits) * unit}
 
 
@@ -187,7 +190,7 @@ def _end(text: str) -> dict[str, Any]:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc)
         return {"expires_at": day + timedelta(days=1)}
     except (ValueError, OverflowError):
-        raise Invalid({"expires": ["takes a day such as 2027-12-31"]}) from None
+        raise Invalid(Problem("expires", Code.FORMAT, "a day such as 2027-12-31")) from None
 
 
 _FIELDS: dict[str, Any] = {

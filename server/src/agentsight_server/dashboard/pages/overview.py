@@ -20,6 +20,7 @@ from agentsight_server.dashboard.analytics.drawing import Spark, spark
 from agentsight_server.dashboard.analytics.words import Change
 from agentsight_server.dashboard.pages.page import redirect, render_page, signed_in_context
 from agentsight_server.domain.errors import Invalid
+from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.security import audit
@@ -66,14 +67,14 @@ async def new_agent(request: AnyRequest) -> Response[str]:
 
     def work(connection: Connection, _: int) -> int:
         if not name:
-            raise Invalid({"name": ["An agent needs a name."]})
+            raise Invalid(Problem("name", Code.OTHER, "An agent needs a name."))
         if len(name) > LONGEST_NAME or "\x00" in name:
-            raise Invalid({"name": [f"A name has at most {LONGEST_NAME} characters."]})
+            raise Invalid(Problem("name", Code.OTHER, f"A name has at most {LONGEST_NAME} characters."))
         try:
             with connection.begin_nested():
                 return agents.create(connection, name)
         except IntegrityError:
-            raise Invalid({"name": ["There is an agent of that name."]}) from None
+            raise Invalid(Problem("name", Code.OTHER, "There is an agent of that name.")) from None
 
     try:
         number = await services_of(request).write(
