@@ -89,8 +89,8 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
     """Newest first. Filters are combined; a parameter that is not known is refused.
 
     An answer holds up to 8 MB of conversations: where a page has more, `left_out` says how many of its results come
-    with `next`. Who follows `next` gets every conversation once. One conversation that is larger alone comes with its
-    first messages, and `messages_next` is where the next ones are.
+    with `next`. Following `next` gives every conversation once. A single conversation that is larger than that comes
+    with its first messages, and `messages_next` is where the next ones are.
     """
     given = parameters(request)
     only(given, FILTER_NAMES | {each.name for each in _PAGING})

@@ -254,7 +254,7 @@ def _add(
             continue
         kind, moment = item.kind, item.timestamp
         if item.stamped and moment < row.ended_at <= moment + CLOCK_BACK:
-            # The clock went back, or the others' is ahead: what comes after them is shown after them.
+            # This clock went back, or the clock of earlier items is ahead: what came later is still shown after them.
             moment = item.timestamp = row.ended_at
         if kind == FEEDBACK:
             item_id, idle, replaced = rows.votes.take(
