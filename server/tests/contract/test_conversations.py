@@ -160,6 +160,28 @@ def test_order_is_whole_and_pages_do_not_overlap(
         assert found == expected
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_pages_show_each_conversation_once_also_those_of_one_moment(
+    database: Database, agent: int, limit: int
+) -> None:
+    began = [100, 300, 300, 300, 300, 200, 300]
+    made = [NewConversation(f"c{place}", started_at=at) for place, at in enumerate(began)]
+    with database.write() as connection:
+        numbers = [each.id for each in append.append(connection, 1, agent, made)]
+    newest_first = sorted(zip(began, numbers, strict=True), reverse=True)
+    for find, expected in (
+        (conversations.before, newest_first),
+        (conversations.oldest_first, newest_first[::-1]),
+    ):
+        found: list[tuple[int, int]] = []
+        cursor = None
+        with database.read() as connection:
+            while rows := find(connection, {agent}, Filters(), cursor=cursor, limit=limit):
+                found += [(row.started_at, row.id) for row in rows]
+                cursor = found[-1]
+        assert found == expected
+
+
 def test_older_pages_stay_right_while_new_ones_arrive(filled: Database, agent: int) -> None:
     with filled.read() as connection:
         first = conversations.before(connection, {agent}, Filters(), limit=2)
