@@ -27,7 +27,7 @@ from agentsight_server.analytics.engine import TABLES
 from agentsight_server.analytics.metrics import METRICS
 from agentsight_server.analytics.projector import Projector
 from agentsight_server.analytics.rebuild import rebuild
-from agentsight_server.analytics.scope import Filter, Scope
+from agentsight_server.analytics.scope import AppliedFilter, Scope
 from agentsight_server.domain import zones
 from agentsight_server.store import agents, append
 from agentsight_server.store.append import NewConversation, NewItem
@@ -262,7 +262,7 @@ def measure(where: Path) -> dict[str, Any]:
     found["warm_compared_ms"] = best(lambda: answer(engine, scope, METRICS, "previous"))
     filtered = Scope(
         scope.agents, scope.first, scope.last, scope.zone, "production",
-        (Filter("device", "mobile"), Filter("metadata", "pro", "plan")), scope.escalations,
+        (AppliedFilter("device", "mobile"), AppliedFilter("metadata", "pro", "plan")), scope.escalations,
     )  # fmt: skip
     found["warm_filtered_ms"] = best(lambda: answer(engine, filtered, METRICS))
     ours = {name: best(lambda name=name: answer(engine, scope, [name])) for name in METRICS}

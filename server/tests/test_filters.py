@@ -77,6 +77,7 @@ def names(api: httpx.Client, query: str) -> list[str]:
         ("device=mobile&device=mobile", "device", "given twice"),
         ("customer=a&customer_id=b", "customer", "goes without customer_id"),
         ("event=click", "event", "takes message, answer, tool, button, feedback or tokens, not “click”"),
+        ("action_name__in=,%20,", "action_name__in", "takes names separated by commas"),
         ("city__isnull=perhaps", "city__isnull", "takes true or false"),
     ],
 )
@@ -119,15 +120,17 @@ def known(owner: httpx.Client, address: str) -> list[str]:
 def test_a_page_names_what_it_does_not_know(owner: httpx.Client, agent: Agent, page: str) -> None:
     here = f"/agents/{agent.id}/{page}"
     assert notices(owner, f"{here}?device=mobile") == []
-    assert notices(owner, f"{here}?devise=mobile") == ["“devise” is no filter. Did you mean “device”?"]
+    assert notices(owner, f"{here}?devise=mobile") == ["“devise” is no filter here. Did you mean “device”?"]
     assert {"device", "customer_id", "from"} <= set(known(owner, f"{here}?devise=mobile"))
-    assert "“a<b>”, “zz” are no filters." in notices(owner, f"{here}?zz=1&a<b>=2")[0]
+    assert "“a<b>”, “zz” are no filters here." in notices(owner, f"{here}?zz=1&a<b>=2")[0]
     [said] = notices(owner, f"{here}?happened=tool")
     assert said == "“happened” is called “event” now, and is left out."
     [said] = notices(owner, f"{here}?device=toaster")
     assert said == "This filter is left out: device takes desktop, mobile or tablet, not “toaster”."
     [said] = notices(owner, f"{here}?device=mobile&device=tablet")
     assert said == "This filter is left out: device is given twice, and takes one value."
+    # Left out means left out: neither of the two holds.
+    assert 'class="chip"' not in owner.get(f"{here}?device=mobile&device=tablet", follow_redirects=True).text
 
 
 def test_the_sheet_keeps_what_it_has_no_line_for(owner: httpx.Client, agent: Agent) -> None:

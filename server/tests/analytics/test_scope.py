@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from agentsight_server.analytics.metrics import METRICS
-from agentsight_server.analytics.scope import Filter, Scope, of_request
+from agentsight_server.analytics.scope import AppliedFilter, Scope, of_request
 from agentsight_server.api.filters import FILTER_NAMES, parse_filters
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import Invalid, RequestError
-from agentsight_server.domain.filters import OF_FIGURES
-from agentsight_server.domain.filters import Filter as DomainFilter
+from agentsight_server.domain.filters import OF_FIGURES, Filter
 from agentsight_server.reference import pricing
 from agentsight_server.security.access import Actor
 
@@ -68,7 +67,11 @@ def test_everything_wrong_is_said_at_once() -> None:
 
 def test_unknown_is_a_value_like_any_other() -> None:
     scope = of_request({"device__isnull": "true", "customer_id__isnull": "false", "country": "hr"}, KEY)
-    assert set(scope.filters) == {Filter("device", None), Filter("customer", True), Filter("country", "HR")}
+    assert set(scope.filters) == {
+        AppliedFilter("device", None),
+        AppliedFilter("customer", True),
+        AppliedFilter("country", "HR"),
+    }
     assert scope.applied() == {"device": None, "customer__isnull": False, "country": "HR"}
 
 
@@ -81,7 +84,7 @@ SAMPLES = {
 
 @pytest.mark.parametrize("one", OF_FIGURES, ids=lambda one: one.name)
 @pytest.mark.parametrize("spelling", ["name", "figure"])
-def test_the_list_takes_every_filter_of_a_scope(one: DomainFilter, spelling: str) -> None:
+def test_the_list_takes_every_filter_of_a_scope(one: Filter, spelling: str) -> None:
     """Under either of its names; what comes back from the list's parameters is the same filter."""
     text = SAMPLES.get(one.kind, lambda _: "x")(one)
     scope = of_request({getattr(one, spelling): text}, KEY)

@@ -17,7 +17,7 @@ from agentsight_server.analytics.answer import answer
 from agentsight_server.analytics.duckdb_engine import DuckEngine
 from agentsight_server.analytics.projector import Projector
 from agentsight_server.analytics.query import MetricContext
-from agentsight_server.analytics.scope import Filter, Scope
+from agentsight_server.analytics.scope import AppliedFilter, Scope
 from agentsight_server.analytics.trends import TRENDS, funnel, trends
 from agentsight_server.domain.filters import Filters
 from agentsight_server.domain.zones import DAY, HOUR
@@ -69,7 +69,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_points_are_the_figures_of_their_time(world: World, data: st.DataObject) -> None:
     period = data.draw(periods, label="period")
     corpus = data.draw(records(period), label="records")
-    filters = data.draw(st.sampled_from([(), (Filter("device", "mobile"),)]), label="filters")
+    filters = data.draw(st.sampled_from([(), (AppliedFilter("device", "mobile"),)]), label="filters")
     number = world.agent()
     feed(world.database, number, corpus)
     world.projector.follow()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agentsight_server.analytics.engine import Execute, Functions, Rows
-from agentsight_server.analytics.scope import Filter, Scope
+from agentsight_server.analytics.scope import AppliedFilter, Scope
 from agentsight_server.domain import zones
 from agentsight_server.domain.filters import BY_SPELLING, SENTIMENTS
 
@@ -92,7 +92,7 @@ class Query:
     def _joined(*conditions: str) -> str:
         return " AND ".join(conditions)
 
-    def _condition(self, one: Filter) -> str:
+    def _condition(self, one: AppliedFilter) -> str:
         value = one.value
         facts = BY_SPELLING[one.name].facts
         if facts == "sentiment":

@@ -31,8 +31,8 @@ COMPARISONS = ("previous", "year")
 
 
 @dataclass(frozen=True)
-class Filter:
-    """One condition on conversations.
+class AppliedFilter:
+    """One filter of conversations, with its value.
 
     Attributes:
         name: what figures call it: `figure` of an entry of domain/filters.py that has `facts`.
@@ -60,7 +60,7 @@ class Scope:
     last: date
     zone: ZoneInfo = field(default_factory=lambda: zones.find("UTC"))
     environment: Environment = "production"
-    filters: tuple[Filter, ...] = ()
+    filters: tuple[AppliedFilter, ...] = ()
     # The actions that count as handing over, by agent.
     escalations: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
@@ -144,11 +144,11 @@ class Scope:
         }
 
 
-def listed_filters(filters: Iterable[Filter]) -> dict[str, str]:
+def listed_filters(filters: Iterable[AppliedFilter]) -> dict[str, str]:
     """Filters as the list of conversations spells them.
 
     Example:
-        >>> listed_filters([Filter("device", None), Filter("metadata", "pro", "tier")])
+        >>> listed_filters([AppliedFilter("device", None), AppliedFilter("metadata", "pro", "tier")])
         {'device__isnull': 'true', 'metadata': 'tier:pro'}
     """
     found: dict[str, str] = {}
@@ -242,14 +242,14 @@ def _period(given: Mapping[str, str], today: date, problems: list[Problem]) -> t
         del found[wrong.field]
 
 
-def _conditions(filters: Reading) -> tuple[Filter, ...]:
-    found: list[Filter] = []
+def _conditions(filters: Reading) -> tuple[AppliedFilter, ...]:
+    found: list[AppliedFilter] = []
     for name, value in filters.values.items():
         one = BY_SPELLING[name]
         if one.facts == "absent":
-            found.append(Filter(one.figure.removesuffix(ABSENT), None if value else True))
+            found.append(AppliedFilter(one.figure.removesuffix(ABSENT), None if value else True))
         elif one.facts == "metadata":
-            found += [Filter(one.figure, text, key) for key, text in value]
+            found += [AppliedFilter(one.figure, text, key) for key, text in value]
         else:
-            found.append(Filter(one.figure, value))
+            found.append(AppliedFilter(one.figure, value))
     return tuple(dict.fromkeys(found))

@@ -145,7 +145,7 @@ def strangers(unknown: Iterable[str], known: Collection[str]) -> list[Notice]:
 
     Example:
         >>> strangers(["devise"], ["device", "source"])
-        [Notice(text='“devise” is no filter. Did you mean “device”?', known=['source', 'device'])]
+        [Notice(text='“devise” is no filter here. Did you mean “device”?', known=['source', 'device'])]
     """
     found, others = [], []
     for name in sorted(unknown):
@@ -156,12 +156,16 @@ def strangers(unknown: Iterable[str], known: Collection[str]) -> list[Notice]:
             others.append(name[:_LONGEST_GIVEN])
     if others:
         shown = ", ".join(f"“{name}”" for name in others[:_MOST_STRANGERS])
-        close = [each for name in others for each in difflib.get_close_matches(name, known, 1)]
+        close = [
+            each for name in others[:_MOST_STRANGERS] for each in difflib.get_close_matches(name, known, 1)
+        ]
         perhaps = f" Did you mean “{close[0]}”?" if close else ""
         # Variants of the same filter would bury the rest.
         named = [name for name in BY_NAME if name in known and not name.endswith(ABSENT)]
         found.append(
-            Notice(f"{shown} {'is no filter' if len(others) == 1 else 'are no filters'}.{perhaps}", named)
+            Notice(
+                f"{shown} {'is no filter' if len(others) == 1 else 'are no filters'} here.{perhaps}", named
+            )
         )
     return found
 

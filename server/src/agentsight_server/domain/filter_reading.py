@@ -72,7 +72,7 @@ def collect(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[Prob
     Example:
         >>> given, twice = collect([("metadata", "a:1"), ("metadata", "b:2"), ("name", "a"), ("name", "b")])
         >>> given, [each.field for each in twice]
-        ({'metadata': 'a:1,b:2', 'name': 'a'}, ['name'])
+        ({'metadata': 'a:1,b:2'}, ['name'])
     """
     given: dict[str, str] = {}
     twice: dict[str, Problem] = {}
@@ -83,4 +83,4 @@ def collect(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[Prob
             given[name] += f",{text}"
         else:
             twice[name] = Problem(name, Code.TWICE)
-    return given, list(twice.values())
+    return {name: text for name, text in given.items() if name not in twice}, list(twice.values())

@@ -145,8 +145,15 @@ def day_or_moment(given: str) -> date | int:
 
 
 def names(given: str) -> tuple[str, ...]:
-    """Names separated by commas, each once."""
-    return tuple(dict.fromkeys(part.strip() for part in text(given).split(",") if part.strip()))
+    """Names separated by commas, each once.
+
+    Raises:
+        Unfit: there is none.
+    """
+    found = tuple(dict.fromkeys(part.strip() for part in text(given).split(",") if part.strip()))
+    if not found:
+        raise Unfit(Code.FORMAT, "names separated by commas")
+    return found
 
 
 def pairs(given: str) -> tuple[tuple[str, str], ...]:

@@ -148,7 +148,7 @@ def chart(
             ],
             previous=past,
             previous_texts=[words.told(kind, value) for value in past or ()],
-            href=_behind(view, name),
+            href=_drilldown(view, name),
         )
     names = [words.bucket(unit, start, view.today) for start in starts]
     return Chart(
@@ -167,7 +167,7 @@ def _begins(start: str, now: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 
 
-def _behind(view: View, name: str) -> str:
+def _drilldown(view: View, name: str) -> str:
     """The conversations behind a figure, whatever their time."""
     ever: dict[str, str | None] = {"from": None, "to": None}
     if name == "messages":
