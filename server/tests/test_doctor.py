@@ -110,9 +110,7 @@ def _other_figures(data: Path) -> None:
     import duckdb
 
     with duckdb.connect(str(data / "analytics.duckdb")) as connection:
-        connection.execute(
-            "DELETE FROM messages WHERE conversation = (SELECT min(conversation) FROM messages)"
-        )
+        connection.execute("DELETE FROM messages WHERE session = (SELECT min(session) FROM messages)")
 
 
 def _break_figures(data: Path) -> None:

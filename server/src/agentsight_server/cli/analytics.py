@@ -14,13 +14,13 @@ from agentsight_server.cli.options import STORE, Trouble, load, open_database, s
 
 @click.group()
 def analytics() -> None:
-    """The columns behind the figures: derived from the database, so they can be built anew at any time."""
+    """The columns behind the figures: derived from the database, so they can be rebuilt at any time."""
 
 
 @analytics.command()
 @setting_options(*STORE, "analytics_url")
 def rebuild(**given: Any) -> None:
-    """Build the figures anew from the database.
+    """Rebuild the figures from the database.
 
     Also while a server runs: it shows the old ones until the new ones are complete, and changes over by itself.
     """

@@ -137,7 +137,7 @@ def _do(settings: Settings, database: Database) -> None:
     try:
         files = FileStore(settings.files_url or settings.data_dir / "files")
         while not Eraser(database, files, OwnHands(database, engine, index)).advance():
-            time.sleep(_POLL_SECONDS)  # a reader of the database holds what is to be written anew
+            time.sleep(_POLL_SECONDS)  # a reader of the database holds what is to be rewritten
     except FilesError as error:
         raise Trouble(f"{error}; it goes on with the next start of the server, or of this command") from None
     finally:
@@ -146,7 +146,7 @@ def _do(settings: Settings, database: Database) -> None:
 
 
 def _wait(database: Database, number: int) -> None:
-    """The running server looks every second; its file may be written anew later, when it is quiet."""
+    """The running server looks every second; its file may be rewritten later, when it is quiet."""
     from agentsight_server.store import receipts
 
     until = time.monotonic() + _PATIENCE_SECONDS

@@ -24,7 +24,7 @@ _COMMANDS = {
     "restore": ("restore", "restore", "Make a backup the data again."),
     "doctor": ("doctor", "doctor", "Look everything over, and say what to do."),
     "healthcheck": ("healthcheck", "healthcheck", "Whether the server here does its work; for containers."),
-    "analytics": ("analytics", "analytics", "Build the figures anew."),
+    "analytics": ("analytics", "analytics", "Rebuild the figures."),
 }
 
 

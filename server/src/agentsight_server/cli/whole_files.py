@@ -12,7 +12,7 @@ from pathlib import Path
 def whole_file(target: Path) -> Iterator[Path]:
     """A file to write beside `target`, which takes its place when the block has ended well.
 
-    It is for the owner's eyes only, on disk before it is renamed, and gone when the block fails.
+    Its owner alone may read it; it is on disk before it is renamed, and gone when the block fails.
 
     Raises:
         OSError: it cannot be written.

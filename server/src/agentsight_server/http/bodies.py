@@ -35,7 +35,7 @@ FORM_PARTS = 100
 GZIP_MEMBERS = 16
 GZIP_RATIO = 50
 GZIP_FREE = 4 * 1024 * 1024
-"""Bytes that may be made of ever so few; a larger body is at most GZIP_RATIO times its gzip."""
+"""What even the smallest body may inflate to, in bytes; a larger body is at most GZIP_RATIO times its gzip."""
 
 _PIECE = 256 * 1024
 _GZIP_PIECE = 64 * 1024
@@ -49,7 +49,7 @@ _large_bodies = ThreadPoolExecutor(1, thread_name_prefix="agentsight-large")
 
 
 async def run_in_thread_if_large(size: int, work: Callable[[], T]) -> T:
-    """Do work on that many bytes: at once when they are few, else in a thread, one large body after the other.
+    """Do work on that many bytes: at once when they are few, else in a thread, one large body at a time.
 
     Example:
         >>> batch = await run_in_thread_if_large(len(body), lambda: decoder.decode(body))
@@ -172,7 +172,7 @@ def inflate(body: bytes, limit: int) -> bytes:
 
 
 class BoundedRequest(Request[Any, Any, Any]):
-    """The framework's request, whose forms have bounds. What a route takes of files is its own to say."""
+    """The framework's request, whose forms have bounds. Each route sets its own limit for files."""
 
     async def form(self) -> FormMultiDict:
         """The form's fields.

@@ -70,7 +70,7 @@ class BodyMemory:
             holding.size = 0
 
     def _shares(self, holding: Holding, pool: str) -> list[tuple[str, int]]:
-        # An address may be a whole office, or a proxy before everybody.
+        # An address may be a whole office, or a proxy in front of everybody.
         shares = [(holding.address, self.rooms[pool] // 2)]
         if pool == "large" and holding.key is not None:
             shares.append((holding.key, self.rooms[pool] // 2))

@@ -19,7 +19,7 @@ _ALWAYS = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
 _YEAR = 31_536_000
-# Asked by load balancers and orchestrators under whatever name they have for us.
+# Load balancers and orchestrators ask for these under whatever name they have for us.
 _FOR_EVERYBODY = frozenset({"/healthz", "/readyz"})
 
 
@@ -72,7 +72,7 @@ class Headers:
             policy = b"cross-origin" if path.startswith("/files/") else b"same-origin"
             headers.append((b"cross-origin-resource-policy", policy))
         if fresh and b"etag" not in there:
-            # Answers of the API, and of forms (one shows a new key), are nothing for a cache.
+            # Answers of the API, and of forms (one shows a new key), must not be cached.
             headers = [pair for pair in headers if pair[0].lower() != b"cache-control"]
             headers.append((b"cache-control", b"no-store"))
         return headers

@@ -37,7 +37,7 @@ WINDOW_SECONDS = 15.0  # ... at ...
 LEAST_RATE = 4_096  # ... bytes a second, and faster where it is so large that it would not be there after ...
 LONGEST_SECONDS = 300.0
 STRANGERS_BYTES = 64 * 1024
-"""How large a body may be of whom neither a key nor a session names."""
+"""The largest body of a caller whom neither a key nor a session names."""
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -80,7 +80,7 @@ class Limits:
             self.serving -= 1
             request.end()
             self._count(scope, request, time.perf_counter() - began)
-            # It holds what holds it: heads of many requests would lie there until the collector comes round.
+            # It refers to itself: the heads of many requests would stay until the garbage collector comes round.
             scope.clear()
 
     def _count(self, scope: Scope, request: _Request, seconds: float) -> None:
@@ -95,7 +95,7 @@ class Limits:
             return
         path = shown_path(scope)
         took = round(seconds * 1000, 1)
-        # Made by hand: looking for the line of the program that logs would cost more than all the rest.
+        # Made by hand: finding out which line of the program logs would cost more than all the rest.
         line = logging.LogRecord(
             logger.name, level, "", 0, "%s %s %d in %s ms", (method, path, status, took), None
         )

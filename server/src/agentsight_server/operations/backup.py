@@ -94,7 +94,7 @@ def make(
     compressed: bool = False,
     progress: Progress = lambda what, share: None,
 ) -> Made:
-    """Write a backup while the server goes on.
+    """Write a backup; a server may run meanwhile.
 
     Args:
         files: None leaves the attachments out.

@@ -33,7 +33,7 @@ _LEAST_FREE = 200 * 1024 * 1024
 _FREE_ENOUGH = 2 * 1024 * 1024 * 1024
 _CLOCK_SECONDS = 5
 _AHEAD = 5 * 60 * 1_000_000
-_REBUILD = "`agentsight analytics rebuild` builds them anew from the database; nothing is lost"
+_REBUILD = "`agentsight analytics rebuild` rebuilds them from the database; nothing is lost"
 
 
 class Finding(msgspec.Struct):
@@ -244,7 +244,7 @@ def _figures(connection: Connection, settings: Settings) -> Iterator[Finding]:
 def _compared(connection: Connection, columns: Contents) -> Finding:
     if columns.store != known_identity(connection):
         return Finding(
-            "note", "figures", "they are of another database", "they are built anew when the server starts"
+            "note", "figures", "they are of another database", "they are rebuilt when the server starts"
         )
     latest = latest_revision(connection)
     if columns.revision > latest:

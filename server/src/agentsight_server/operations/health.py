@@ -52,7 +52,7 @@ class Ready(msgspec.Struct):
 
 @get("/healthz", opt=_PUBLIC | {"doc": Doc("Is it alive", "Running", None, {200: Alive})})
 async def healthz(request: AnyRequest) -> Response[bytes]:
-    """The process answers; nothing else is looked at. When it does not, start it anew."""
+    """The process answers; nothing else is looked at. When it does not, restart it."""
     return answer_json(Alive("ok"), headers=PRIVATE)
 
 
@@ -115,7 +115,7 @@ async def _writer(services: Services) -> str:
 
 @get("/metrics", opt=_PUBLIC)
 async def metrics(request: AnyRequest) -> Response[bytes]:
-    """Counts for Prometheus, for who has the token; without one in the settings there are none."""
+    """Counts for Prometheus, for whoever has the token; without one in the settings there are none."""
     services = services_of(request)
     _check_reader(request, services.settings.metrics_token)
     limits: Limits | None = request.scope.get("agentsight.limits")  # type: ignore[assignment]

@@ -17,11 +17,11 @@ import msgspec
 FORMATS = ("text", "json")
 REQUEST_ID: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
 _USABLE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
-# What is as long as this in an address may be a key or a link's secret.
+# Anything this long in an address may be a key or the secret of a link.
 _LONG = re.compile(r"[A-Za-z0-9_-]{20,}")
 _LONGEST = 500
 _encode = msgspec.json.Encoder().encode
-# Libraries that tell more than anybody wants to know of an ordinary start.
+# Libraries that say more than anybody wants to know at an ordinary start.
 _QUIET = ("alembic", "uvicorn", "httpx", "asyncio")
 
 
@@ -39,7 +39,7 @@ def configure(level: str, kind: str) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # What no line shows need not be found out.
+    # What no line shows need not be worked out.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -29,7 +29,7 @@ class Storage:
         least_free: percent of the disk that must stay free.
         free: how much of it is free, in percent; for tests.
 
-    Safe to use from several threads. Figures are some seconds old, and an agent's bytes are counted anew every five
+    Safe to use from several threads. Figures are some seconds old, and an agent's bytes are counted again every five
     minutes, so limits hold to about one request.
     """
 

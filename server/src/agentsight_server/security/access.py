@@ -24,7 +24,7 @@ from agentsight_server.store import agents, people
 from agentsight_server.store.database import Database
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# A key's fate is looked up again after this many seconds.
+# A key is looked up again after this many seconds.
 KEY_CACHE_SECONDS = 1.0
 # What all keys together allow is needed before a browser shows its key, and may be a little old.
 ORIGINS_CACHE_SECONDS = 5.0
@@ -32,7 +32,7 @@ LARGEST_ID = 2**63 - 1
 
 
 class Access(enum.Enum):
-    """What a route asks of who calls it."""
+    """What a route asks of its caller."""
 
     PUBLIC = "anybody"
     ANY = "any key, or a person"
@@ -55,7 +55,7 @@ _KEY_ROLES = {
 }
 
 
-# What changes something a person may do who does more than look.
+# What a person may do only if they may change things.
 _CHANGING = frozenset({Access.WRITE, Access.RESPOND})
 _OWNERS = frozenset({Access.OWNER, Access.MANAGE})
 _WRITING = frozenset({Access.INGEST, Access.RESPOND})

@@ -11,7 +11,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-# What lies in a data folder; beside it may lie what is none of our business.
+# What lies in a data folder; whatever else lies beside it is none of our business.
 _OURS = ("agentsight.db*", "analytics.duckdb*", "search.db*", "agentsight.lock", "security.jsonl*", "files")
 
 

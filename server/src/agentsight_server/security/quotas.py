@@ -1,6 +1,6 @@
 """How much a key may still write: items a minute and a day, bytes a day.
 
-Counted in memory, by each process for itself, and only for keys that have limits: a restart begins anew. One event
+Counted in memory, by each process for itself, and only for keys that have limits: a restart starts over. One event
 loop uses it; nothing is locked.
 """
 

@@ -17,7 +17,7 @@ ESCALATIONS = ("fallback_to_human", "open_ticket", "ticket", "contact_human")
 
 
 LAST_USE_STEP = 60_000_000
-"""Microseconds by which a key's last use is told late, at most."""
+"""How late a key's last use may be noted, in microseconds."""
 
 
 class AgentRow(msgspec.Struct, frozen=True):

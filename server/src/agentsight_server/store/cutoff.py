@@ -54,7 +54,7 @@ class Cutoff:
             raise CutOff
 
     def stop(self) -> None:
-        """Interrupt the database. What it had just not begun goes on: call again while the work is not done."""
+        """Interrupt the database. A statement that was about to begin goes on: call again while work is left."""
         with self._lock:
             self._stopped = True
             for interrupt, is_slow in self._interrupts:

@@ -106,7 +106,7 @@ def path_of(url: URL) -> Path | None:
 
 
 def engine_options(dialect: Dialect, url: URL, *, read_only: bool) -> dict[str, Any]:
-    """What create_engine() is told for this engine alone."""
+    """What create_engine() needs for this engine alone."""
     match dialect:
         case Dialect.SQLITE:
             return {}

@@ -1,4 +1,4 @@
-"""Erasing for good: what is to go is marked, then taken away piece by piece; whoever is interrupted goes on later.
+"""Erasing for good: what is to go is marked, then taken away piece by piece; after an interruption it continues.
 
 A marked conversation has lost its name and is there for nobody. Each function is one short transaction's work, and
 can be done again: by the same process after a crash, or by another one at the same moment.
@@ -326,7 +326,7 @@ def details() -> list[Table]:
 
 def forgotten(connection: Connection) -> int:
     """The revision up to which it is not known any more which numbers were erased: who follows the store and is
-    behind that begins anew."""
+    behind that starts over."""
     return int(installation.value_of(connection, _FORGOTTEN) or 0)
 
 

@@ -1,4 +1,4 @@
-"""Writing a store's file anew, so that no byte is left of what was deleted.
+"""Rewriting a store's file, so that no byte is left of what was deleted.
 
 SQLite overwrites what it lets go (`secure_delete`), but pages that were split keep copies in the space between; only a
 new file is sure to have none.
@@ -31,7 +31,7 @@ def seconds(database: Database) -> float:
 
 
 def rewrite(database: Database) -> None:
-    """Write the file anew. On PostgreSQL nothing is done: its own VACUUM frees the rows.
+    """Rewrite the file. On PostgreSQL nothing is done: its own VACUUM frees the rows.
 
     Not inside of a transaction, and by whoever else writes to the store: in its thread.
 

@@ -152,7 +152,7 @@ conversations = Table(
     Column("revision", BigInteger, nullable=False, index=True),
     # The ingest key that began it; null: a key that may do more, or an import.
     Column("begun_by", RowId),
-    # The last revision that changed items that were there already: who follows has to take them all anew.
+    # The last revision that changed items that were there already: a follower has to take them all again.
     Column("rewritten", BigInteger, nullable=False, server_default="0"),
     # The erasure that takes it away, piece by piece: from then on nobody sees it.
     Column("erasure", RowId),

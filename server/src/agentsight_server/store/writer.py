@@ -60,7 +60,7 @@ class _Job:
 
 
 class Writer:
-    """Runs pieces of work one after the other and commits them in groups.
+    """Runs pieces of work one after another and commits them in groups.
 
     Example:
         >>> writer = Writer(database)
