@@ -32,7 +32,6 @@ from agentsight_server.dashboard.analytics import (
     words,
 )
 from agentsight_server.dashboard.analytics.view import PRESETS, View, read_view
-from agentsight_server.dashboard.pages.choices import seen
 from agentsight_server.dashboard.pages.page import (
     OWN_ZONE_COOKIE,
     redirect,
@@ -40,6 +39,7 @@ from agentsight_server.dashboard.pages.page import (
     safe_address,
     signed_in_context,
 )
+from agentsight_server.dashboard.pages.seen_values import seen_values
 from agentsight_server.domain import zones
 from agentsight_server.domain.errors import RequestError, not_found
 from agentsight_server.domain.filters import Filters
@@ -122,7 +122,7 @@ async def analytics_page(request: AnyRequest, agent_id: FromPath[int]) -> Respon
         context |= {
             "view": wanted,
             "presets": PRESETS,
-            "sheet": wanted.sheet(seen(services.database, connection, agent_id)),
+            "sheet": wanted.sheet(seen_values(services.database, connection, agent_id)),
             "downloads": _downloads(wanted),
             "zone": scope.zone.key,
             "credit": geo.ATTRIBUTION,

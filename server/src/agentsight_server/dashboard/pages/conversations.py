@@ -13,8 +13,8 @@ from agentsight_server.dashboard import conversation_list as rows_of
 from agentsight_server.dashboard import drilldown, filtering, formats
 from agentsight_server.dashboard.conversation_list import Cursor
 from agentsight_server.dashboard.filtering import Applied
-from agentsight_server.dashboard.pages.choices import seen
 from agentsight_server.dashboard.pages.page import redirect, render_page
+from agentsight_server.dashboard.pages.seen_values import seen_values
 from agentsight_server.dashboard.pages.transcript import (
     context_of,
     detail_of,
@@ -240,7 +240,9 @@ def _frame_of_list(request: AnyRequest, connection: Connection, context: dict[st
         "chips": chips,
         "filtered": bool(chips),
         "sheet": filtering.sheet(
-            OF_PAGE, applied.values, seen(services_of(request).database, connection, context["agent"].id)
+            OF_PAGE,
+            applied.values,
+            seen_values(services_of(request).database, connection, context["agent"].id),
         ),
         "counts": _counts(connection, context["agent"].id, applied),
         "live": context["list_path"] + "live/" + applied.query(),

@@ -14,7 +14,7 @@ _SECONDS = 60.0
 _kept: WeakKeyDictionary[Database, dict[int, tuple[float, dict[str, list[str]]]]] = WeakKeyDictionary()
 
 
-def seen(database: Database, connection: Connection, agent_id: int) -> dict[str, list[str]]:
+def seen_values(database: Database, connection: Connection, agent_id: int) -> dict[str, list[str]]:
     """The values that an agent's conversations have, by filter; kept for a minute."""
     kept = _kept.setdefault(database, {})
     known = kept.get(agent_id)
