@@ -147,7 +147,8 @@ def test_a_single_kind_takes_its_own_name_and_no_other() -> None:
     decoder = DECODERS["FeedbackIn"]
     assert agree(b'{"type": "feedback", "sentiment": "positive"}', decoder)
     assert agree(b'{"sentiment": "positive"}', decoder)
-    assert not agree(b'{"type": "message", "sentiment": "positive"}', decoder)
+    for other in ('"message"', '""', "null", "0", "[]"):
+        assert not agree(text({"type": other, "sentiment": '"positive"'}).encode(), decoder)
 
 
 def told(body: str, kind: type[msgspec.Struct] = request_schemas.ConversationIn) -> dict[str, list[str]]:

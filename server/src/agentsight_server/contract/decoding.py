@@ -280,9 +280,10 @@ def _struct(path: str, value: dict[str, Any], kind: inspect.StructType) -> Itera
             yield from _check(under, value[field.encode_name], field.type)
         elif field.required:
             yield Problem(under, Code.REQUIRED)
-    tag = kind.tag_field and value.get(kind.tag_field, kind.tag)
-    if tag and tag != kind.tag:  # a single kind, whose name may be left out
-        yield Problem(_under(path, str(kind.tag_field)), Code.CHOICE, str(kind.tag), repr(tag))
+    if kind.tag_field and (tag := value.get(kind.tag_field, kind.tag)) != kind.tag:
+        # A single kind, whose name may be left out.
+        given = repr(tag) if isinstance(tag, str) else _given(tag)
+        yield Problem(_under(path, kind.tag_field), Code.CHOICE, str(kind.tag), given)
     if kind.forbid_unknown_fields:
         known = [field.encode_name for field in kind.fields]
         named = {*known, kind.tag_field}
