@@ -91,8 +91,8 @@ def button(ns: int, weight: int, button_event: str, label: str, value: str, meta
 
 
 def attachments(ns: int, weight: int, sender: str, attachments: Files, metadata: Json | None) -> Item:
-    """Files without a message. They always count."""
-    return (ATTACHMENTS, ns, weight or 1, sender, attachments, metadata)
+    """Files without a message. They always count, the small ones too."""
+    return (ATTACHMENTS, ns, max(weight, LIGHT), sender, attachments, metadata)
 
 
 def token_usage(
