@@ -349,6 +349,10 @@ def test_a_long_conversation_that_never_ends_is_an_error(
     with pytest.raises(ConversationApiException, match="does not go on"):
         api.fetch_conversation(7)
     assert len(server.requests) == 2
+    files = {"conversation": 7, "messages": [], "attachments_next": again}
+    server.script = [Scripted(200, files)] * 3
+    with pytest.raises(ConversationApiException, match="does not go on"):
+        api.fetch_conversation_attachments(7)
     server.script = [Scripted(200, part), Scripted(200, {"detail": "what?"})]
     with pytest.raises(ConversationApiException, match="does not go on"):
         api.fetch_conversation(7)

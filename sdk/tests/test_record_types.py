@@ -84,6 +84,7 @@ def test_choices_are_those_that_calls_take(literal: Any, names: tuple[str, ...])
 def test_everything_public_is_listed():
     public = {name for name, value in vars(types).items() if not name.startswith("_")}
     imported = {"Any", "BinaryIO", "Config", "Literal", "PathLike", "TypedDict", "annotations"}
+    imported |= {"Sequence", "datetime"}
     assert public - imported - set(enums.__dict__) == set(types.__all__)
 
 

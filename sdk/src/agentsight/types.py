@@ -394,10 +394,14 @@ class MessageFiles(TypedDict):
     attachments: list[AttachmentRecord]
 
 
-class ConversationFiles(TypedDict):
-    """Every file of a conversation, by message; `conversation` is the integer id."""
-
+class _Files(TypedDict):
     conversation_id: str
     conversation: int
     total_attachments: int
     messages: list[MessageFiles]
+
+
+class ConversationFiles(_Files, total=False):
+    """Every file of a conversation, by message; `conversation` is the integer id."""
+
+    attachments_next: str  # over REST: address of the rest of very many; the SDK puts them together

@@ -11,7 +11,7 @@ from agentsight.items.validation import environment as check_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from typing_extensions import Unpack
@@ -97,19 +97,7 @@ class AgentSightAPI(ApiClient):
         all of it would make the longest ones unreadable.
         """
         answer: Any = self._get_one(conversation_id, "")
-        following = answer.pop("messages_next", None)
-        seen = set()
-        while following:
-            from urllib.parse import parse_qsl, urlsplit  # seldom needed, and imported for nothing else
-
-            seen.add(following)
-            asked = dict(parse_qsl(urlsplit(following).query))
-            part = self._get(f"/api/conversations/{answer['id']}/", asked, self._transport.deadline())
-            following = part.get("messages_next")
-            if following in seen or "messages" not in part:
-                raise ConversationApiException(
-                    "the answer does not go on where the one before ended", 200, part
-                )
+        for part in self._rest(answer, "messages", ""):
             answer["messages"] += part["messages"]
             answer["feedbacks"] += part.get("feedbacks", [])
         found: ConversationRecord = answer
@@ -118,19 +106,32 @@ class AgentSightAPI(ApiClient):
     def fetch_conversation_attachments(self, conversation_id: str | int) -> ConversationFiles:
         """Read which files a conversation has, by message; each `file_url` works for a limited time."""
         answer: Any = self._get_one(conversation_id, "attachments/")
-        following = answer.pop("attachments_next", None)
-        while following:
-            part = self._following(following, f"/api/conversations/{answer['conversation']}/attachments/")
+        for part in self._rest(answer, "attachments", "attachments/"):
             _join_files(answer["messages"], part["messages"])
-            following = part.get("attachments_next")
         found: ConversationFiles = answer
         return found
 
-    def _following(self, address: str, path: str) -> Any:
-        from urllib.parse import parse_qsl, urlsplit  # seldom needed, and imported for nothing else
+    def _rest(self, answer: Any, of: str, what: str) -> Iterator[Any]:
+        """The further parts of an answer that names the address of the next one; none is named in it any more.
 
-        asked = dict(parse_qsl(urlsplit(address).query))
-        return self._get(path, asked, self._transport.deadline())
+        Raises:
+            ConversationApiException: they lead nowhere.
+        """
+        following = answer.pop(f"{of}_next", None)
+        seen = set()
+        while following:
+            from urllib.parse import parse_qsl, urlsplit  # seldom needed, and imported for nothing else
+
+            seen.add(following)
+            number = answer["id"] if "id" in answer else answer["conversation"]
+            asked = dict(parse_qsl(urlsplit(following).query))
+            part = self._get(f"/api/conversations/{number}/{what}", asked, self._transport.deadline())
+            following = part.get(f"{of}_next")
+            if following in seen or "messages" not in part:
+                raise ConversationApiException(
+                    "the answer does not go on where the one before ended", 200, part
+                )
+            yield part
 
     def _get_one(self, conversation_id: str | int, what: str) -> Any:
         deadline = self._transport.deadline()
