@@ -16,8 +16,8 @@ from agentsight_server.analytics.scope import (
     Comparison,
     of_request,
 )
-from agentsight_server.api.conversations import parameters
 from agentsight_server.api.filters import only, query_of
+from agentsight_server.api.queries import parameters
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.domain.filters import ENVIRONMENTS, OF_FIGURES

@@ -19,13 +19,13 @@ from agentsight_server.api.filters import (
     ordering,
     parse_filters,
 )
+from agentsight_server.api.queries import include_deleted, may_include_deleted, parameters
 from agentsight_server.contract import response_schemas
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.contract.fields import clean
 from agentsight_server.contract.links import base_url, file_links
 from agentsight_server.domain import times
-from agentsight_server.domain.errors import Invalid, RequestError, not_found
-from agentsight_server.domain.filter_reading import collect
+from agentsight_server.domain.errors import Invalid, not_found
 from agentsight_server.domain.parameters import Unfit, flag
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.answers import answer_json
@@ -292,50 +292,11 @@ def only_found(row: ConversationRow | None) -> ConversationRow:
     return row
 
 
-def include_deleted(request: AnyRequest, given: dict[str, str]) -> bool:
-    """Whether the caller asks for what is deleted, too.
-
-    Raises:
-        Invalid: the value is neither true nor false.
-        RequestError: 403, the caller is nobody to whom it is shown.
-    """
-    try:
-        wanted = flag(given.get("include_deleted") or "false")
-    except Unfit as unfit:
-        raise Invalid(unfit.of("include_deleted")) from None
-    return may_include_deleted(request, wanted)
-
-
-def may_include_deleted(request: AnyRequest, wanted: bool) -> bool:
-    """`wanted`, where the caller may see what is deleted.
-
-    Raises:
-        RequestError: 403, the caller is nobody to whom it is shown.
-    """
-    if wanted and not actor_of(request).manages:
-        raise RequestError(
-            403, {"detail": "include_deleted takes a key with the role write, or a signed-in owner"}
-        )
-    return wanted
-
-
 def _full(given: dict[str, str]) -> bool:
     try:
         return flag(given.get(_FULL.name) or "true")
     except Unfit as unfit:
         raise Invalid(unfit.of(_FULL.name)) from None
-
-
-def parameters(request: AnyRequest) -> dict[str, str]:
-    """The query parameters; one that takes several values may be given several times.
-
-    Raises:
-        Invalid: one that takes a single value is given twice.
-    """
-    given, twice = collect((name, str(value)) for name, value in request.query_params.multi_items())
-    if twice:
-        raise Invalid(*twice)
-    return given
 
 
 handlers = [

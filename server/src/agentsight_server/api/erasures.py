@@ -11,8 +11,8 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from agentsight_server.api.conversations import parameters
 from agentsight_server.api.filters import integer, only
+from agentsight_server.api.queries import parameters
 from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Detail, Doc, Query
 from agentsight_server.contract.fields import clean

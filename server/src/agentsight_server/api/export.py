@@ -14,8 +14,8 @@ from typing import IO, Any
 from litestar import get
 from litestar.response import Stream
 
-from agentsight_server.api.conversations import may_include_deleted, parameters
 from agentsight_server.api.filters import FILTER_NAMES, FILTER_QUERIES, integer, only, parse_filters
+from agentsight_server.api.queries import may_include_deleted, parameters
 from agentsight_server.attachments.file_types import content_disposition
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import zones

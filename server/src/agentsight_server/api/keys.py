@@ -12,8 +12,8 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
-from agentsight_server.api.conversations import parameters
 from agentsight_server.api.filters import integer, only
+from agentsight_server.api.queries import parameters
 from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import times

@@ -9,8 +9,8 @@ import msgspec
 from litestar import Response, get
 from sqlalchemy import Connection
 
-from agentsight_server.api.conversations import parameters
 from agentsight_server.api.filters import integer, only
+from agentsight_server.api.queries import parameters
 from agentsight_server.contract.documentation import Doc, Query
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid
