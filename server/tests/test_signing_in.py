@@ -12,8 +12,11 @@ import pytest
 from argon2 import PasswordHasher
 
 from agentsight_server.app import create_app, open_services
+from agentsight_server.domain import times
 from agentsight_server.security import passwords, sessions
 from agentsight_server.settings import Settings
+from agentsight_server.store.schema import sessions as sessions_table
+from tests.serving import ServerProcess
 
 PASSWORD = "correct horse battery"
 # Signs in from an address; gives the answer's status.
@@ -109,3 +112,16 @@ def test_nobodys_hash_is_as_much_work_as_a_persons() -> None:
     nobody = passwords._NOBODY.split("$")[:4]
     assert nobody == passwords.hash_password(PASSWORD).split("$")[:4]
     assert not passwords.matches("nobody has this password", None)
+
+
+def test_a_session_ends_when_its_time_is_over(sqlite_server: ServerProcess) -> None:
+    person = sqlite_server.person("over@example.com", PASSWORD)
+    with httpx.Client(base_url=sqlite_server.address) as client:
+        form = {"email": "over@example.com", "password": PASSWORD}
+        assert client.post("/sign-in", data=form).status_code == 303
+        assert client.get("/api/me/").status_code == 200
+        with sqlite_server.database.write() as connection:
+            mine = sessions_table.update().where(sessions_table.c.person_id == person)
+            connection.execute(mine.values(expires_at=times.now() - 1))
+        assert client.get("/api/me/").status_code == 401
+        assert client.get("/", headers={"Accept": "text/html"}).headers["location"].startswith("/sign-in")

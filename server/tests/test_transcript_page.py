@@ -403,3 +403,11 @@ class TestNumbersAndTimes:
     @given(st.one_of(st.none(), st.text(max_size=80)))
     def test_any_time_zone_name_is_survived(self, name: str | None) -> None:
         assert formats.zone(name) is not None
+
+
+def test_a_picture_from_elsewhere_is_a_link_to_it() -> None:
+    """It is never fetched: that would tell a stranger who reads this, and when."""
+    shown = markdown("See ![A map](https://maps.example/m.png).")
+    assert "<img" not in shown
+    assert 'href="https://maps.example/m.png"' in shown
+    assert ">A map</a>" in shown

@@ -208,6 +208,17 @@ def _scattered(talk: _Talk) -> None:
     talk.rng.shuffle(talk.items)
 
 
+def _told_before(talk: _Talk) -> None:
+    """Tokens and a vote that came before the words after which they were said; those begin another session."""
+    talk.says("end_user")
+    began = talk.at
+    talk.at += 3 * HOUR
+    talk.uses()
+    talk.judges()
+    talk.at = began + talk.rng.choice([29 * MINUTE, 31 * MINUTE, 2 * HOUR])
+    talk.says(talk.rng.choice(["agent", "agent", "end_user"]))
+
+
 def corpus(seed: int = 20261124) -> list[Record]:
     """The conversations, in the order in which they are stored."""
     rng = Random(seed)
@@ -229,6 +240,7 @@ def corpus(seed: int = 20261124) -> list[Record]:
         (12, _silent, ["web", None]),
         (24, _mixed_up, ["web", "whatsapp"]),
         (30, _scattered, ["whatsapp", "email", "web"]),
+        (24, _told_before, ["web", None]),
     ]
     written = []
     for count, write, sources in kinds:

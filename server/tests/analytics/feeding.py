@@ -71,17 +71,19 @@ def feed(
     pieces: int = 1,
     together: int = 1,
     between: Callable[[], None] = lambda: None,
+    fields_later: bool = False,
 ) -> list[tuple[str, int]]:
     """Store records, each in so many pieces, all first pieces first; returns their names and numbers.
 
     `together`: how many conversations come in one request. `between` is called after all pieces of a kind.
+    `fields_later`: every other conversation that has a second piece brings its customer, source and the like with it.
     """
     records = list(records)
     names = [f"c{next(_names)}" for _ in records]
     numbers: dict[str, int] = {}
     for piece in range(pieces):
         parts = []
-        for record, name in zip(records, names, strict=True):
+        for place, (record, name) in enumerate(zip(records, names, strict=True)):
             first = _first(record.items, pieces)
             cut = [
                 0,
@@ -90,6 +92,9 @@ def feed(
             items = record.items[cut[piece] : cut[piece + 1]]
             if items or not piece:
                 parts.append(new_conversation(record, name, items))
+            if fields_later and not piece and place % 2 and first < len(record.items):
+                for field in ("customer_id", "device", "source", "language", "country", "metadata"):
+                    setattr(parts[-1], field, None)
         for start in range(0, len(parts), together):
             with database.write() as connection:
                 stored = append.append(connection, 0, agent, parts[start : start + together])

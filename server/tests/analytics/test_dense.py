@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from sqlalchemy import Connection
 
 from agentsight_server.analytics import shapes
 from agentsight_server.analytics.answer import answer
 from agentsight_server.analytics.metrics import METRICS
+from agentsight_server.analytics.scope import Scope
 from agentsight_server.api.filters import parse_filters
 from agentsight_server.settings import Settings
 from agentsight_server.store import agents, conversations
@@ -23,6 +25,7 @@ from server.tests.analytics.feeding import feed
 from server.tests.analytics.world import CUT, World, near
 from tests.drawing import longer
 from tests.oracle import Oracle, Question
+from tests.oracle.records import DAY, HOUR, MINUTE
 
 MOST = ("UTC", date(2026, 3, 1), date(2026, 3, 31))
 # Whole days on clocks that are turned, or that are ahead by odd minutes; by hour, day, week and month.
@@ -38,6 +41,8 @@ PERIODS = [
     ("Europe/London", date(2024, 2, 29), date(2026, 12, 31)),
 ]
 ESCALATIONS = ["search", "odd 'name'"]
+# Pauses of an agent's own: shorter ones, longer ones, and one for all sources that have none.
+OWN_PAUSES = {"web": 2 * HOUR, "whatsapp": 20 * MINUTE, "": 5 * MINUTE}
 
 
 class Told:
@@ -47,13 +52,24 @@ class Told:
         self.world = world
         self.records = corpus()
         self.others = corpus(7)[:60]
+        self.own_pauses: dict[str, int] = {}
         self.agent, self.other = world.agent(), world.agent()
         world.projector.batch = 90
         with world.database.write() as connection:
             agents.set_escalations(connection, self.other, ESCALATIONS)
+            if CUT is not None:
+                set_pauses(connection, self.other, OWN_PAUSES)
         for number, records in ((self.other, self.others), (self.agent, self.records)):
             # The columns follow after each piece: most of a conversation is there already when more of it comes.
-            feed(world.database, number, records, pieces=4, together=40, between=world.projector.follow)
+            feed(
+                world.database,
+                number,
+                records,
+                pieces=4,
+                together=40,
+                between=world.projector.follow,
+                fields_later=True,
+            )
         world.projector.follow()
 
     def differing(
@@ -68,27 +84,33 @@ class Told:
         chosen = tuple(chosen)
         zone, first, last = period
         scope = scope_of(self.other if other else self.agent, zone, first, last, environment, chosen)
-        with self.world.database.read() as connection:
-            scope = scope.of_store(connection)
         question = Question(
             first,
             last,
             ZoneInfo(zone),
             environment == "production",
             lambda session: all(each.passes(session) for each in chosen),
-            pauses=CUT,
         )
         if other:
             question.escalations = set(ESCALATIONS)
+        if CUT is not None:
+            question.pauses = CUT | (OWN_PAUSES if other else self.own_pauses)
         oracle = Oracle(self.others if other else self.records, question)
-        found = answer(self.world.engine, scope, METRICS)
-        msgspec.convert(found, shapes.Answer, strict=True)
+        found = self.asked(scope)
         expected = {name: oracle.answer(name) for name in METRICS}
         return [
-            (period, environment, chosen, name, found["metrics"][name], expected[name])
+            (period, environment, chosen, name, found[name], expected[name])
             for name in METRICS
-            if found["metrics"][name] != near(expected[name])
+            if found[name] != near(expected[name])
         ]
+
+    def asked(self, scope: Scope) -> dict[str, Any]:
+        """What the figures are."""
+        with self.world.database.read() as connection:
+            found = answer(self.world.engine, scope.of_store(connection), METRICS)
+        msgspec.convert(found, shapes.Answer, strict=True)
+        metrics: dict[str, Any] = found["metrics"]
+        return metrics
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -101,6 +123,10 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     world = World(folder, url)
     yield Told(world)
     world.close()
+
+
+def set_pauses(connection: Connection, agent: int, own: dict[str, int]) -> None:
+    agents.set_pauses(connection, agent, {source or "other": pause for source, pause in own.items()})
 
 
 def named(period: tuple[str, date, date]) -> str:
@@ -134,6 +160,19 @@ def test_every_figure_under_two_filters(told: Told) -> None:
     # Every filter is in several of these; AGENTSIGHT_EXAMPLES asks for all.
     for pair in pairs[:: 1 if longer() else 7]:
         assert not told.differing(MOST, chosen=pair)
+
+
+def test_a_pause_that_is_changed_holds_for_the_whole_past(told: Told) -> None:
+    scope = scope_of(told.agent, *MOST)
+    before = told.asked(scope)
+    for own in (OWN_PAUSES, {"web": 1, "": 400 * DAY}, {}):
+        with told.world.database.write() as connection:
+            set_pauses(connection, told.agent, own)
+        told.own_pauses = own
+        told.world.projector.follow()
+        for period in (MOST, *PERIODS[:3]):
+            assert not told.differing(period)
+    assert told.asked(scope) == before
 
 
 def test_the_list_of_conversations_means_the_same_by_a_filter(told: Told) -> None:
