@@ -22,9 +22,9 @@ from agentsight_server.store import agents, conversations
 from server.tests.analytics.chosen import CHOSEN, Chosen, can_be_told_together, scope_of
 from server.tests.analytics.dense import corpus
 from server.tests.analytics.feeding import feed
-from server.tests.analytics.world import CUT, World, near
+from server.tests.analytics.world import World, near
 from tests.drawing import longer
-from tests.oracle import Oracle, Question
+from tests.oracle import PAUSES, Oracle, Question
 from tests.oracle.records import DAY, HOUR, MINUTE
 
 MOST = ("UTC", date(2026, 3, 1), date(2026, 3, 31))
@@ -57,8 +57,7 @@ class Told:
         world.projector.batch = 90
         with world.database.write() as connection:
             agents.set_escalations(connection, self.other, ESCALATIONS)
-            if CUT is not None:
-                set_pauses(connection, self.other, OWN_PAUSES)
+            set_pauses(connection, self.other, OWN_PAUSES)
         for number, records in ((self.other, self.others), (self.agent, self.records)):
             # The columns follow after each piece: most of a conversation is there already when more of it comes.
             feed(
@@ -93,8 +92,7 @@ class Told:
         )
         if other:
             question.escalations = set(ESCALATIONS)
-        if CUT is not None:
-            question.pauses = CUT | (OWN_PAUSES if other else self.own_pauses)
+        question.pauses = PAUSES | (OWN_PAUSES if other else self.own_pauses)
         oracle = Oracle(self.others if other else self.records, question)
         found = self.asked(scope)
         expected = {name: oracle.answer(name) for name in METRICS}
@@ -194,7 +192,7 @@ def test_the_corpus_has_something_to_count() -> None:
     def ask(*chosen: Chosen) -> Oracle:
         passes = [each.passes for each in chosen]
         question = Question(
-            first, last, ZoneInfo(zone), True, lambda one: all(each(one) for each in passes), pauses=CUT
+            first, last, ZoneInfo(zone), True, lambda one: all(each(one) for each in passes), pauses=PAUSES
         )
         return Oracle(records, question)
 

@@ -22,9 +22,9 @@ from agentsight_server.store import agents
 from server.tests.analytics.chosen import CHOSEN, can_be_told_together, scope_of
 from server.tests.analytics.feeding import feed
 from server.tests.analytics.records import periods, records
-from server.tests.analytics.world import CUT, World, near
+from server.tests.analytics.world import World, near
 from tests.drawing import examples
-from tests.oracle import Oracle, Question
+from tests.oracle import PAUSES, Oracle, Question
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def check(world: World, data: st.DataObject) -> None:
         ZoneInfo(zone),
         production,
         lambda session: all(each.passes(session) for each in chosen),
-        pauses=CUT,
+        pauses=PAUSES,
     )
     if escalations is not None:
         question.escalations = set(escalations)

@@ -9,14 +9,9 @@ import pytest
 
 from agentsight_server.analytics.duckdb_engine import DuckEngine
 from agentsight_server.analytics.engine import Engine
-from agentsight_server.analytics.metrics import METRICS
 from agentsight_server.analytics.projector import Projector
 from agentsight_server.store import agents
 from agentsight_server.store.database import Database
-from tests.oracle import PAUSES
-
-# How the figures cut conversations into sessions; None: not at all.
-CUT = PAUSES if "outreach" in METRICS else None
 
 
 class World:
