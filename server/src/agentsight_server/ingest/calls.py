@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TypeVar
 
+import msgspec
 from litestar import Response
 from litestar.status_codes import HTTP_201_CREATED
 
+from agentsight_server.contract.decoding import decode
+from agentsight_server.domain import times
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.answers import answer_json
 from agentsight_server.http.app_state import Services, actor_of, services_of
-from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.ingest import single
-from agentsight_server.ingest.normalise import Pending
-from agentsight_server.ingest.public import PublicKey, Receipt
+from agentsight_server.http.bodies import AnyRequest, json_body, run_in_thread_if_large
+from agentsight_server.ingest import ingest_stats, request_schemas, single
+from agentsight_server.ingest.normalise import Normaliser, Pending
+from agentsight_server.ingest.public import PublicKey, Receipt, judge
 from agentsight_server.security import conversation_tokens
+from agentsight_server.store.append import NewConversation
 
+T = TypeVar("T")
 FULL = Problem("attachments", Code.STORAGE_FULL)
 
 
@@ -82,3 +88,38 @@ def author_of(request: AnyRequest) -> PublicKey | None:
 def receipt(written: single.Written, number: int, status: int = HTTP_201_CREATED) -> Response[bytes]:
     """What a public key is answered."""
     return answer_json(Receipt(number, written.conversation.conversation_id, written.created), status)
+
+
+async def read_body(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[Services, T]:
+    """The body of a single call; it counts against the limits of its key."""
+    services = services_of(request)
+    services.writer.check_room()
+    body = await json_body(request, services.settings.max_body_bytes)
+    spend(request, items=1, size=len(body))
+    return services, await run_in_thread_if_large(len(body), lambda: decode(body, decoder))
+
+
+async def store_item(
+    request: AnyRequest, services: Services, given: request_schemas.Reference, item: request_schemas.ItemIn
+) -> single.Written:
+    """Judge and store one item in the conversation that the call names."""
+    target = single.reference(given, author_of(request))
+    target.items = [Normaliser(services.places.lookup).item(item, times.now())]
+    return await store(request, services, agent_of(request), target)
+
+
+async def store(
+    request: AnyRequest,
+    services: Services,
+    agent_id: int,
+    target: NewConversation,
+    adjusted: Sequence[request_schemas.Adjusted] = (),
+) -> single.Written:
+    """Store a conversation's items, and note them in the ledger where a key writes."""
+    for item in target.items:
+        judge(target.author, item)
+    key_id = actor_of(request).key_id
+    return await services.write(
+        lambda connection, attempt: single.write(connection, attempt, agent_id, target),
+        ledger_entry=None if key_id is None else ingest_stats.of_single(key_id, target, adjusted),
+    )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from litestar import Response, post
@@ -11,14 +10,13 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec.structs import asdict
 
 from agentsight_server.contract import response_schemas
-from agentsight_server.contract.decoding import decode
 from agentsight_server.contract.documentation import Doc
 from agentsight_server.contract.links import file_links
 from agentsight_server.domain import times
 from agentsight_server.domain.errors import Invalid, RequestError, not_found
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.answers import answer_json
-from agentsight_server.http.app_state import Services, actor_of, services_of
+from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest, json_body, run_in_thread_if_large
 from agentsight_server.ingest import ingest_stats, request_schemas, single
 from agentsight_server.ingest.batch import Batch, BatchOutcome
@@ -29,17 +27,19 @@ from agentsight_server.ingest.calls import (
     has_room,
     keep_files,
     key_of,
+    read_body,
     receipt,
     see_to_files,
     spend,
+    store,
+    store_item,
 )
 from agentsight_server.ingest.normalise import Normaliser
 from agentsight_server.ingest.public import Receipt, judge
 from agentsight_server.security.access import Access
 from agentsight_server.store import conversations, transcripts
-from agentsight_server.store.append import OLD, NewConversation
+from agentsight_server.store.append import OLD
 
-T = TypeVar("T")
 _INGEST: dict[str, Any] = {"access": Access.INGEST}
 
 
@@ -113,14 +113,14 @@ async def create_conversation(request: AnyRequest) -> Response[bytes]:
     What an existing one has is never overwritten: empty fields are filled, new metadata keys are added,
     and `is_used` turns true and stays true.
     """
-    services, given = await _read(request, _Decoders.conversation)
+    services, given = await read_body(request, _Decoders.conversation)
     if given.is_used is None:
         given.is_used = True
     target = Normaliser(services.places.lookup).conversation(given)
     author = author_of(request)
     if author is not None:
         author.sign(target)
-    written = await _store(request, services, agent_of(request), target, given.adjusted)
+    written = await store(request, services, agent_of(request), target, given.adjusted)
     status = HTTP_201_CREATED if written.created else HTTP_200_OK
     row = written.conversation
     if author is not None:
@@ -150,11 +150,11 @@ class TrackedMessage(response_schemas.Message):
 )
 async def track(request: AnyRequest) -> Response[bytes]:
     """A message with `content` and `sender`, or a `question` and its `answer` in one call."""
-    services, given = await _read(request, _Decoders.track)
+    services, given = await read_body(request, _Decoders.track)
     author = author_of(request)
     target = single.reference(given, author)
     target.items = single.tracked(given, Normaliser(services.places.lookup))
-    written = await _store(request, services, agent_of(request), target)
+    written = await store(request, services, agent_of(request), target)
     if author is not None:
         return receipt(written, written.entries[-1].id)
     links = file_links(request)
@@ -188,7 +188,7 @@ class StoredAction(response_schemas.ActionLog):
 )
 async def write_action(request: AnyRequest) -> Response[bytes]:
     """A tool call. One named `token_usage` whose metadata has token counts is token usage, not a tool."""
-    services, given = await _read(request, _Decoders.action)
+    services, given = await read_body(request, _Decoders.action)
     item = request_schemas.ActionIn(
         given.action_name,
         None,
@@ -201,7 +201,7 @@ async def write_action(request: AnyRequest) -> Response[bytes]:
         given.error_msg,
         given.metadata,
     )
-    written = await _store_item(request, services, given, item)
+    written = await store_item(request, services, given, item)
     entry = written.entries[0]
     if author_of(request) is not None:
         return receipt(written, entry.id)
@@ -238,11 +238,11 @@ class StoredButton(response_schemas.Button):
 )
 async def write_button(request: AnyRequest) -> Response[bytes]:
     """A button that the customer clicked."""
-    services, given = await _read(request, _Decoders.button)
+    services, given = await read_body(request, _Decoders.button)
     item = request_schemas.ButtonIn(
         given.button_event, given.label, given.value, None, given.timestamp, given.metadata
     )
-    written = await _store_item(request, services, given, item)
+    written = await store_item(request, services, given, item)
     entry = written.entries[0]
     if author_of(request) is not None:
         return receipt(written, entry.id)
@@ -296,7 +296,7 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         target, new, message_number = await single.multipart_attachments(request, normaliser, author)
         spend(request, items=1, size=sum(file.size_bytes for file in new.files))
     else:
-        services, given = await _read(request, _Decoders.attachments)
+        services, given = await read_body(request, _Decoders.attachments)
         message_number = single.message_number(given.message)
         target = (
             single.reference(given, author)
@@ -326,7 +326,7 @@ async def write_attachments(request: AnyRequest) -> Response[bytes]:
         else:
             assert target is not None
             target.items = [new]
-            written = await _store(request, services, agent_id, target)
+            written = await store(request, services, agent_id, target)
     except RequestError:
         await see_to_files(services, files, refused=True)
         raise
@@ -361,7 +361,7 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
     the one before (it keeps its `id`); the newest `timestamp` counts. A `conversation_id` not seen before begins a
     conversation that nobody took part in yet.
     """
-    services, given = await _read(request, _Decoders.feedback)
+    services, given = await read_body(request, _Decoders.feedback)
     actor = actor_of(request)
     author = author_of(request)
     target = single.reference(given, author)
@@ -386,42 +386,10 @@ async def write_feedback(request: AnyRequest) -> Response[bytes]:
             person_id=person.id if person else None,
         )
     ]
-    written = await _store(request, services, agent_id, target)
+    written = await store(request, services, agent_id, target)
     if author is not None:
         return receipt(written, written.feedbacks[0].id)
     return answer_json(response_schemas.feedback(written.feedbacks[0]), HTTP_201_CREATED)
-
-
-async def _read(request: AnyRequest, decoder: msgspec.json.Decoder[T]) -> tuple[Services, T]:
-    services = services_of(request)
-    services.writer.check_room()
-    body = await json_body(request, services.settings.max_body_bytes)
-    spend(request, items=1, size=len(body))
-    return services, await run_in_thread_if_large(len(body), lambda: decode(body, decoder))
-
-
-async def _store_item(
-    request: AnyRequest, services: Services, given: request_schemas.Reference, item: request_schemas.ItemIn
-) -> single.Written:
-    target = single.reference(given, author_of(request))
-    target.items = [Normaliser(services.places.lookup).item(item, times.now())]
-    return await _store(request, services, agent_of(request), target)
-
-
-async def _store(
-    request: AnyRequest,
-    services: Services,
-    agent_id: int,
-    target: NewConversation,
-    adjusted: Sequence[request_schemas.Adjusted] = (),
-) -> single.Written:
-    for item in target.items:
-        judge(target.author, item)
-    key_id = actor_of(request).key_id
-    return await services.write(
-        lambda connection, attempt: single.write(connection, attempt, agent_id, target),
-        ledger_entry=None if key_id is None else ingest_stats.of_single(key_id, target, adjusted),
-    )
 
 
 handlers = [
