@@ -99,13 +99,17 @@ def test_of_many_reasons_the_usual_ones_stand_open(sqlite_server: ServerProcess)
     refused = {
         Cause(f"field_{number}", "blank"): Refusals(100 - number, "must not be blank") for number in range(9)
     }
+    refused |= {Cause("other", "blank"): Refusals(200, "must not be blank")}
+    refused |= {Cause("other", "unknown_field"): Refusals(300, "a field is not known here, such as colour")}
     with sqlite_server.database.write() as connection:
         (key,) = connection.exec_driver_sql(f"SELECT min(id) FROM api_keys WHERE agent_id = {agent.id}").one()
         today = times.now() // times.DAY
-        ledger.settle(connection, {(key, today): Counts(864, 0, 864, 0, 0, 864, refused)})
+        ledger.settle(connection, {(key, today): Counts(1364, 0, 1364, 0, 0, 1364, refused)})
     with signed_in(sqlite_server, email) as person:
         html = panel(person, agent)
     open_to_all, _, folded = html.partition("<details>")
-    assert "3 more reasons" in folded
-    assert [f"field_{number}" in open_to_all for number in range(9)] == [True] * 6 + [False] * 3
-    assert all(f"field_{number}" in folded for number in (6, 7, 8))
+    assert "5 more reasons" in folded
+    assert "</span> another field must not be blank" in open_to_all
+    assert "</span> a field is not known here, such as colour" in open_to_all
+    assert [f"field_{number}" in open_to_all for number in range(9)] == [True] * 4 + [False] * 5
+    assert all(f"field_{number}" in folded for number in range(4, 9))

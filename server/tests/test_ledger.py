@@ -223,7 +223,7 @@ def test_kinds_of_refusals_are_bounded(tmp_path: Any) -> None:
         (
             Problem("my secret", Code.UNKNOWN_FIELD, "a, b"),
             "other unknown_field",
-            "is not known here; there are: a, b",
+            "a field is not known here; there are: a, b",
         ),
         (
             Problem("items.0.contnet", Code.UNKNOWN_FIELD),

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from agentsight_server.domain import times
 from agentsight_server.store import agents, ledger
 from agentsight_server.store.agents import KeyRow
-from agentsight_server.store.ledger import Counts, Line
+from agentsight_server.store.ledger import Cause, Counts, Line, Refusals
 
 DAYS = 14
 _FIRST = date(1970, 1, 1)
@@ -81,9 +81,17 @@ def ingest_log(connection: Connection, agent_id: int) -> IngestLog:
 def _refusals(line: Line) -> list[Refusal]:
     ordered = sorted(line.refusals.items(), key=lambda each: (-each[1].count, each[0]))
     return [
-        Refusal("" if cause.field == "other" else cause.field, cause.code, refusals.example, refusals.count)
+        Refusal(
+            "" if cause.field == "other" else cause.field, cause.code, _said(cause, refusals), refusals.count
+        )
         for cause, refusals in ordered
     ]
+
+
+def _said(cause: Cause, refusals: Refusals) -> str:
+    if cause.field == "other" and cause.code not in {"other", "unknown_field"}:
+        return f"another field {refusals.example}"
+    return refusals.example
 
 
 _DONE = {"left_out": "left out", "other": "changed"}

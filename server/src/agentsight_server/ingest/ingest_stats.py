@@ -101,11 +101,14 @@ def cause_of(problem: Problem) -> tuple[Cause, str]:
         (Cause(field='device', code='choice'), 'takes desktop, mobile or tablet')
     """
     name = problem.name
+    if not name and problem.code is Code.TYPE:
+        return Cause("", problem.code.value), f"a body or item {problem.rule}"
     if not name or name in _KNOWN:
         return Cause(name, problem.code.value), problem.rule
-    if problem.code is Code.UNKNOWN_FIELD and _NAME.fullmatch(name):  # misspelt, most likely
+    if problem.code is Code.UNKNOWN_FIELD:
+        named = f", such as {name}" if _NAME.fullmatch(name) else ""  # misspelt, most likely
         there = f"; there are: {problem.takes}" if problem.takes else ""
-        return Cause(_STRANGE, problem.code.value), f"a field is not known here, such as {name}{there}"
+        return Cause(_STRANGE, problem.code.value), f"a field is not known here{named}{there}"
     return Cause(_STRANGE, problem.code.value), problem.rule
 
 
