@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STAND_INS = frozenset(
     (
         "actor", "analytics", "batch", "body", "client", "connection", "context", "database",
-        "decoder", "engine", "executor", "file", "files", "links", "places", "projector", "request",
+        "decoder", "engine", "executor", "file", "files", "folder", "links", "places", "projector", "request",
         "row", "scope", "services", "signer", "target", "token", "tracker", "view", "writer",
     )
 )  # fmt: skip

@@ -71,7 +71,7 @@ class SearchIndex:
     One thread calls step() and clean(), any number candidates().
 
     Example:
-        >>> index = SearchIndex(Path("/srv/agentsight/search.db"), "6b1f")
+        >>> index = SearchIndex(folder / "search.db", "6b1f")
         >>> while index.step(database): ...
         >>> index.candidates("refund").items
         [17, 4]

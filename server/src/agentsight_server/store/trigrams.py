@@ -36,7 +36,7 @@ def ensure(database: Database) -> bool:
     """Make the index if it is not there; returns whether it is. May take minutes, and holds nobody up.
 
     Example:
-        >>> ensure(Database("postgresql+psycopg://localhost/agentsight"))
+        >>> ensure(database)
         True
     """
     try:
