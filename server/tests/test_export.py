@@ -27,7 +27,7 @@ from agentsight_server.api.bounded import whole
 from agentsight_server.attachments.blobs import FileStore
 from agentsight_server.contract.response_schemas import FileLinks
 from agentsight_server.domain.filters import Filters
-from agentsight_server.records import tables
+from agentsight_server.records import tabular
 from agentsight_server.records.export import Export
 from agentsight_server.records.importer import import_lines
 from agentsight_server.reference.geo import Places
@@ -370,7 +370,7 @@ def read_csv(data: bytes) -> list[dict[str, str]]:
 
 
 def test_csv_says_what_happened_and_runs_nothing(store: Database, files: FileStore, talk: int) -> None:
-    row = read_csv(b"".join(tables.csv_lines(Export(store, files, talk), "conversations")))[0]
+    row = read_csv(b"".join(tabular.csv_lines(Export(store, files, talk), "conversations")))[0]
     assert row["name"] == "'\t=cmd|' /C calc'!A0"
     assert (row["started_at"], row["ended_at"]) == (
         "1970-01-01T00:00:00.000000Z",
@@ -383,7 +383,7 @@ def test_csv_says_what_happened_and_runs_nothing(store: Database, files: FileSto
         "true",
     )
     assert json.loads(row["metadata"]) == {"k": "v"}
-    rows = read_csv(b"".join(tables.csv_lines(Export(store, files, talk), "messages")))
+    rows = read_csv(b"".join(tabular.csv_lines(Export(store, files, talk), "messages")))
     assert [row["type"] for row in rows] == ["message", "message", "action", "button"]
     assert rows[0]["content"] == '\'=HYPERLINK("http://evil")\nž, "quoted"'
     assert (rows[1]["content"], rows[1]["attachments"]) == ("'+1 is safe", "a.txt; a.txt")
@@ -397,19 +397,19 @@ def test_csv_says_what_happened_and_runs_nothing(store: Database, files: FileSto
 
 @pytest.mark.parametrize("what", ["conversations", "messages"])
 def test_parquet_has_the_same_rows_with_types(
-    store: Database, files: FileStore, talk: int, tmp_path: Path, what: tables.What
+    store: Database, files: FileStore, talk: int, tmp_path: Path, what: tabular.What
 ) -> None:
     target = tmp_path / "it's.parquet"
-    tables.write_parquet(Export(store, files, talk), what, target)
+    tabular.write_parquet(Export(store, files, talk), what, target)
     connection = duckdb.connect()
     read = connection.read_parquet(str(target))
     kinds = dict(zip(read.columns, map(str, read.types), strict=True))
-    assert list(kinds) == list(tables.COLUMNS[what])
+    assert list(kinds) == list(tabular.COLUMNS[what])
     assert kinds["id"] == "BIGINT"
     moment = "timestamp" if what == "messages" else "ended_at"
     assert kinds[moment] == "TIMESTAMP WITH TIME ZONE"
     found = [dict(zip(kinds, row, strict=True)) for row in _plain(connection, target)]
-    expected = [dict(zip(kinds, row, strict=True)) for row in tables.rows(Export(store, files, talk), what)]
+    expected = [dict(zip(kinds, row, strict=True)) for row in tabular.rows(Export(store, files, talk), what)]
     assert found == expected
     connection.close()
 

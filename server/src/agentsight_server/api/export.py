@@ -24,7 +24,7 @@ from agentsight_server.domain.filters import Filters
 from agentsight_server.domain.problems import Code, Problem, either
 from agentsight_server.http.app_state import actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
-from agentsight_server.records import tables
+from agentsight_server.records import tabular
 from agentsight_server.records.export import Export
 from agentsight_server.runtime.executors import Executor
 from agentsight_server.security import audit
@@ -41,7 +41,7 @@ _FORMATS = {
 # A Parquet file is written whole before it is sent, its last step in one go.
 _PARQUET_SECONDS = 120.0
 _PIECE = 256 * 1024
-_WHAT: tuple[tables.What, ...] = ("conversations", "messages")
+_WHAT: tuple[tabular.What, ...] = ("conversations", "messages")
 _QUERIES = (
     Query("format", "", {"type": "string", "enum": list(_FORMATS), "default": "jsonl"}),
     Query("what", "The rows", {"type": "string", "enum": list(_WHAT), "default": "conversations"}),
@@ -73,7 +73,7 @@ async def export(request: AnyRequest) -> Stream:
     given = parameters(request)
     only(given, FILTER_NAMES | {each.name for each in _QUERIES})
     kind = _one_of(given, "format", tuple(_FORMATS))
-    what: tables.What = "messages" if _one_of(given, "what", _WHAT) == "messages" else "conversations"
+    what: tabular.What = "messages" if _one_of(given, "what", _WHAT) == "messages" else "conversations"
     filters = parse_filters(given)
     may_include_deleted(request, filters["include_deleted"] is True)
     actor = actor_of(request)
@@ -94,7 +94,7 @@ async def export(request: AnyRequest) -> Stream:
         file = await _parquet(executor, run, what, folder)
         pieces = iter(functools.partial(file.read, _PIECE), b"")
     else:
-        pieces = tables.in_chunks(tables.lines(run, kind, what))
+        pieces = tabular.in_chunks(tabular.lines(run, kind, what))
     name = "_".join([_slug(names[0]), what, *_days(filters, given.get("tz") or "UTC")])
     return Stream(
         _in_threads(executor, pieces, run),
@@ -123,11 +123,11 @@ def _days(filters: Filters, tz: str) -> list[str]:
         return []
 
 
-async def _parquet(executor: Executor, run: Export, what: tables.What, folder: Path) -> IO[bytes]:
+async def _parquet(executor: Executor, run: Export, what: tabular.What, folder: Path) -> IO[bytes]:
     """Write the file and open it; it is gone from the folder then, and from the disk when it is closed."""
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as place:
         target = Path(place) / "table.parquet"
-        steps = tables.parquet_steps(run, what, target)
+        steps = tabular.parquet_steps(run, what, target)
         try:
             while await executor.step(lambda: next(steps, None), seconds=_PARQUET_SECONDS) is not None:
                 pass

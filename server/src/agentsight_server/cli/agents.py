@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from agentsight_server.cli.options import STORE, Trouble, load, note, open_database, setting_options
-from agentsight_server.cli.tables import write_table
+from agentsight_server.cli.terminal import write_table
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 

@@ -80,23 +80,23 @@ def _format_of(output: str) -> str:
 def _write(run: Any, kind: str, what: Any, output: str) -> None:
     from sqlalchemy.exc import DBAPIError
 
-    from agentsight_server.records import tables
+    from agentsight_server.records import tabular
 
     try:
         with _progress(run) as moved:
             if output == "-":
-                _stream(tables.lines(run, kind, what), sys.stdout.buffer, moved)
+                _stream(tabular.lines(run, kind, what), sys.stdout.buffer, moved)
                 return
             with whole_file(Path(output)) as draft:
                 if kind == "parquet":
-                    tables.write_parquet(run, what, draft, after=moved)
+                    tabular.write_parquet(run, what, draft, after=moved)
                     return
                 with draft.open("wb") as raw:
                     if output.endswith(".gz"):
                         with gzip.GzipFile("", "wb", 6, raw, mtime=0) as target:
-                            _stream(tables.lines(run, kind, what), target, moved)
+                            _stream(tabular.lines(run, kind, what), target, moved)
                     else:
-                        _stream(tables.lines(run, kind, what), raw, moved)
+                        _stream(tabular.lines(run, kind, what), raw, moved)
     except BrokenPipeError:
         # Whoever read has enough, as with `| head`; the interpreter is not to complain of it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -106,7 +106,7 @@ def _write(run: Any, kind: str, what: Any, output: str) -> None:
 
 
 def _stream(pieces: Iterator[bytes], target: IO[bytes] | gzip.GzipFile, moved: Callable[[], None]) -> None:
-    from agentsight_server.records.tables import in_chunks
+    from agentsight_server.records.tabular import in_chunks
 
     for piece in in_chunks(pieces):
         target.write(piece)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from agentsight_server.cli.options import STORE, Trouble, agent_id, load, note, open_database, setting_options
-from agentsight_server.cli.tables import write_table
+from agentsight_server.cli.terminal import write_table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
