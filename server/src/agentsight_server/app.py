@@ -98,7 +98,8 @@ def _open_search(
 ) -> SearchFollower | None:
     if database.path is None:  # PostgreSQL has an index of its own
         return None
-    database.index = index = SearchIndex(settings.data_dir / search_index.FILE, figures.store)
+    index = SearchIndex(settings.data_dir / search_index.FILE, figures.store)
+    database.index = index
     follower = SearchFollower(database, index, lambda: writer.is_pressed)
     writer.committed.append(follower.notice)
     return follower

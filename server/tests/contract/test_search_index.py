@@ -56,11 +56,14 @@ def follow(index: SearchIndex, database: Database) -> None:
         pass
 
 
-def found(database: Database, needle: str, *, by: SearchIndex | None = None) -> list[str]:
+def found(
+    database: Database, needle: str, *, by: SearchIndex | None = None, asked: str = "message_contains"
+) -> list[str]:
     database.index = by
+    filters = Filters(**{asked: needle})
     with database.read() as connection:
-        listed = conversations.before(connection, None, Filters(message_contains=needle))
-        assert conversations.count(connection, None, Filters(message_contains=needle)) == len(listed)
+        listed = conversations.before(connection, None, filters)
+        assert conversations.count(connection, None, filters) == len(listed)
     return sorted(row.conversation_id for row in listed)
 
 
@@ -78,6 +81,11 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Se
         patch.setattr(search_index, "BLOCK", 4)
         fill(database, *((f"c{at}", said(text, "and more")) for at, text in enumerate(TEXTS)))
         # What is no message is not looked at.
+        named = [
+            NewConversation(f"n{at}", name=text, customer_id=text[::-1]) for at, text in enumerate(TEXTS)
+        ]
+        with database.write() as connection:
+            append.append(connection, 1, agents.listing(connection)[0].id, named)
         other = NewItem(ACTION, 9, None, AGENT, "the words of a tool", detail=("t", *[None] * 6))
         fill(database, ("tool", [other]))
         follow(index, database)
@@ -104,6 +112,9 @@ def test_it_finds_what_reading_finds(odd: tuple[Database, SearchIndex], needle: 
     if len(needle.casefold()) >= 3:
         assert index.candidates(needle) is not None
     assert found(database, needle, by=index) == found(database, needle)
+    if needle.strip():
+        assert "\n" in needle.casefold() or index.named(needle) is not None
+        assert found(database, needle, by=index, asked="search") == found(database, needle, asked="search")
 
 
 @pytest.mark.parametrize(
@@ -178,6 +189,25 @@ def test_what_the_index_does_not_have_yet_is_found(tmp_path: Path, small_blocks:
     assert found(database, "refund!", by=index) == ["old"]
 
 
+def test_a_new_name_is_found_and_the_old_one_is_not(tmp_path: Path, small_blocks: None) -> None:
+    database, index = database_at(tmp_path), SearchIndex(tmp_path / "search.db", "a")
+    for at in range(9):
+        fill(database, (f"c{at}", said("hello")))
+    follow(index, database)
+    with database.write() as connection:
+        row = conversations.lookup(connection, None, "c5")
+        assert row is not None
+        conversations.change(connection, None, row.id, {"name": "Überraschung"})
+    assert found(database, "überR", by=index, asked="search") == ["c5"]
+    follow(index, database)
+    assert found(database, "überR", by=index, asked="search") == ["c5"]
+    with database.write() as connection:
+        conversations.change(connection, None, row.id, {"name": "Another"})
+    assert found(database, "überR", by=index, asked="search") == []
+    assert found(database, "another", by=index, asked="search") == ["c5"]
+    assert found(database, "C5", by=index, asked="search") == ["c5"]
+
+
 def letters_in(path: Path) -> set[str]:
     """What stands in the index, by SQLite's own word for it."""
     with closing(sqlite3.connect(path)) as own:
@@ -189,23 +219,30 @@ def letters_in(path: Path) -> set[str]:
         return seen
 
 
-def test_what_is_erased_leaves_no_byte_behind(tmp_path: Path, small_blocks: None) -> None:
-    database, path = database_at(tmp_path), tmp_path / "search.db"
-    index = SearchIndex(path, "a")
-    for at in range(6):
-        fill(database, (f"kept{at}", said(f"quiet {at}", "common")), ("gone", said(f"qzxj{at}w", "common")))
-    follow(index, database)
-    assert {"qzx", "zxj", "qui"} <= letters_in(path)
+def erase(database: Database, name: str) -> None:
     with database.write() as connection:
         number = agents.listing(connection)[0].id
-        going = conversations.lookup(connection, None, "gone")
-        assert going is not None
-        asked = erasing.begin(connection, number, Criterion(conversation=going.id), "a test")
+        there = conversations.lookup(connection, None, name)
+        assert there is not None
+        asked = erasing.begin(connection, number, Criterion(conversation=there.id), "a test")
         job = next(each for each in erasing.open_jobs(connection) if each.id == asked)
         while erasing.mark(connection, job):
             pass
         while erasing.remove(connection, job):
             pass
+
+
+def test_what_is_erased_leaves_no_byte_behind(tmp_path: Path, small_blocks: None) -> None:
+    database, path = database_at(tmp_path), tmp_path / "search.db"
+    index = SearchIndex(path, "a")
+    with database.write() as connection:
+        going = NewConversation("gone", name="Vgyrkaw", customer_id="jkqzzword")
+        append.append(connection, 1, agents.create(connection, "Concierge"), [going])
+    for at in range(6):
+        fill(database, (f"kept{at}", said(f"quiet {at}", "common")), ("gone", said(f"qzxj{at}w", "common")))
+    follow(index, database)
+    assert {"qzx", "zxj", "qui"} <= letters_in(path)
+    erase(database, "gone")
     assert found(database, "qzxj", by=index) == []
     # Killed before it was clean: the next one knows from the store.
     index.close()
@@ -215,9 +252,18 @@ def test_what_is_erased_leaves_no_byte_behind(tmp_path: Path, small_blocks: None
     assert "qzx" not in letters_in(path)
     everything = b"".join(each.read_bytes() for each in tmp_path.glob("search.db*"))
     assert b"zxj" not in everything
+    assert b"vgyrkaw" not in everything
+    assert b"jkqzzword" not in everything
     with database.write() as connection:
         forget_erased(connection, done)
     assert index.clean(database) == {}
+    # The next one counts anew, and is no less gone.
+    fill(database, ("later", said("jqvwk")))
+    follow(index, database)
+    erase(database, "later")
+    done = index.clean(database)
+    assert done
+    assert "jqv" not in letters_in(path)
     follow(index, database)
     assert found(database, "quiet", by=index) == [f"kept{at}" for at in range(6)]
     assert found(database, "common", by=index) == [f"kept{at}" for at in range(6)]

@@ -19,7 +19,7 @@ from agentsight_server.store.schema import (
     feedbacks,
     items,
 )
-from agentsight_server.store.searching import says
+from agentsight_server.store.searching import is_named, says
 
 Agents = Collection[int] | None  # None: every agent
 Condition = ColumnElement[bool]
@@ -81,9 +81,7 @@ def _metadata(
 
 
 def _search(engine: dialect.Dialect, column: ColumnElement[Any], needle: str) -> Condition:
-    table = conversations.c
-    named = (table.conversation_id, table.name, table.customer_id)
-    return or_(*(contains(engine, each, needle) for each in named), says(engine, needle))
+    return or_(is_named(engine, needle), says(engine, needle))
 
 
 def _says(engine: dialect.Dialect, column: ColumnElement[Any], needle: str) -> Condition:

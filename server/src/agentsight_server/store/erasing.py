@@ -261,6 +261,7 @@ def mark(connection: Connection, job: Job) -> int:
             }
         )
     put_stones(connection, stones)
+    search_index.note_erased(connection, conversations=[number for number, _ in rows])
     _count(connection, job.id, {"conversations": len(rows)})
     return len(rows)
 
@@ -314,7 +315,7 @@ def _remove_some(connection: Connection, job: Job, counts: Counter[str]) -> bool
             if column.name != "item" and any(key.column.table is items for key in column.foreign_keys):
                 connection.execute(update(table).where(column.in_(numbers)).values({column.name: None}))
         connection.execute(delete(table).where(table.c.item.in_(numbers)))
-    search_index.note_erased(connection, numbers)
+    search_index.note_erased(connection, items=numbers)
     connection.execute(delete(items).where(items.c.id.in_(numbers)))
     return True
 

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -23,7 +24,7 @@ from sqlalchemy import Connection
 from agentsight_server.store import dialect, installation
 from agentsight_server.store.database import Database
 from agentsight_server.store.messages import WRITTEN
-from agentsight_server.store.searching import Candidates
+from agentsight_server.store.searching import Candidates, Named
 
 __all__ = ["SearchIndex", "forget_erased", "note_erased"]
 
@@ -36,7 +37,7 @@ MOST_CANDIDATES = 20_000
 MOST_BEHIND = 20_000
 """Items that the index may lack and that a search looks through itself."""
 FILE = "search.db"
-_FORMAT = 1
+_FORMAT = 2
 _SHORTEST = 3
 _MOST_PARTS = 48  # of three letters; more of them narrow nothing down
 _ITEMS_AT_ONCE = 4_000
@@ -55,7 +56,19 @@ _INSERT = """INSERT INTO texts_{} (rowid, text)
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"""
 _FIND = """SELECT json_group_array(number) FROM (
     SELECT rowid AS number FROM texts_{block} WHERE texts_{block} MATCH ? LIMIT ?)"""
-_STATE = "CREATE TABLE state (format INTEGER, store TEXT, mark INTEGER, revision INTEGER)"
+_STATE = """CREATE TABLE state (format INTEGER, store TEXT, mark INTEGER, revision INTEGER,
+    named_revision INTEGER, named_id INTEGER)"""
+# What conversations are called, folded: few letters, which are read in no time where nothing else has to be.
+_NAMES = "CREATE TABLE IF NOT EXISTS names_{} (conversation INTEGER PRIMARY KEY, text TEXT)"
+_CHANGED = """SELECT id, revision, conversation_id, name, customer_id FROM conversations
+    WHERE revision >= ? AND (revision > ? OR id > ?) ORDER BY revision, id LIMIT ?"""
+_IN_BLOCK = """SELECT id, revision, conversation_id, name, customer_id FROM conversations
+    WHERE id >= ? AND id < ? AND erasure IS NULL"""
+_CALL = """INSERT OR REPLACE INTO names_{} (conversation, text)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"""
+_FIND_NAMED = """SELECT json_group_array(conversation) FROM (
+    SELECT conversation FROM names_{block} WHERE instr(text, ?) > 0 LIMIT ?)"""
+_BETWEEN = "\n"
 # Folded by us, since the tokenizer folds less than Python does; no positions, since the text itself is looked at.
 _TABLE = """CREATE VIRTUAL TABLE IF NOT EXISTS texts_{} USING fts5(
     text, content='', columnsize=0, detail='none', tokenize='trigram case_sensitive 1')"""
@@ -81,6 +94,8 @@ class SearchIndex:
         self.path = path
         self.store = store
         self.is_ready = False
+        # Whether nothing of what conversations are called is left to be taken.
+        self.knows_names = False
         # How many numbers the store was ahead when it was last looked at.
         self.behind = 0
         self._own = threading.local()
@@ -112,12 +127,34 @@ class SearchIndex:
         try:
             (mark,) = reader.execute("SELECT mark FROM state").fetchone()
             for block in range(mark // BLOCK, -1, -1):
-                query = _FIND.format(block=block)
-                (rows,) = reader.execute(query, (wanted, MOST_CANDIDATES + 1 - len(found))).fetchone()
-                found.extend(msgspec.json.decode(rows, type=list[int]))
-                if len(found) > MOST_CANDIDATES:
+                if not _find(reader, _FIND.format(block=block), wanted, found):
                     return None
             return Candidates(found, mark)
+        finally:
+            reader.execute("ROLLBACK")
+
+    def named(self, needle: str) -> Named | None:
+        """Conversations with `needle` in their id, name or customer, whatever the case; None as for candidates()."""
+        folded = needle.casefold()
+        if not self.is_ready or not self.knows_names or _BETWEEN in folded or "\0" in folded:
+            return None
+        try:
+            return self._ask_names(folded)
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            log.warning("the search index does not answer: %s", error)
+            return None
+
+    def _ask_names(self, folded: str) -> Named | None:
+        reader = self._reader()
+        found: list[int] = []
+        reader.execute("BEGIN")
+        try:
+            (revision,) = reader.execute("SELECT named_revision FROM state").fetchone()
+            for (name,) in reader.execute(_NAME_TABLES).fetchall():
+                if not _find(reader, _FIND_NAMED.format(block=name.rpartition("_")[2]), folded, found):
+                    return None
+            # Of that revision itself some may be missing.
+            return Named(found, revision - 1)
         finally:
             reader.execute("ROLLBACK")
 
@@ -151,10 +188,12 @@ class SearchIndex:
                 return True
             last, more = self._take(own, connection, mark, None)
             own.execute("UPDATE state SET mark = ?, revision = ?", (last, latest))
+            unnamed = _call(own, connection)
             newest = connection.exec_driver_sql("SELECT max(id) FROM items").scalar() or 0
         self.behind = max(0, newest - last)
+        self.knows_names = not unnamed
         self.is_ready = True
-        return more
+        return more or unnamed
 
     def _take(
         self, own: sqlite3.Connection, connection: Connection, mark: int, end: int | None
@@ -223,10 +262,11 @@ class SearchIndex:
 
     def _discard(self, own: sqlite3.Connection) -> None:
         self.is_ready = False
-        for (name,) in own.execute(_TABLES).fetchall():
+        for (name,) in own.execute(_TABLES).fetchall() + own.execute(_NAME_TABLES).fetchall():
             own.execute(f"DROP TABLE {name}")
-        own.execute("DELETE FROM state")
-        own.execute("INSERT INTO state VALUES (?, ?, 0, 0)", (_FORMAT, self.store))
+        own.execute("DROP TABLE state")
+        own.execute(_STATE)
+        own.execute("INSERT INTO state VALUES (?, ?, 0, 0, 0, 0)", (_FORMAT, self.store))
         own.execute(_TABLE.format(0))
 
     # Erasing
@@ -242,12 +282,18 @@ class SearchIndex:
                 found = _erased(connection)
             for block, times in found.items():
                 if self._renewed.get(block) != times:
-                    self._renew(database, int(block))
+                    if block.startswith(_OF_NAMES):
+                        self._rename(database, int(block.removeprefix(_OF_NAMES)))
+                    else:
+                        self._renew(database, int(block))
                     self._renewed[block] = times
             with closing(sqlite3.connect(self.path, isolation_level=None)) as own:
                 own.execute("PRAGMA busy_timeout = 200")
                 busy, _, _ = own.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return None if busy else found
+            if busy:
+                return None
+            self._renewed.clear()
+            return found
 
     def _renew(self, database: Database, block: int) -> None:
         with self._writing() as own:
@@ -260,6 +306,13 @@ class SearchIndex:
             while more:
                 with database.read() as connection:
                     at, more = self._take(own, connection, at, end)
+
+    def _rename(self, database: Database, block: int) -> None:
+        with self._writing() as own, database.read() as connection:
+            own.execute(f"DROP TABLE IF EXISTS names_{block}")
+            _put_names(
+                own, dialect.fetch(connection, _CALLED, _IN_BLOCK, (block * BLOCK, (block + 1) * BLOCK))
+            )
 
     def remove(self) -> None:
         """Let the file go; the next step begins anew."""
@@ -278,15 +331,48 @@ class SearchIndex:
             self._opened.clear()
 
 
+def _find(reader: sqlite3.Connection, query: str, wanted: str, found: list[int]) -> bool:
+    """Add what is found; False where it is too much."""
+    (rows,) = reader.execute(query, (wanted, MOST_CANDIDATES + 1 - len(found))).fetchone()
+    found.extend(msgspec.json.decode(rows, type=list[int]))
+    return len(found) <= MOST_CANDIDATES
+
+
+def _call(own: sqlite3.Connection, connection: Connection) -> bool:
+    """Take what changed conversations are called; whether there are more."""
+    revision, number = own.execute("SELECT named_revision, named_id FROM state").fetchone()
+    rows = dialect.fetch(connection, _CALLED, _CHANGED, (revision, revision, number, _ITEMS_AT_ONCE))
+    if rows:
+        _put_names(own, rows)
+        own.execute("UPDATE state SET named_revision = ?, named_id = ?", (rows[-1][1], rows[-1][0]))
+    return len(rows) == _ITEMS_AT_ONCE
+
+
+def _put_names(own: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
+    blocks: dict[int, list[tuple[int, str]]] = {}
+    for number, _, *names in rows:
+        text = _BETWEEN.join(each for each in names if each).casefold()
+        blocks.setdefault(number // BLOCK, []).append((number, text))
+    for block, some in blocks.items():
+        own.execute(_NAMES.format(block))
+        own.execute(_CALL.format(block), (msgspec.json.encode(some).decode(),))
+
+
+_CALLED = ("id", "revision", "conversation_id", "name", "customer_id")
+_OF_NAMES = "names "
+_NAME_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'names_*'"
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
 
 
-def note_erased(connection: Connection, numbers: Sequence[int]) -> None:
-    """Items of these numbers are going: in the same transaction note which blocks of an index have to follow."""
-    if dialect.path_of(connection.engine.url) is None or not numbers:
+def note_erased(
+    connection: Connection, *, items: Sequence[int] = (), conversations: Sequence[int] = ()
+) -> None:
+    """What has these numbers is going: in the same transaction note which blocks of an index have to follow."""
+    if dialect.path_of(connection.engine.url) is None or not (items or conversations):
         return
     found = _erased(connection)
-    for block in {str(number // BLOCK) for number in numbers}:
+    blocks = {str(number // BLOCK) for number in items}
+    for block in blocks | {f"{_OF_NAMES}{number // BLOCK}" for number in conversations}:
         found[block] = found.get(block, 0) + 1
     installation.keep_value(connection, _ERASED, msgspec.json.encode(found).decode())
 
