@@ -293,6 +293,33 @@ def test_another_stores_an_older_stores_and_a_damaged_index_are_made_anew(tmp_pa
     index.close()
 
 
+def test_nothing_is_written_while_nothing_happens(tmp_path: Path) -> None:
+    database, index = database_at(tmp_path), SearchIndex(tmp_path / "search.db", "a")
+    fill(database, ("one", said("first words")))
+    follow(index, database)
+    assert index.candidates("first") is not None  # a reader keeps the log of changes open
+
+    def written() -> list[tuple[str, int, int]]:
+        files = sorted(tmp_path.glob("search.db*"))
+        return [
+            (each.name, each.stat().st_size, each.stat().st_mtime_ns)
+            for each in files
+            if "shm" not in each.name
+        ]
+
+    before = written()
+    for _ in range(3):
+        assert not index.step(database)
+    assert written() == before
+    (tmp_path / "search.db").unlink()  # by somebody who read that it may be deleted
+    fill(database, ("two", said("second words")))
+    follow(index, database)
+    assert found(database, "words", by=index) == ["one", "two"]
+    now = index.candidates("words")
+    assert now is not None
+    assert len(now.items) == 2
+
+
 def test_the_thread_follows_and_stops(tmp_path: Path) -> None:
     database, index = database_at(tmp_path), SearchIndex(tmp_path / "search.db", "a")
     taken = threading.Event()

@@ -96,6 +96,8 @@ class SearchIndex:
         self.is_ready = False
         # Whether nothing of what conversations are called is left to be taken.
         self.knows_names = False
+        # The revision up to which nothing is missing.
+        self._taken: int | None = None
         # How many numbers the store was ahead when it was last looked at.
         self.behind = 0
         self._own = threading.local()
@@ -179,6 +181,10 @@ class SearchIndex:
         Raises:
             sqlite3.Error: the file does not take them.
         """
+        if self.is_ready and self._taken is not None:
+            with database.read() as connection:
+                if connection.exec_driver_sql(_REVISION).scalar() == self._taken:
+                    return False  # and nothing is written, second by second, into a store that rests
         with self._turn, self._writing() as own, database.read() as connection:
             mark, revision = own.execute("SELECT mark, revision FROM state").fetchone()
             latest = int(connection.exec_driver_sql(_REVISION).scalar() or 0)
@@ -193,6 +199,7 @@ class SearchIndex:
         self.behind = max(0, newest - last)
         self.knows_names = not unnamed
         self.is_ready = True
+        self._taken = None if more or unnamed else latest
         return more or unnamed
 
     def _take(
@@ -262,6 +269,7 @@ class SearchIndex:
 
     def _discard(self, own: sqlite3.Connection) -> None:
         self.is_ready = False
+        self._generation += 1  # whoever reads may hold a file that somebody deleted
         for (name,) in own.execute(_TABLES).fetchall() + own.execute(_NAME_TABLES).fetchall():
             own.execute(f"DROP TABLE {name}")
         own.execute("DROP TABLE state")
