@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -125,3 +126,33 @@ def test_a_session_ends_when_its_time_is_over(sqlite_server: ServerProcess) -> N
             connection.execute(mine.values(expires_at=times.now() - 1))
         assert client.get("/api/me/").status_code == 401
         assert client.get("/", headers={"Accept": "text/html"}).headers["location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 303),
+        ({"Sec-Fetch-Site": "none"}, 303),
+        ({}, 303),
+    ],
+    ids=str,
+)
+def test_a_page_of_another_site_signs_nobody_in(
+    sqlite_server: ServerProcess, headers: dict[str, str], status: int
+) -> None:
+    """Nor does it send any other form, though the browser would send the cookie and the page knew the token."""
+    email = f"site-{len(str(headers))}-{status}@example.com"
+    sqlite_server.person(email, PASSWORD)
+    with httpx.Client(base_url=sqlite_server.address) as client:
+        answer = client.post("/sign-in", data={"email": email, "password": PASSWORD}, headers=headers)
+        assert answer.status_code == status
+        assert ("set-cookie" in answer.headers) == (status == 303)
+        client.post("/sign-in", data={"email": email, "password": PASSWORD})
+        token = re.search(r'name="csrf-token" content="([^"]+)"', client.get("/").text)
+        assert token is not None
+        left = client.post("/sign-out", data={"csrf_token": token[1]}, headers=headers)
+        assert left.status_code == status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentsight_server.domain.filters import Filters
-from agentsight_server.store import agents, append, conversations, transcripts
+from agentsight_server.store import agents, append, changes, conversations, transcripts
 from agentsight_server.store.append import NewConversation, NewItem
 from agentsight_server.store.database import Database
 from agentsight_server.store.schema import ACTION, AGENT, END_USER, FEEDBACK, MESSAGE
@@ -248,3 +248,43 @@ def test_tokens_are_added_up_by_model(database: Database, agent: int) -> None:
         total.output_audio_tokens,
     )
     assert parts == (4, 7, 1, 2, 2)
+
+
+def test_a_deletion_and_its_undoing_are_changes_that_followers_see(filled: Database, agent: int) -> None:
+    with filled.read() as connection:
+        row = conversations.lookup(connection, {agent}, "order-1")
+    assert row is not None
+    for change in (conversations.delete, conversations.restore):
+        with filled.write() as connection:
+            seen = conversations.latest_revision(connection)
+            assert change(connection, {agent}, row.id) is not None
+        with filled.read() as connection:
+            assert [each.id for each in changes.since(connection, seen).rows] == [row.id]
+
+
+def test_beside_a_conversation_stand_the_others_of_its_customer_alone(database: Database, agent: int) -> None:
+    made = [
+        NewConversation(name, customer_id=customer, started_at=began)
+        for began, (name, customer) in enumerate(
+            (
+                ("first", "anna"),
+                ("bert's", "bert"),
+                ("nobody's", None),
+                ("second", "anna"),
+                ("this", "anna"),
+                ("gone", "anna"),
+            )
+        )
+    ]
+    with database.write() as connection:
+        numbers = [each.id for each in append.append(connection, 1, agent, made)]
+        other = agents.create(connection, "Somebody else's")
+        append.append(connection, 1, other, [NewConversation("elsewhere", customer_id="anna")])
+        assert numbers[-1] is not None
+        conversations.delete(connection, {agent}, numbers[-1])
+    with database.read() as connection:
+        for name, expected in (("this", ["second", "first"]), ("bert's", []), ("nobody's", [])):
+            row = conversations.lookup(connection, {agent}, name)
+            assert row is not None
+            beside = conversations.of_customer(connection, None, row)
+            assert [each.conversation_id for each in beside] == expected
