@@ -454,3 +454,33 @@ def test_the_storage_limit_of_an_agent(shell: Shell) -> None:
     assert shell("agents", "list").stdout.splitlines()[1].split("\t") == ["1", "A", "0", ""]
     assert "--storage-limit" in one_line(shell("agents", "set", "A", "--storage-limit", "lots"))
     assert "no agent 'B'" in one_line(shell("agents", "set", "B", "--storage-limit", "1GB"))
+    assert "nothing to set" in one_line(shell("agents", "set", "A"))
+
+
+def test_pauses_are_set_by_source(shell: Shell) -> None:
+    shell("keys", "create", "--agent", "A")
+    done = shell(
+        "agents", "set", "A", "--pause", "WhatsApp=12h", "--pause", "kiosk = 1.5 h", "--pause", "email=3 days"
+    )
+    assert done.exit_code == 0
+    assert "whatsapp 12 h, kiosk 90 min." in done.stderr, "email has the usual one"
+    assert (
+        "other 2 h, kiosk 90 min."
+        in shell("agents", "set", "A", "--pause", "other=2h", "--pause", "whatsapp=usual").stderr
+    )
+    assert (
+        "usual ones"
+        in shell("agents", "set", "A", "--pause", "kiosk=usual", "--pause", "other=30 min").stderr
+    )
+    for wrong in (
+        "whatsapp",
+        "=3h",
+        "web=",
+        "web=0 min",
+        "web=5",
+        "web=-1h",
+        "web=400 days",
+        "web=1e3h",
+        "web=١h",
+    ):
+        assert "--pause" in one_line(shell("agents", "set", "A", "--pause", wrong))

@@ -152,6 +152,13 @@ class Projector:
         job = self._recutting
         return None if job is None else job.progress
 
+    def recutting_of(self, agent: int) -> Progress | None:
+        """The same of one agent, also while it waits for its turn; None: its sessions are cut as it wants them."""
+        job = self._recutting
+        if job is not None and job.agent == agent:
+            return job.progress
+        return Progress(agent, 0, 0) if agent in self._wanted else None
+
     def _give_up_recutting(self) -> None:
         if self._recutting is not None:
             self._recutting = None

@@ -14,7 +14,10 @@ from agentsight_server.analytics.answer import answer
 from agentsight_server.analytics.duckdb_engine import DuckEngine
 from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine
 from agentsight_server.analytics.projector import Projector
+from agentsight_server.analytics.recutting import Progress
 from agentsight_server.analytics.scope import Comparison, Scope
+from agentsight_server.analytics.threads import SessionRow, sessions_of
+from agentsight_server.domain.errors import RequestError
 from agentsight_server.runtime.executors import SECONDS, Executor
 from agentsight_server.settings import Settings, SettingsError
 from agentsight_server.store.database import Database
@@ -81,7 +84,8 @@ class Analytics:
     ) -> dict[str, Any]:
         """The figures of a scope, with everything in them that was acknowledged before the call.
 
-        `behind` is true in the answer when the engine is still being built or could not catch up in time.
+        `behind` is true in the answer when the engine is still being built, could not catch up in time, or counts the
+        agent's past anew because its pauses were changed.
 
         Raises:
             RequestError: 404, there is no such agent.
@@ -90,7 +94,8 @@ class Analytics:
         names = list(metrics)
         return await self.run(
             lambda engine, whole: (
-                answer(engine, self._known(scope), names, compare) | ({} if whole else {"behind": True})
+                answer(engine, self._known(scope), names, compare)
+                | ({} if whole and not any(map(self.recutting, scope.agents)) else {"behind": True})
             )
         )
 
@@ -107,6 +112,38 @@ class Analytics:
                 return int(ask("SELECT count(*) FROM conversations", ())[0][0])
 
         return await self.run(count)
+
+    def recutting(self, agent: int) -> Progress | None:
+        """How far an agent's past is counted anew after a change of its pauses; None: there is nothing to do."""
+        return self.projector.recutting_of(agent)
+
+    def sessions_now(self, conversation: int) -> list[SessionRow]:
+        """The sessions of a conversation as far as the engine is; none while it cannot answer. Does not wait."""
+        try:
+            with self.engine.reading() as execute:
+                return sessions_of(execute, conversation)
+        except Broken as error:
+            self.projector.broken(error)
+        except AnalyticsError:
+            pass
+        return []
+
+    async def sessions(self, conversation: int, revision: int) -> list[SessionRow] | None:
+        """The sessions of a conversation, with what the store's revision brought if the engine has it in time; None
+        while it cannot answer."""
+
+        def work() -> list[SessionRow]:
+            self.projector.wait_for(revision, PATIENCE)
+            with self.engine.reading() as execute:
+                return sessions_of(execute, conversation)
+
+        try:
+            return await self.executor.run(work)
+        except (
+            AnalyticsError,
+            RequestError,
+        ):  # it is busy, or being built: the conversation is told without them
+            return None
 
     async def run(self, work: Callable[[Engine, bool], T]) -> T:
         """Run `work(engine, whole)` in a thread, once the engine has what the store has.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
+from agentsight_server.analytics.threads import SessionRow
 from agentsight_server.contract import response_schemas
+from agentsight_server.domain import times
 from agentsight_server.store import extents, transcripts
 from agentsight_server.store.conversations import ConversationRow, ids
 from agentsight_server.store.transcripts import Transcript
@@ -77,6 +80,24 @@ def further(
     answer = response_schemas.conversation(row, usage, Transcript(), links)
     _beginning(connection, answer, after, links, address)
     return msgspec.Raw(_encode(answer))
+
+
+def with_sessions(told: msgspec.Raw, cut: Sequence[SessionRow]) -> msgspec.Raw:
+    """A conversation's answer with its sessions."""
+    sessions = [
+        response_schemas.Session(
+            each.ordinal,
+            times.to_text(each.started_at),
+            times.to_text(each.ended_at),
+            each.messages,
+            each.engaged,
+            each.offered,
+            each.outreach,
+        )
+        for each in cut
+    ]
+    # It may be megabytes: what is there is not read again.
+    return msgspec.Raw(bytes(told)[:-1] + b',"sessions":' + _encode(sessions) + b"}")
 
 
 def _beginning(

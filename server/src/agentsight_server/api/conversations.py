@@ -149,7 +149,7 @@ async def one_conversation(request: AnyRequest, number: FromPath[int]) -> Respon
     """With messages and feedbacks. A deleted one is 404 unless `include_deleted` asks for it.
 
     One of more than 8 MB comes with its first messages and the feedback among them; `messages_next` is the address of
-    the next ones, and is not there when nothing is left.
+    the next ones, and is not there when nothing is left. `sessions` are the parts that figures count one by one.
     """
     agents = actor_of(request).agent_ids
     links = file_links(request)
@@ -159,17 +159,22 @@ async def one_conversation(request: AnyRequest, number: FromPath[int]) -> Respon
     after = integer(given, _AFTER.name, 0, least=0, most=2**63 - 1)
     here = f"{base_url(request)}/api/conversations/"
 
-    def query(connection: Connection) -> msgspec.Raw:
+    def query(connection: Connection) -> tuple[ConversationRow, msgspec.Raw]:
         row = only_found(conversations.get(connection, agents, number, include_deleted=deleted))
         if not after:
-            return bounded.whole(connection, [row], links, here, full=full)[0]
+            return row, bounded.whole(connection, [row], links, here, full=full)[0]
         mine = links.of_deleted() if row.is_deleted else links
         try:
-            return bounded.further(connection, row, after, mine, here)
+            return row, bounded.further(connection, row, after, mine, here)
         except LookupError:
             raise Invalid(Problem(_AFTER.name, Code.NO_SUCH_MESSAGE)) from None
 
-    return answer_json(await services_of(request).read(query))
+    services = services_of(request)
+    row, told = await services.read(query)
+    if after or row.is_deleted:
+        return answer_json(told)
+    cut = await services.analytics.sessions(row.id, row.revision)
+    return answer_json(told if cut is None else bounded.with_sessions(told, cut))
 
 
 class Found(msgspec.Struct):

@@ -45,25 +45,71 @@ def list_(**given: Any) -> None:
 @click.argument("name")
 @click.option(
     "--storage-limit",
-    required=True,
     metavar="SIZE",
     help='What the agent\'s attachments may take, e.g. 10GB; "none" for any number of bytes.',
 )
+@click.option(
+    "--pause",
+    "lengths",
+    multiple=True,
+    metavar="SOURCE=TIME",
+    help="After how long a silence another conversation begins, e.g. whatsapp=12h or email=3days; other=30min for "
+    'every source without one of its own; "usual" for the usual one. May be given several times.',
+)
 @setting_options(*STORE)
-def set_(name: str, storage_limit: str, **given: Any) -> None:
-    """Set what the attachments of the agent NAME may take. A running server follows within some seconds."""
+def set_(name: str, storage_limit: str | None, lengths: tuple[str, ...], **given: Any) -> None:
+    """Set something for the agent NAME. A running server follows within some seconds.
+
+    Where pauses change, it counts the agent's past anew in the background; figures are as before until that is done.
+    """
+    from agentsight_server.domain import pauses
     from agentsight_server.store import agents as rows
 
-    limit = None if storage_limit == "none" else _size(storage_limit)
+    if storage_limit is None and not lengths:
+        raise Trouble("there is nothing to set: use --storage-limit or --pause")
+    limit = None if storage_limit in (None, "none") else _size(storage_limit)
+    changes = dict(map(_pause, lengths))
     with open_database(load(given), must_exist=True) as database:
         with database.write() as connection:
             number = rows.find(connection, name.strip())
             if number is None:
                 raise Trouble(f"there is no agent {name!r}")
-            rows.set_storage_limit(connection, number, limit)
-        note(database, "agent_changed", agent_id=number, setting="storage limit")
-    said = "any number of" if limit is None else f"{limit:,}"
-    click.echo(f"The attachments of {name.strip()!r} may take {said} bytes.", err=True)
+            if storage_limit is not None:
+                rows.set_storage_limit(connection, number, limit)
+            if changes:
+                kept = {
+                    each: pauses.spelled(length)
+                    for each, length in rows.pauses(connection).get(number, {}).items()
+                }
+                try:
+                    chosen = pauses.chosen(kept | changes)
+                except pauses.Wrong as error:
+                    raise Trouble(
+                        f"--pause {error.source}={changes.get(error.source, '')}: {error.says}"
+                    ) from None
+                rows.set_pauses(connection, number, chosen)
+        if storage_limit is not None:
+            note(database, "agent_changed", agent_id=number, setting="storage limit")
+        if changes:
+            note(database, "agent_changed", agent_id=number, setting="pauses between conversations")
+    if storage_limit is not None:
+        said = "any number of" if limit is None else f"{limit:,}"
+        click.echo(f"The attachments of {name.strip()!r} may take {said} bytes.", err=True)
+    if changes:
+        told = (
+            ", ".join(f"{each} {pauses.spelled(length)}" for each, length in chosen.items())
+            or "the usual ones"
+        )
+        click.echo(f"Pauses between conversations of {name.strip()!r}: {told}.", err=True)
+
+
+def _pause(text: str) -> tuple[str, str]:
+    from agentsight_server.domain.pauses import normal
+
+    source, equals, length = text.partition("=")
+    if not equals or not source.strip() or not length.strip():
+        raise Trouble(f"--pause takes SOURCE=TIME such as whatsapp=12h, not {text!r}")
+    return normal(source), "" if length.strip().lower() == "usual" else length
 
 
 def _size(text: str) -> int:

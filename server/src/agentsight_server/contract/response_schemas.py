@@ -109,6 +109,21 @@ class Feedback(msgspec.Struct):
     message: int | None
 
 
+class Session(msgspec.Struct):
+    """A stretch of a conversation without a long pause: what figures count as one. `number` begins at 1.
+
+    `outreach`: the agent began it, with nobody waiting for an answer.
+    """
+
+    number: int
+    started_at: str
+    ended_at: str
+    messages: int
+    engaged: bool
+    offered: bool
+    outreach: bool
+
+
 class Conversation(msgspec.Struct):
     """A conversation; `messages` and `feedbacks` are left out of a list with `full=false`."""
 
@@ -134,6 +149,8 @@ class Conversation(msgspec.Struct):
     feedbacks: list[Feedback] | msgspec.UnsetType = msgspec.UNSET
     # Only where the messages are too many for one answer: the address of the next ones.
     messages_next: str | msgspec.UnsetType = msgspec.UNSET
+    # Of a conversation asked for alone: its newest sessions, at most 1,000. Not there while figures are being built.
+    sessions: list[Session] | msgspec.UnsetType = msgspec.UNSET
 
 
 # What a link is signed for: a file of a conversation that is there, or also of one that is deleted.

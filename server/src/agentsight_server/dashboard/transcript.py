@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, tzinfo
 from functools import lru_cache
@@ -10,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from agentsight_server.analytics.threads import SessionRow
 from agentsight_server.attachments import file_types as filetypes
 from agentsight_server.dashboard import formats
 from agentsight_server.dashboard.names import Icon
@@ -88,7 +90,7 @@ class Click(msgspec.Struct):
 class Turn(msgspec.Struct):
     """One line of the page: `kind` says which of the other fields are set."""
 
-    kind: Literal["day", "pause", "message", "tool", "click", "files", "usage", "opinion"]
+    kind: Literal["day", "pause", "session", "message", "tool", "click", "files", "usage", "opinion"]
     at: int
     id: int = 0
     side: Side = "system"
@@ -97,6 +99,8 @@ class Turn(msgspec.Struct):
     text: Text | None = None
     answered_ms: int | None = None
     pause_ms: int = 0
+    number: int = 0  # of a session that begins
+    outreach: bool = False
     usage: UsageRow | None = None
     model: str | None = None
     streamed: Streamed | None = None
@@ -107,6 +111,25 @@ class Turn(msgspec.Struct):
     opinion: FeedbackRow | None = None
     opinions: list[FeedbackRow] = []  # of this message
     metadata: Text | None = None
+
+
+class _Beginnings:
+    """Which entry of a transcript begins another session."""
+
+    def __init__(self, sessions: Sequence[SessionRow]) -> None:
+        self._later = [each for each in sessions if each.ordinal > 1]
+        self._starts = [each.started_at for each in self._later]
+        self._reached: int | None = None
+
+    def at(self, entry: Entry) -> SessionRow | None:
+        """The session that begins with this entry; those of a page are asked for one after the other."""
+        reached = bisect_right(self._starts, entry.timestamp)
+        first, self._reached = self._reached, reached
+        if not reached:
+            return None
+        session = self._later[reached - 1]
+        begins = session.started_at == entry.timestamp if first is None else reached > first
+        return session if begins else None
 
 
 class Shown(msgspec.Struct):
@@ -157,8 +180,9 @@ class Reader:
         shown: Collection[int] = (),
         lead: int = 0,
         ends: bool = True,
+        sessions: Sequence[SessionRow] = (),
     ) -> Shown:
-        """The turns of a transcript, with days and pauses between them.
+        """The turns of a transcript, with days, pauses and beginnings of sessions between them.
 
         Args:
             opinions: the feedback that stands among the entries, and that of messages among them.
@@ -166,7 +190,9 @@ class Reader:
             lead: so many of the first entries, usage aside, belong to the page before: they say what is answered
                 and when, and are not shown.
             ends: nothing follows.
+            sessions: those of the conversation, by their beginning.
         """
+        begun = _Beginnings(sessions)
         by_id = {row.id: row for row in opinions}
         of_messages: dict[int, list[FeedbackRow]] = {}
         for row in opinions:
@@ -194,8 +220,17 @@ class Reader:
                 continue
             turn.opinions = of_messages.get(entry.id, [])
             day = formats.local(entry.timestamp, self._tz).date()
+            session = begun.at(entry) if entry.kind != FEEDBACK else None
             if before:
                 pass  # a page begins with its day
+            elif session is not None:
+                pause_ms = (entry.timestamp - previous) // 1000 if previous is not None else 0
+                divider = Turn("session", entry.timestamp, pause_ms=pause_ms)
+                divider.number, divider.outreach = session.ordinal, session.outreach
+                turns.append(divider)
+                if day != today:
+                    turns.append(Turn("day", entry.timestamp))
+                    today = day
             elif day != today:
                 turns.append(Turn("day", entry.timestamp))
                 today = day

@@ -1,14 +1,18 @@
-"""What can be set for an agent: which of its actions hand a conversation over to a human."""
+"""What can be set for an agent: which of its actions hand over to a human, which pauses end a conversation, ..."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
+from agentsight_server.dashboard.names import channel_name
 from agentsight_server.dashboard.pages.page import redirect, render_page, safe_address, signed_in_context
+from agentsight_server.domain import pauses
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.app_state import actor_of, services_of
@@ -21,6 +25,7 @@ _PERSON: dict[str, Any] = {"access": Access.PERSON}
 MOST_NAMES = 100
 LONGEST_NAME = 255
 MEGABYTE = 1_000_000
+_PAUSE = "pause:"
 
 
 @get("/agents/{agent_id:int}/settings", opt=_PERSON)
@@ -52,6 +57,32 @@ async def change_settings(request: AnyRequest, agent_id: FromPath[int]) -> Respo
     event = audit.event_of(request, "agent_changed", agent_id=agent_id, setting="handed to a human")
     await services_of(request).write(work, event=event)
     return redirect(back, request)
+
+
+@post("/agents/{agent_id:int}/settings/pauses", opt=_PERSON)
+async def change_pauses(request: AnyRequest, agent_id: FromPath[int]) -> Response[str]:
+    """Choose after which pause another conversation begins; the past is counted anew in the background."""
+    _may_change(request, agent_id)
+    form = await request.form()
+    typed = {
+        name.removeprefix(_PAUSE): str(value)
+        for name, value in form.multi_items()
+        if name.startswith(_PAUSE) and not isinstance(value, UploadFile)
+    }
+    try:
+        lengths = {} if form.get("usual") else pauses.chosen(typed)
+    except pauses.Wrong as error:
+        return await _page(request, agent_id, _home(agent_id), pauses_typed=(typed, error))
+
+    def work(connection: Connection, _: int) -> None:
+        signed_in_context(request, connection, "settings", agent_id)  # a 404 where there is no such agent
+        agents.set_pauses(connection, agent_id, lengths)
+
+    event = audit.event_of(
+        request, "agent_changed", agent_id=agent_id, setting="pauses between conversations"
+    )
+    await services_of(request).write(work, event=event)
+    return redirect(f"/agents/{agent_id}/settings/#pauses", request)
 
 
 @post("/agents/{agent_id:int}/settings/storage", opt={"access": Access.OWNER})
@@ -117,11 +148,13 @@ async def _page(
     others: str = "",
     problem: str | None = None,
     storage: tuple[str, str] | None = None,
+    pauses_typed: tuple[dict[str, str], pauses.Wrong] | None = None,
 ) -> Response[str]:
     def answer(connection: Connection) -> Response[str]:
         context = signed_in_context(request, connection, "settings", agent_id)
         counting = agents.escalations(connection, [agent_id]).get(agent_id, ())
-        ran = overview.recent_values(connection, agent_id)["action_name"]
+        seen = overview.recent_values(connection, agent_id)
+        ran = seen["action_name"]
         on = set(counting if ticked is None else ticked)
         limit = agents.storage_limit(connection, agent_id)
         shown = {
@@ -139,10 +172,39 @@ async def _page(
             "is_usual": set(counting) == set(agents.ESCALATIONS),
             "others": others,
             "problem": problem,
+            **_pauses(agents.pauses(connection).get(agent_id, {}), seen["source"], pauses_typed),
+            "recutting": services_of(request).analytics.recutting(agent_id),
         }
-        return render_page("pages/agent_settings.html", context | shown, 400 if problem or storage else 200)
+        return render_page(
+            "pages/agent_settings.html", context | shown, 400 if problem or storage or pauses_typed else 200
+        )
 
     return await services_of(request).read(answer)
 
 
-handlers = [agent_settings, change_settings, change_storage]
+def _pauses(
+    kept: dict[str, int], sources: Sequence[str], typed: tuple[dict[str, str], pauses.Wrong] | None
+) -> dict[str, Any]:
+    """The lines of the form: the channels that the agent has, those with a pause of their own, and the rest."""
+    texts, wrong = typed or ({}, None)
+    names = dict.fromkeys(
+        each for each in (*map(pauses.normal, sources), *sorted(kept), *map(pauses.normal, texts)) if each
+    )
+    names.pop(pauses.OTHER, None)
+    lines = []
+    for name in (*names, pauses.OTHER):
+        own = pauses.spelled(kept[name]) if name in kept else ""
+        lines.append(
+            {
+                "source": name,
+                "label": "Every other channel" if name == pauses.OTHER else channel_name(name),
+                "text": texts.get(name, own),
+                "usual": pauses.spelled(pauses.pause(name, {})),
+                "problem": wrong.says if wrong is not None and wrong.source == name else None,
+            }
+        )
+    unnamed = wrong.says if wrong is not None and wrong.source not in {*names, pauses.OTHER} else None
+    return {"pauses": lines, "pauses_problem": unnamed, "pauses_usual": not kept}
+
+
+handlers = [agent_settings, change_settings, change_pauses, change_storage]

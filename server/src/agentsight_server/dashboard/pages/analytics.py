@@ -121,6 +121,7 @@ async def analytics_page(request: AnyRequest, agent_id: FromPath[int]) -> Respon
         )
         context |= {
             "view": wanted,
+            "recutting": services.analytics.recutting(agent_id),
             "presets": PRESETS,
             "sheet": wanted.sheet(seen_values(services.database, connection, agent_id)),
             "downloads": _downloads(wanted),

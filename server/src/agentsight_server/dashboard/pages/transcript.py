@@ -162,7 +162,14 @@ def detail_of(
     others = conversations.of_customer(connection, {row.agent_id}, row, limit=detail.OTHERS + 1)
     return detail.detail(
         row,
-        reader.read(part.entries, part.opinions, shown=part.numbers, lead=part.lead, ends=part.ends),
+        reader.read(
+            part.entries,
+            part.opinions,
+            shown=part.numbers,
+            lead=part.lead,
+            ends=part.ends,
+            sessions=services.analytics.sessions_now(row.id),
+        ),
         whole,
         page,
         transcripts.usage_of(connection, [row.id]).get(row.id, []),
