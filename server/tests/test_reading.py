@@ -84,7 +84,7 @@ def test_one_conversation_has_the_contracts_fields(client: httpx.Client, twelve:
     assert set(found) == {
         "id", "conversation_id", "name", "customer_id", "customer_ip_address", "device", "source", "language",
         "environment", "is_marked", "is_deleted", "is_used", "started_at", "ended_at", "deleted_at", "metadata",
-        "geo_location", "token_usage", "messages", "feedbacks",
+        "geo_location", "token_usage", "messages", "feedbacks", "sessions",
     }  # fmt: skip
     assert set(found["messages"][0]) == {
         "id", "timestamp", "sender", "content", "action_name", "metadata", "attachments", "action_logs", "button",

@@ -104,6 +104,8 @@ def _exact(kind: Kind, value: float | None) -> str:
 
 def _note(name: str, given: dict[str, Any]) -> str:
     """What stands small beneath the figure."""
+    if name == "conversations" and given["threads"] != given["value"]:
+        return f"in {plural(given['threads'], 'thread')}"
     if name == "users" and given["anonymous_conversations"]:
         return f"+ {number(given['anonymous_conversations'])} anonymous"
     if name == "response_time" and given["count"]:
