@@ -79,6 +79,14 @@ def test_pauses_are_chosen_on_a_page_and_hold_for_the_past(server: ServerProcess
             transcript = f"/agents/{agent.id}/conversations/{number}/"
             assert "turn-session" not in owner.get(transcript).text
 
+            # A list of a period holds what its figure counts, whenever the thread began.
+            def listed(first: float, last: float, more: str = "") -> str:
+                days = [(begun + timedelta(hours=hours)).date() for hours in (first, last)]
+                address = f"/agents/{agent.id}/conversations/?from={days[0]}&to={days[1]}{more}"
+                count = re.search(r'<p class="list-count[^>]*>(.*?)</p>', owner.get(address).text)
+                assert count is not None
+                return re.sub(r"<[^>]+>", "", count[1])
+
             # One that no agent has is refused by name; back to the usual ones.
             assert owner.post(f"{page}pauses/", data=form | {"pause:" + "x" * 300: "1 h"}).status_code == 400
             assert owner.post(f"{page}pauses/", data=form | {"usual": "1"}).status_code == 303
@@ -86,3 +94,10 @@ def test_pauses_are_chosen_on_a_page_and_hold_for_the_past(server: ServerProcess
             divided = owner.get(transcript).text
             assert re.search(r"1 day 15 h later · .* reaches out", divided)
             assert "Conversation 3 of this thread" in divided
+            assert listed(0, 90) == "1 thread · 2 conversations"
+            assert listed(90, 200) == "1", "the thread began before"
+            assert listed(40, 40) == "0", "nobody answered"
+            assert listed(0, 0, "&unanswered=false") == "1"
+            assert listed(90, 90, "&unanswered=true") == "1"
+            assert listed(90, 90, "&unanswered=false") == "0"
+            assert listed(0, 90, "&source=web") == "0"

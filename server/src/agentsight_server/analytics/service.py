@@ -16,8 +16,9 @@ from agentsight_server.analytics.engine import AnalyticsError, Broken, Engine
 from agentsight_server.analytics.projector import Projector
 from agentsight_server.analytics.recutting import Progress
 from agentsight_server.analytics.scope import Comparison, Scope
-from agentsight_server.analytics.threads import SessionRow, sessions_of
+from agentsight_server.analytics.threads import Cut, SessionRow, cut_in, sessions_of
 from agentsight_server.domain.errors import RequestError
+from agentsight_server.domain.filters import Filters
 from agentsight_server.runtime.executors import SECONDS, Executor
 from agentsight_server.settings import Settings, SettingsError
 from agentsight_server.store.database import Database
@@ -127,6 +128,20 @@ class Analytics:
         except AnalyticsError:
             pass
         return []
+
+    def cut_in(self, agent: int, revision: int, filters: Filters) -> Cut | None:
+        """What a list of a period has to know of threads that were cut (threads.cut_in); None while the engine cannot
+        answer."""
+        self.projector.wait_for(revision, PATIENCE / 2)
+        try:
+            with self.engine.reading() as execute:
+                after, before = filters["started_at_after"], filters["started_at_before"]
+                return cut_in(execute, self.engine.functions, agent, after, before, filters)
+        except Broken as error:
+            self.projector.broken(error)
+        except AnalyticsError:
+            pass
+        return None
 
     async def sessions(self, conversation: int, revision: int) -> list[SessionRow] | None:
         """The sessions of a conversation, with what the store's revision brought if the engine has it in time; None

@@ -219,6 +219,8 @@ def _entries() -> tuple[Filter, ...]:
                bounds=(0, 23), label="Hour", words="{}", shown="hour"),
         Filter("tz", "zone", "IANA time zone of `weekday` and `hour`; UTC when left out", "clock",
                places=("api",)),
+        # Not asked for by anybody: what figures know of conversations with several sessions (analytics/threads.py).
+        Filter("threads", ask="threads", places=()),
         Filter("include_deleted", doc="Deleted ones too (default false): for a key with the role write, and for "
                "owners", ask="deleted", places=("api",), **flag),
     )  # fmt: skip
@@ -306,6 +308,10 @@ class Filters:
     def without(self, *names: str) -> Filters:
         """The same without some filters."""
         return Filters(**{name: value for name, value in self._values.items() if name not in names})
+
+    def having(self, **values: Any) -> Filters:
+        """The same with more."""
+        return Filters(**(self._values | values))
 
     @property
     def looks_into_messages(self) -> bool:

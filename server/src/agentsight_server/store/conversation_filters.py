@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Table, and_, exists, func, or_, select
 
 from agentsight_server.domain.filters import Filter, Filters
 from agentsight_server.store import dialect, events
-from agentsight_server.store.dialect import contains, json_text
+from agentsight_server.store.dialect import among, contains, json_text
 from agentsight_server.store.messages import messages
 from agentsight_server.store.schema import (
     AGENT,
@@ -42,13 +42,22 @@ def conditions(engine: dialect.Dialect, agents: Agents, filters: Filters) -> lis
     wanted = [visible(agents)]
     if not filters["include_deleted"]:
         wanted.append(conversations.c.is_deleted.is_(False))
+    # What is asked of a session, where figures have cut conversations; else of the conversation as a whole.
+    of_sessions: list[Condition] = []
+    threads: tuple[Collection[int], Collection[int]] | None = filters["threads"]
     for one in filters:
         if one.ask in ALONE:
-            wanted.append(ALONE[one.ask](engine, _column(one), filters[one.name]))
+            condition = ALONE[one.ask](engine, _column(one), filters[one.name])
+            part = of_sessions if one.ask in OF_SESSIONS or one.name == "is_used" else wanted
+            part.append(condition)
     for ask in dict.fromkeys(one.ask for one in filters):
         if ask in TOGETHER:
-            wanted.extend(TOGETHER[ask](filters))
-    return wanted
+            (of_sessions if ask in OF_SESSIONS else wanted).extend(TOGETHER[ask](filters))
+    if threads is None:
+        return wanted + of_sessions
+    listed, others = threads
+    whole = and_(*of_sessions, ~among(engine, conversations.c.id, others))
+    return [*wanted, or_(whole, among(engine, conversations.c.id, listed))]
 
 
 def _column(one: Filter) -> ColumnElement[Any]:
@@ -180,7 +189,11 @@ TOGETHER: dict[str, Together] = {
     "event": events.has_event,
     "feedback": _feedback,
     "started": _started,
+    "threads": lambda filters: [],  # is put around what is asked of sessions
 }
+
+
+OF_SESSIONS = frozenset({"action", "clock", "feedback", "started", "unanswered"})
 
 
 def _some(table: Table, *wanted: Condition) -> Condition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
@@ -27,6 +27,13 @@ def count(connection: Connection, agents: Agents, filters: Filters) -> int:
     return int(
         connection.execute(query.where(*conditions(dialect.of(connection), agents, filters))).scalar_one()
     )
+
+
+def among(connection: Connection, agents: Agents, filters: Filters, numbers: Collection[int]) -> list[int]:
+    """Which of these conversations match the filters."""
+    engine = dialect.of(connection)
+    wanted = [*conditions(engine, agents, filters), dialect.among(engine, conversations.c.id, numbers)]
+    return list(connection.execute(select(conversations.c.id).where(*wanted)).scalars())
 
 
 def people(connection: Connection, agents: Agents, filters: Filters) -> int:

@@ -9,17 +9,17 @@ import enum
 import operator
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, LargeBinary, case, cast, func, text
+from sqlalchemy import ColumnElement, Connection, LargeBinary, case, cast, func, literal, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.sql.elements import SQLColumnExpression
-from sqlalchemy.types import Text
+from sqlalchemy.types import BigInteger, Text
 from typing_extensions import assert_never
 
 from agentsight_server.store.cutoff import Cutoff
@@ -188,6 +188,21 @@ def contains(
             return func.agentsight_fold(column).like(func.agentsight_fold(f"%{plain}%"))
         case Dialect.POSTGRESQL:
             return func.strpos(func.agentsight_fold(column), func.agentsight_fold(needle)) > 0
+        case _:
+            assert_never(dialect)
+
+
+def among(
+    dialect: Dialect, column: SQLColumnExpression[Any], numbers: Collection[int]
+) -> ColumnElement[bool]:
+    """A condition: the column is one of these numbers, however many there are."""
+    listed = msgspec.json.encode(list(numbers)).decode()
+    match dialect:
+        case Dialect.SQLITE:
+            return column.in_(select(func.json_each(listed).table_valued("value").c.value))
+        case Dialect.POSTGRESQL:
+            each = func.jsonb_array_elements_text(cast(literal(listed, Text), JSONB)).column_valued()
+            return column.in_(select(cast(each, BigInteger)))
         case _:
             assert_never(dialect)
 

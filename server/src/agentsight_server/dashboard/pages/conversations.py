@@ -61,7 +61,7 @@ async def conversation_count(request: AnyRequest, agent_id: FromPath[int]) -> Re
 
     def answer(connection: Connection) -> Response[str]:
         context = context_of(request, connection, agent_id)
-        counts = _counts(connection, agent_id, context["applied"], whole=True)
+        counts = _counts(connection, context, whole=True)
         return render_page("pages/list_count.html", context | {"counts": counts})
 
     return await _answered(request, answer)
@@ -244,19 +244,19 @@ def _frame_of_list(request: AnyRequest, connection: Connection, context: dict[st
             applied.values,
             seen_values(services_of(request).database, connection, context["agent"].id),
         ),
-        "counts": _counts(connection, context["agent"].id, applied),
+        "counts": _counts(connection, context),
         "live": context["list_path"] + "live/" + applied.query(),
         "since": conversations.latest_revision(connection),
     }
 
 
-def _counts(
-    connection: Connection, agent_id: int, applied: Applied, *, whole: bool = False
-) -> dict[str, Any]:
+def _counts(connection: Connection, context: dict[str, Any], *, whole: bool = False) -> dict[str, Any]:
     """How many match, and how many events there are for which the list was opened; in words.
 
     Without `whole` a long list is not counted to its end: `counting` is where the count is to be had.
     """
+    applied: Applied = context["applied"]
+    agent_id: int = context["agent"].id
     filters, agent = applied.filters, {agent_id}
     people = filters["event"] is None and filters["customer_id__isnull"] is False
     found: dict[str, Any] = {"count": "", "things": None, "counting": "", "wide": people or filters["event"]}
@@ -276,6 +276,12 @@ def _counts(
     elif people:
         different = conversations.people(connection, agent, filters)
         found["things"] = formats.number(different), "person" if different == 1 else "people"
+    elif (cut := context["cut"]) is not None and cut.listed:
+        several = conversations.among(connection, agent, filters, cut.listed.keys())
+        counted = number - len(several) + sum(cut.listed[each] for each in several)
+        if counted != number:
+            found["conversations"] = "thread" if number == 1 else "threads"
+            found["things"] = formats.number(counted), "conversation" if counted == 1 else "conversations"
     return found
 
 

@@ -18,6 +18,7 @@ from agentsight_server.dashboard.pages.page import render_page, signed_in_contex
 from agentsight_server.dashboard.texts import Texts
 from agentsight_server.dashboard.transcript import Reader
 from agentsight_server.domain.errors import not_found
+from agentsight_server.domain.filters import Filters
 from agentsight_server.http.app_state import Services, actor_of, services_of
 from agentsight_server.http.bodies import AnyRequest
 from agentsight_server.reference import geo
@@ -110,8 +111,15 @@ def context_of(request: AnyRequest, connection: Connection, agent_id: int) -> di
     context = signed_in_context(request, connection, "conversations", agent_id)
     handing_over = agents.escalations(connection, [agent_id]).get(agent_id, ())
     applied = filtering.read_filters(request.query_params.multi_items(), context["tz"], handing_over, _OWN)
+    cut = None
+    if counts_sessions(applied.filters):
+        revision = conversations.latest_revision(connection)
+        cut = services_of(request).analytics.cut_in(agent_id, revision, applied.filters)
+        if cut is not None:
+            applied.filters = applied.filters.having(threads=(tuple(cut.listed), tuple(cut.begun)))
     return context | {
         "applied": applied,
+        "cut": cut,
         "handing_over": handing_over,
         "it": None,
         "symbols": SYMBOLS,
@@ -120,6 +128,12 @@ def context_of(request: AnyRequest, connection: Connection, agent_id: int) -> di
         "credit": geo.ATTRIBUTION,
         "credit_url": geo.ATTRIBUTION_URL,
     }
+
+
+def counts_sessions(filters: Filters) -> bool:
+    """Whether a list is one of conversations as figures count them: with a session that begins in a period."""
+    timed = filters["started_at_after"] is not None or filters["started_at_before"] is not None
+    return timed and filters["event"] is None and filters["is_used"] is True
 
 
 def titles_of(connection: Connection, found: list[ConversationRow]) -> dict[int, str]:
