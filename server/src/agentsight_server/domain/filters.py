@@ -220,7 +220,8 @@ def _entries() -> tuple[Filter, ...]:
         Filter("tz", "zone", "IANA time zone of `weekday` and `hour`; UTC when left out", "clock",
                places=("api",)),
         # Not asked for by anybody: what figures know of conversations with several sessions (analytics/threads.py).
-        Filter("threads", ask="threads", places=()),
+        Filter("threads", doc="Those that were cut into sessions: which are listed, which are not", ask="threads",
+               places=()),
         Filter("include_deleted", doc="Deleted ones too (default false): for a key with the role write, and for "
                "owners", ask="deleted", places=("api",), **flag),
     )  # fmt: skip
