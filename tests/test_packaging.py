@@ -160,6 +160,33 @@ def pyproject(project: str) -> dict[str, Any]:
     return told
 
 
+def test_a_release_is_ready(sdk_wheel: Path, server_wheel: Path, fresh: Path) -> None:
+    """The dry run of RELEASING.md: both wheels in an empty environment are the version that the changelog tells."""
+    wheels = [str(sdk_wheel), str(server_wheel)]
+    subprocess.run(
+        [fresh, "-m", "pip", "-q", "install", "--no-deps", *wheels], check=True, env=CLEAN, timeout=120
+    )
+    try:
+        command = [fresh.parent / "agentsight", "--version"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, env=CLEAN).stdout
+        assert said == f"agentsight {server_version}\n"
+        code = (
+            "from importlib.metadata import version as v; import agentsight; "
+            "print(v('agentsight-sdk'), v('agentsight-server'), agentsight.__version__)"
+        )
+        ran = subprocess.run([fresh, "-c", code], capture_output=True, text=True, check=False, env=CLEAN)
+        assert ran.stdout.split() == [server_version] * 3, ran.stderr
+    finally:  # the next one begins in an empty environment
+        names = ["agentsight-sdk", "agentsight-server"]
+        subprocess.run(
+            [fresh, "-m", "pip", "-q", "uninstall", "-y", *names], check=True, env=CLEAN, timeout=120
+        )
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    headings = re.findall(r"^## (.*)$", changes, re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(server_version)} - \d{{4}}-\d\d-\d\d", headings[1])
+
+
 def test_versions_go_together() -> None:
     assert (ROOT / "sdk/src/agentsight/_version.py").read_text() == (
         ROOT / "server/src/agentsight_server/_version.py"

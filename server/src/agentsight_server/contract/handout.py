@@ -24,7 +24,7 @@ def wheel_address(base: str) -> str:
 
     Example:
         >>> wheel_address("https://stats.example.com")
-        'https://stats.example.com/sdk/agentsight_sdk-0.2.0-py3-none-any.whl'
+        'https://stats.example.com/sdk/agentsight_sdk-0.3.0-py3-none-any.whl'
     """
     from agentsight_server._version import __version__
 
@@ -38,7 +38,7 @@ def install_line(base: str) -> str:
 
     Example:
         >>> install_line("https://stats.example.com")
-        'pip install https://stats.example.com/sdk/agentsight_sdk-0.2.0-py3-none-any.whl'
+        'pip install https://stats.example.com/sdk/agentsight_sdk-0.3.0-py3-none-any.whl'
     """
     return f"pip install {wheel_address(base)}"
 
@@ -48,6 +48,6 @@ def requirement_line(base: str) -> str:
 
     Example:
         >>> requirement_line("https://stats.example.com")
-        'agentsight-sdk @ https://stats.example.com/sdk/agentsight_sdk-0.2.0-py3-none-any.whl'
+        'agentsight-sdk @ https://stats.example.com/sdk/agentsight_sdk-0.3.0-py3-none-any.whl'
     """
     return f"agentsight-sdk @ {wheel_address(base)}"
