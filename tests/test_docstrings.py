@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STAND_INS = frozenset(
     (
-        "actor", "analytics", "batch", "body", "client", "connection", "context", "database",
+        "actor", "analytics", "batch", "body", "client", "connection", "context", "database", "execute",
         "decoder", "engine", "executor", "file", "files", "folder", "links", "places", "projector", "request",
         "row", "scope", "services", "signer", "target", "token", "tracker", "view", "writer",
     )

@@ -22,7 +22,10 @@ REPEAT_LIKENESS, REPEAT_WITHIN = 0.6, 3
 
 @dataclass
 class Hours:
-    """When people are there: by weekday (Monday is 0) from and to, on the clock of a zone; not on holidays."""
+    """When people are there: by weekday (Monday is 0) from and to, on the clock of a zone; not on holidays.
+
+    Until `time.max` is until midnight.
+    """
 
     zone: ZoneInfo
     weekdays: Mapping[int, Sequence[tuple[time, time]]]
@@ -32,14 +35,18 @@ class Hours:
         moment = local(at, self.zone)
         if moment.date() in self.holidays:
             return False
-        return any(begin <= moment.time() < end for begin, end in self.weekdays.get(moment.weekday(), ()))
+        at_clock = moment.time()
+        return any(
+            begin <= at_clock and (at_clock < end or end == time.max)
+            for begin, end in self.weekdays.get(moment.weekday(), ())
+        )
 
 
 @dataclass
 class Agreed:
     """What the agency has set for an agent, and the moment at which is asked.
 
-    `goals`: names of actions, labels of buttons; texts are marked in their normal form.
+    `goals`: names of actions, labels and events of buttons; texts are marked in their normal form.
     """
 
     now: int
@@ -94,7 +101,7 @@ def outcome(session: Session, agreed: Agreed, *, so_far: bool = False) -> str:
     judged = [item.sentiment for item in items if item.kind == "feedback" and item.source == "customer"]
     reached = any(
         (item.kind == "action" and item.name in agreed.goals)
-        or (item.kind == "button" and item.label in agreed.goals)
+        or (item.kind == "button" and {item.label, item.name} & agreed.goals)
         for item in items
     )
     if reached or judged[-1:] == ["positive"]:
@@ -123,7 +130,7 @@ def turns(session: Session) -> list[tuple[Item, Item | None]]:
     messages = session.messages
     return [
         (item, after)
-        for item, after in zip(messages, [*messages[1:], None], strict=True)
+        for item, after in zip(messages, [*messages, None][1:], strict=True)
         if item.sender == "end_user" and (after is None or after.sender == "agent")
     ]
 
@@ -139,6 +146,12 @@ class Outcomes:
         self.by_outcome = {name: [each for each, what in found if what == name] for name in OUTCOMES}
         self.closed = [each for each, what in found if what != "open"]
         self.resolved = [each for name in RESOLVED for each in self.by_outcome[name]]
+
+    def answer(self, name: str) -> dict[str, Any]:
+        """The figure of that name, whether it rests on outcomes or not."""
+        of = self if hasattr(Outcomes, name) else self.oracle
+        result: dict[str, Any] = getattr(of, name)()
+        return result
 
     def outcomes(self) -> dict[str, Any]:
         return {name: len(found) for name, found in self.by_outcome.items()}

@@ -6,7 +6,7 @@ The generator is seeded: the corpus is the same on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from random import Random
@@ -20,6 +20,10 @@ PEOPLE = [None, "anna", "bert", "carla", *(f"guest {number}" for number in range
 TOOLS = ["search", "check", "book 'n' pay", "odd 'name'", "open_ticket", "contact_human"]
 MODELS = ["gpt-4o-mini", "claude-3-5-haiku-latest", "gpt-realtime", "homemade-7b", None]
 LANGUAGES = [None, "en", "en-US", "en_GB", "EN-us", "hr", "zh-Hant-TW", "zh"]
+TEXTS = [
+    "Here you are.", "I did not understand that.", "Anything else?", "Which day, please?", "¿Qué día?", "几点？ 🙂",
+    "?!", "Room 12 is free; it costs 90 EUR",
+]  # fmt: skip
 SENTIMENTS = ["positive", "neutral", "negative"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -219,6 +223,14 @@ def _told_before(talk: _Talk) -> None:
     talk.says(talk.rng.choice(["agent", "agent", "end_user"]))
 
 
+def _say(records: Iterable[Record], rng: Random) -> None:
+    """Give the messages words: answers that ask back, that do not understand, that close."""
+    for record in records:
+        record.items = [
+            replace(item, text=rng.choice(TEXTS)) if item.kind == "message" else item for item in record.items
+        ]
+
+
 def corpus(seed: int = 20261124) -> list[Record]:
     """The conversations, in the order in which they are stored."""
     rng = Random(seed)
@@ -261,4 +273,5 @@ def corpus(seed: int = 20261124) -> list[Record]:
             write(talk)
             written.append(replace(record, items=talk.items))
     rng.shuffle(written)
+    _say(written, Random(seed + 1))
     return written

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import date, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,15 +17,18 @@ from agentsight_server.analytics import shapes
 from agentsight_server.analytics.answer import answer
 from agentsight_server.analytics.metrics import METRICS
 from agentsight_server.analytics.scope import Scope
+from agentsight_server.analytics.texts import fingerprint
 from agentsight_server.api.filters import parse_filters
+from agentsight_server.domain.agreement import Agreement, OpeningHours
 from agentsight_server.settings import Settings
 from agentsight_server.store import agents, conversations
 from server.tests.analytics.chosen import CHOSEN, Chosen, can_be_told_together, scope_of
-from server.tests.analytics.dense import corpus
+from server.tests.analytics.dense import TEXTS, corpus, moment
 from server.tests.analytics.feeding import feed
 from server.tests.analytics.world import World, near
 from tests.drawing import longer
 from tests.oracle import PAUSES, Oracle, Question
+from tests.oracle.outcomes import Agreed, Hours, Outcomes, normal_form
 from tests.oracle.records import DAY, HOUR, MINUTE
 
 MOST = ("UTC", date(2026, 3, 1), date(2026, 3, 31))
@@ -41,6 +45,36 @@ PERIODS = [
     ("Europe/London", date(2024, 2, 29), date(2026, 12, 31)),
 ]
 ESCALATIONS = ["search", "odd 'name'"]
+# What is settled for the other agent, in the server's words and in the oracle's.
+SETTLED = Agreement(
+    tuple(ESCALATIONS),
+    goals=("book", "Yes", "menu"),
+    fallback_actions=("open_ticket",),
+    marks={str(fingerprint(TEXTS[1])): "fallback", str(fingerprint(TEXTS[2])): "closing"},
+    closes_after=7 * HOUR,
+    answered_within=45_000_000,
+    hours=OpeningHours("Europe/Zagreb", {"0": ((480, 720), (780, 1020)), "6": ((0, 1440),)}, ("2026-03-02",)),
+    minutes_a_case=4.5,
+    monthly_cost=99.0,
+)
+AGREED = Agreed(
+    0,
+    7 * HOUR,
+    frozenset(ESCALATIONS),
+    frozenset(SETTLED.goals),
+    frozenset(SETTLED.fallback_actions),
+    frozenset([normal_form(TEXTS[1])]),
+    frozenset([normal_form(TEXTS[2])]),
+    45_000_000,
+    Hours(
+        ZoneInfo("Europe/Zagreb"),
+        {0: [(time(8), time(12)), (time(13), time(17))], 6: [(time(0), time.max)]},
+        frozenset([date(2026, 3, 2)]),
+    ),
+    4.5,
+    99.0,
+)
+NOW = moment("2026-03-24T12:00")
 # Pauses of an agent's own: shorter ones, longer ones, and one for all sources that have none.
 OWN_PAUSES = {"web": 2 * HOUR, "whatsapp": 20 * MINUTE, "": 5 * MINUTE}
 
@@ -56,7 +90,7 @@ class Told:
         self.agent, self.other = world.agent(), world.agent()
         world.projector.batch = 90
         with world.database.write() as connection:
-            agents.set_escalations(connection, self.other, ESCALATIONS)
+            agents.set_agreement(connection, self.other, SETTLED)
             set_pauses(connection, self.other, OWN_PAUSES)
         for number, records in ((self.other, self.others), (self.agent, self.records)):
             # The columns follow after each piece: most of a conversation is there already when more of it comes.
@@ -94,8 +128,9 @@ class Told:
             question.escalations = set(ESCALATIONS)
         question.pauses = PAUSES | (OWN_PAUSES if other else self.own_pauses)
         oracle = Oracle(self.others if other else self.records, question)
+        outcomes = Outcomes(oracle, replace(AGREED, now=NOW) if other else Agreed(NOW))
         found = self.asked(scope)
-        expected = {name: oracle.answer(name) for name in METRICS}
+        expected = {name: outcomes.answer(name) for name in METRICS}
         return [
             (period, environment, chosen, name, found[name], expected[name])
             for name in METRICS
@@ -105,7 +140,7 @@ class Told:
     def asked(self, scope: Scope) -> dict[str, Any]:
         """What the figures are."""
         with self.world.database.read() as connection:
-            found = answer(self.world.engine, scope.of_store(connection), METRICS)
+            found = answer(self.world.engine, replace(scope, now=NOW).of_store(connection), METRICS)
         msgspec.convert(found, shapes.Answer, strict=True)
         metrics: dict[str, Any] = found["metrics"]
         return metrics

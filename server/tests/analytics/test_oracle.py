@@ -25,6 +25,7 @@ from server.tests.analytics.records import periods, records
 from server.tests.analytics.world import World, near
 from tests.drawing import examples
 from tests.oracle import PAUSES, Oracle, Question
+from tests.oracle.outcomes import Agreed, Outcomes
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +92,14 @@ def check(world: World, data: st.DataObject) -> None:
     )
     if escalations is not None:
         question.escalations = set(escalations)
-    oracle = Oracle(corpus, question)
+    agreed = (
+        Agreed(scope.now) if escalations is None else Agreed(scope.now, escalations=frozenset(escalations))
+    )
+    outcomes = Outcomes(Oracle(corpus, question), agreed)
 
     found = answer(world.engine, scope, METRICS)
     for name in METRICS:
-        assert found["metrics"][name] == near(oracle.answer(name)), name
+        assert found["metrics"][name] == near(outcomes.answer(name)), name
     msgspec.convert(found, shapes.Answer, strict=True)
 
 

@@ -27,6 +27,7 @@ from agentsight_server.store.schema import ACTION, AGENT, BUTTON, END_USER, FEED
 from server.tests.analytics.feeding import feed
 from server.tests.analytics.world import near
 from tests.oracle import Item, Oracle, Question, Record
+from tests.oracle.outcomes import Agreed, Outcomes
 from tests.oracle.records import PAUSES
 
 BEGUN = 1_000 * 24 * HOUR
@@ -306,7 +307,8 @@ def test_where_no_pause_is_long_every_figure_is_what_it_was(
     scope = Scope((agent,), min(days), max(days), ZoneInfo("UTC"))
     with database.read() as connection:
         scope = scope.of_store(connection)
-    by_conversation = Oracle(records, Question(scope.first, scope.last, scope.zone, pauses=None))
+    whole = Oracle(records, Question(scope.first, scope.last, scope.zone, pauses=None))
+    by_conversation = Outcomes(whole, Agreed(scope.now))
     found = answer(engine, scope, METRICS)["metrics"]
     assert found["conversations"]["value"] == found["conversations"].pop("threads") > 200
     assert found.pop("outreach") == {"sessions": 0, "engaged": 0}

@@ -27,7 +27,7 @@ def table(name: str, found: dict[str, Any]) -> tuple[list[str], list[list[Any]]]
     lines = []
     for row in listed:
         detail = row.get("detail")
-        plain = {key: value for key, value in row.items() if key != "detail"}
+        plain = _flat({key: value for key, value in row.items() if key != "detail"})
         lines.append(plain if detail is None else plain | {"variants": _variants(detail)})
     if "others" in found:
         left = found["others"]

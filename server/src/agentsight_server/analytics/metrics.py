@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agentsight_server.analytics import breakdowns, figures, series, spending
+from agentsight_server.analytics import breakdowns, figures, outcomes, series, spending
 from agentsight_server.analytics.query import MetricContext
 
 Drawn = Literal["number", "rate", "line", "heatmap", "map", "bars", "table", "funnel"]
@@ -237,6 +237,106 @@ _ALL = (
         "USD",
         "table",
         spending.cost,
+        "value",
+        "less",
+        "list prices: without discounts or steps by the length of a request",
+    ),
+    Metric(
+        "outcomes",
+        "What became of them",
+        "Conversations by outcome: handed over, confirmed or assumed to be resolved, unhappy, unanswered, pending, and "
+        "those that are still open.",
+        "conversations",
+        "bars",
+        outcomes.outcomes,
+    ),
+    Metric(
+        "resolution",
+        "Resolved",
+        "Confirmed by the customer, or assumed since nothing speaks against it / conversations that are over.",
+        "share",
+        "rate",
+        outcomes.resolution,
+        "value",
+        "more",
+    ),
+    Metric(
+        "containment",
+        "Without a human",
+        "Conversations that were not handed over / conversations; beside it, those left without help: unhappy or "
+        "unanswered / conversations that are over.",
+        "share",
+        "rate",
+        outcomes.containment,
+        "value",
+        "more",
+    ),
+    Metric(
+        "durable_resolution",
+        "Resolved for good",
+        "Resolved, and the same customer did not come back within 24 hours, 3 days and 7 days / resolved ones that are "
+        "that old.",
+        "share",
+        "table",
+        outcomes.durable_resolution,
+    ),
+    Metric(
+        "recontact",
+        "Contacted again",
+        "Conversations that begin within 3 days after an earlier one of the same customer / conversations with a "
+        "customer id.",
+        "share",
+        "rate",
+        outcomes.recontact,
+        "value",
+        "less",
+    ),
+    Metric(
+        "drop_off",
+        "Where they end",
+        "Conversations that are over, by how many messages the customer sent, and what became of those that ended "
+        "there.",
+        "conversations",
+        "bars",
+        outcomes.drop_off,
+    ),
+    Metric(
+        "after_hours",
+        "Outside opening hours",
+        "Conversations that begin outside the opening hours / conversations; absent until there are opening hours.",
+        "share",
+        "rate",
+        outcomes.after_hours,
+        "value",
+    ),
+    Metric(
+        "sla",
+        "Answered in time",
+        "Questions that were answered within the agent's time / questions that are that old; one that was never "
+        "answered is a miss.",
+        "share",
+        "rate",
+        outcomes.sla,
+        "value",
+        "more",
+    ),
+    Metric(
+        "hours_saved",
+        "Hours saved",
+        "Resolved conversations x the minutes that a person would take for one / 60; absent until that is set.",
+        "hours",
+        "number",
+        outcomes.hours_saved,
+        "value",
+        "more",
+    ),
+    Metric(
+        "cost_per_resolved",
+        "Cost per resolved conversation",
+        "Tokens at list price and the agent's fixed monthly cost by days / resolved conversations.",
+        "USD",
+        "number",
+        outcomes.cost_per_resolved,
         "value",
         "less",
         "list prices: without discounts or steps by the length of a request",

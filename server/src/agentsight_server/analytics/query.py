@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from agentsight_server.analytics.engine import Execute, Functions, Rows
 from agentsight_server.analytics.scope import AppliedFilter, Scope
@@ -125,9 +126,11 @@ class Query:
 
     # Time
 
-    def offset(self, column: str) -> str:
-        """What the zone's clock is ahead of UTC at that time, in microseconds."""
-        parts = zones.offsets(self.scope.zone, self.scope.start, max(self.scope.end, self.scope.start + 1))
+    def offset(self, column: str, zone: ZoneInfo | None = None) -> str:
+        """What the zone's clock is ahead of UTC at that time, in microseconds; the scope's zone, or another."""
+        parts = zones.offsets(
+            zone or self.scope.zone, self.scope.start, max(self.scope.end, self.scope.start + 1)
+        )
         if len(parts) == 1:
             return str(parts[0][1])
         until = [moment for moment, _ in parts[1:]]

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from agentsight_server.domain import parameters, times, zones
+from agentsight_server.domain.agreement import Agreement
 from agentsight_server.domain.errors import Invalid, not_found
 from agentsight_server.domain.filter_reading import Reading, read
 from agentsight_server.domain.filters import ABSENT, BY_SPELLING, ENVIRONMENTS, OF_FIGURES, spellings
@@ -61,8 +62,9 @@ class Scope:
     zone: ZoneInfo = field(default_factory=lambda: zones.find("UTC"))
     environment: Environment = "production"
     filters: tuple[AppliedFilter, ...] = ()
-    # The actions that count as handing over, by agent.
-    escalations: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    # What is settled for each agent, and the moment at which is asked (microseconds): see of_store().
+    agreements: tuple[tuple[int, Agreement], ...] = ()
+    now: int = 0
 
     @cached_property
     def start(self) -> int:
@@ -102,10 +104,15 @@ class Scope:
         Raises:
             RequestError: 404, there is no such agent.
         """
-        found = agents.escalations(connection, self.agents)
+        found = agents.agreements(connection, self.agents)
         if len(found) < len(self.agents):
             raise not_found("no such agent")
-        return replace(self, escalations=tuple(sorted(found.items())))
+        return replace(self, agreements=tuple(sorted(found.items())), now=self.now or times.now())
+
+    @property
+    def escalations(self) -> tuple[tuple[int, tuple[str, ...]], ...]:
+        """The actions that count as handing over, by agent."""
+        return tuple((agent, agreement.handing_over) for agent, agreement in self.agreements)
 
     def described(self) -> dict[str, Any]:
         """The scope as answers name it."""

@@ -301,6 +301,77 @@ class Buttons(_Shape):
     others: Others | msgspec.UnsetType = msgspec.UNSET
 
 
+class Outcomes(_Shape):
+    """Conversations by what became of them; together they are all conversations."""
+
+    open: int
+    escalated: int
+    confirmed: int
+    unhappy: int
+    unanswered: int
+    pending: int
+    assumed: int
+
+
+class Resolution(Rate):
+    """Resolved of those that are over, in its two parts; `open` are not over yet."""
+
+    confirmed: int = 0
+    assumed: int = 0
+    open: int = 0
+
+
+class Containment(Rate):
+    """Conversations without a human, and beside it those that were left without help."""
+
+    left_without_help: Rate | None = None
+
+
+class DurableResolution(_Shape):
+    """By hours: resolved conversations after which the customer did not come back within that time."""
+
+    hours: dict[str, Rate]
+
+
+class Step(_Shape):
+    """Of the conversations that are over: those with so many messages of the customer or more (100 stands for more),
+    and what became of those that ended there."""
+
+    messages: int
+    reached: int
+    ended: dict[str, int]
+
+
+class DropOff(_Shape):
+    """Step by step."""
+
+    rows: list[Step]
+
+
+class Sla(Rate):
+    """Questions answered in time; `seconds` is the agent's time, null where agents differ."""
+
+    seconds: int | None = None
+
+
+class HoursSaved(_Shape):
+    """Hours, and the minutes a case that they rest on; null while these are not set, or differ."""
+
+    value: float | None
+    minutes: float | None = None
+    previous: float | None = None
+    change: float | None = None
+
+
+class CostPerResolved(_Shape):
+    """US dollars; `at_least` while tokens are unpriced."""
+
+    value: float | None
+    at_least: bool = False
+    previous: float | None = None
+    change: float | None = None
+
+
 class Metrics(_Shape):
     """The figures that were asked for."""
 
@@ -326,6 +397,16 @@ class Metrics(_Shape):
     unanswered: Unanswered | None = None
     tokens: Tokens | None = None
     cost: Cost | None = None
+    outcomes: Outcomes | None = None
+    resolution: Resolution | None = None
+    containment: Containment | None = None
+    durable_resolution: DurableResolution | None = None
+    recontact: Rate | None = None
+    drop_off: DropOff | None = None
+    after_hours: Rate | None = None
+    sla: Sla | None = None
+    hours_saved: HoursSaved | None = None
+    cost_per_resolved: CostPerResolved | None = None
 
 
 class Answer(_Shape):

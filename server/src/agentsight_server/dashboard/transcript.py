@@ -17,7 +17,7 @@ from agentsight_server.dashboard import formats
 from agentsight_server.dashboard.names import Icon
 from agentsight_server.dashboard.streamed import Streamed, of_metadata
 from agentsight_server.dashboard.texts import Text, Texts
-from agentsight_server.store.agents import ESCALATIONS
+from agentsight_server.domain.agreement import ESCALATIONS
 from agentsight_server.store.passages import LONGEST
 from agentsight_server.store.schema import (
     ACTION,

@@ -9,12 +9,9 @@ import msgspec
 from sqlalchemy import Connection, func, or_, select, update
 
 from agentsight_server.domain import times
+from agentsight_server.domain.agreement import ESCALATIONS, Agreement
 from agentsight_server.store import dialect
 from agentsight_server.store.schema import agents, api_keys, erasures
-
-# Actions whose run means that a human takes over, unless an agent's settings name others.
-ESCALATIONS = ("fallback_to_human", "open_ticket", "ticket", "contact_human")
-
 
 LAST_USE_STEP = 60_000_000
 """How late a key's last use may be noted, in microseconds."""
@@ -106,6 +103,8 @@ class AgentSettings(msgspec.Struct, omit_defaults=True):
     storage_bytes: int | None = None
     # By source, in microseconds: only what differs from the usual (domain/pauses.py).
     pauses: dict[str, int] | None = None
+    # What outcomes rest on beside the escalation actions.
+    agreement: Agreement | None = None
 
 
 def storage_limit(connection: Connection, agent_id: int) -> int | None:
@@ -132,6 +131,24 @@ def escalations(connection: Connection, ids: Collection[int]) -> dict[int, tuple
 def set_escalations(connection: Connection, agent_id: int, names: Sequence[str] | None) -> None:
     """Choose an agent's escalation actions; None: the usual ones again."""
     _set(connection, agent_id, "escalation_actions", None if names is None else sorted(set(names)))
+
+
+def agreements(connection: Connection, ids: Collection[int]) -> dict[int, Agreement]:
+    """What is settled for agents; agents that are not there are left out."""
+    query = select(agents.c.id, agents.c.settings).where(agents.c.id.in_(sorted(ids)))
+    found = {}
+    for number, text in connection.execute(query):
+        chosen = msgspec.json.decode(text, type=AgentSettings)
+        escalations = None if chosen.escalation_actions is None else tuple(chosen.escalation_actions)
+        found[number] = msgspec.structs.replace(chosen.agreement or Agreement(), escalations=escalations)
+    return found
+
+
+def set_agreement(connection: Connection, agent_id: int, chosen: Agreement) -> None:
+    """Settle anew what an agent's outcomes rest on, as a whole; it holds for the past, too."""
+    set_escalations(connection, agent_id, chosen.escalations)
+    rest = msgspec.structs.replace(chosen, escalations=None)
+    _set(connection, agent_id, "agreement", None if rest == Agreement() else msgspec.to_builtins(rest))
 
 
 def pauses(connection: Connection) -> dict[int, dict[str, int]]:

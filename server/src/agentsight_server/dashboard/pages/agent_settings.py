@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from agentsight_server.dashboard.names import channel_name
 from agentsight_server.dashboard.pages.page import redirect, render_page, safe_address, signed_in_context
 from agentsight_server.domain import pauses
+from agentsight_server.domain.agreement import ESCALATIONS
 from agentsight_server.domain.errors import Invalid, RequestError
 from agentsight_server.domain.problems import Code, Problem
 from agentsight_server.http.app_state import actor_of, services_of
@@ -163,13 +164,11 @@ async def _page(
             "megabytes": storage[0] if storage else "" if limit is None else str(limit // MEGABYTE),
             "storage_problem": storage[1] if storage else None,
             # Those that count stand first.
-            "offered": sorted(
-                {*ran, *agents.ESCALATIONS, *counting, *on}, key=lambda name: (name not in on, name)
-            ),
+            "offered": sorted({*ran, *ESCALATIONS, *counting, *on}, key=lambda name: (name not in on, name)),
             "ran": set(ran),
             "ticked": on,
-            "usual": agents.ESCALATIONS,
-            "is_usual": set(counting) == set(agents.ESCALATIONS),
+            "usual": ESCALATIONS,
+            "is_usual": set(counting) == set(ESCALATIONS),
             "others": others,
             "problem": problem,
             **_pauses(agents.pauses(connection).get(agent_id, {}), seen["source"], pauses_typed),
