@@ -166,9 +166,9 @@ def test_a_leap_ahead_while_serving(server: ServerProcess, clock: Clock) -> None
         say(client, "a", "end_user", "one")
         assert counts(client) == (1, 1)
         clock.set(26 * HOUR)
-        say(client, "a", "agent", "two")
+        say(client, "a", "end_user", "two")
         assert told(client, "a") == ["one", "two"]
-        assert counts(client) == (1, 2)
+        assert counts(client) == (2, 2), "a day later it is another conversation of the thread"
         assert '<span class="num">1</span> now' in now_line(server, agent, cookie)
         days = client.get("/api/ingest/ledger/").json()["days"]
         assert [each["accepted"] for each in days] == [1, 1]
