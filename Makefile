@@ -32,7 +32,7 @@ $(VENV)/.installed: requirements/dev.txt $(VENV)/.serving
 	$(PIP) -r requirements/dev.txt
 	@touch $@
 
-web: $(STATIC)/.built $(HANDOUT)/.built
+web: $(STATIC)/.built $(VENV)/.handout
 
 # Beside pip, where the machine has npm; else the build fetches them with the Node that pip brought.
 $(NODE_MODULES): server/web/package-lock.json
@@ -43,7 +43,7 @@ $(STATIC)/.built: $(VENV)/.serving $(NODE_MODULES) $(WEB_SOURCES) $(TEMPLATES)
 	$(BIN)/python server/hatch_build.py web
 	@touch $@
 
-$(HANDOUT)/.built: $(VENV)/.serving $(SDK_SOURCES)
+$(VENV)/.handout: $(VENV)/.serving $(SDK_SOURCES)
 	$(BIN)/python server/hatch_build.py handout
 	@touch $@
 

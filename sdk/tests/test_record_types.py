@@ -24,6 +24,7 @@ PAIRS = [
     (types.ButtonRecord, response_schemas.Button),
     (types.AttachmentRecord, response_schemas.Attachment),
     (types.FeedbackRecord, response_schemas.Feedback),
+    (types.SessionRecord, response_schemas.Session),
     (types.GeoLocation, response_schemas.GeoLocation),
     (types.UsageRecord, response_schemas.TokenUsage),
     (types.ConversationPage, conversations.Page),

@@ -46,6 +46,7 @@ __all__ = [
     "SenderName",
     "SentItem",
     "SentimentName",
+    "SessionRecord",
     "TokenHandlerName",
     "TokenUsage",
     "TrackedItem",
@@ -355,12 +356,25 @@ class _Conversation(TypedDict):
     token_usage: UsageRecord
 
 
+class SessionRecord(TypedDict):
+    """A stretch of a conversation without a long pause: what figures count as one. `number` begins at 1."""
+
+    number: int
+    started_at: str
+    ended_at: str
+    messages: int
+    engaged: bool
+    offered: bool
+    outreach: bool  # the agent began it, with nobody waiting for an answer
+
+
 class ConversationRecord(_Conversation, total=False):
     """A conversation; `messages` and `feedbacks` are left out with `full=False` and by changes."""
 
     messages: list[MessageRecord]
     feedbacks: list[FeedbackRecord]
     messages_next: str  # in a list: address of the rest of a very long one
+    sessions: list[SessionRecord]  # of one that is asked for alone
 
 
 class DeletedRecord(TypedDict):
