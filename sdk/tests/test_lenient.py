@@ -103,7 +103,10 @@ def is_blank(value: object) -> bool:
 def is_quiet(method: str, arguments: dict[str, Any]) -> bool:
     """Nothing was there to be kept, as when a webhook brings no text; that is no fault."""
     if method.endswith("_message"):
-        return all(is_blank(arguments.get(name)) for name in ("message", "question", "answer"))
+        given = [arguments[name] for name in ("message", "question", "answer") if name in arguments]
+        said = [text for text in given if not is_blank(text)]
+        # A blank spelling beside the other one, too, is nothing that was there to be kept.
+        return not said or (len(given) > len(said) == 1 and isinstance(said[0], str))
     if method == "track_attachments":
         return is_blank(arguments.get("attachments"))
     return method != "feedback" and all(is_blank(value) for value in arguments.values())
