@@ -521,7 +521,9 @@ def test_over_http_with_the_filters_of_the_list(server: ServerProcess) -> None:
         assert 'filename="' in answer.headers["content-disposition"]
         records = [json.loads(line) for line in answer.text.splitlines()]
         assert [each["conversation_id"] for each in records] == ["c1", "c3"]
-        rows = read_csv(client.get("/api/export/", params={"format": "csv", "what": "messages"}).content)
+        answer = client.get("/api/export/", params={"format": "csv", "what": "messages"})
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        rows = read_csv(answer.content)
         assert [row["content"] for row in rows] == ["'=1"] * 5
         lines = client.get("/api/export/", params={"what": "messages"}).text.splitlines()
         assert [json.loads(line)["content"] for line in lines] == ["=1"] * 5

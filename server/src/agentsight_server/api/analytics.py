@@ -90,7 +90,7 @@ async def analytics(request: AnyRequest) -> Response[Any]:
     file = f"{name}_{scope.first}_{scope.last}.csv"
     return Response(
         await pages.run(lambda: to_csv(*table(name, found["metrics"][name])).encode()),
-        media_type="text/csv; charset=utf-8",
+        media_type="text/csv",
         headers={
             "Content-Disposition": f'attachment; filename="{file}"',
             "X-Content-Type-Options": "nosniff",

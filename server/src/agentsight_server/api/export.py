@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 _FORMATS = {
     "jsonl": "application/x-ndjson",
-    "csv": "text/csv; charset=utf-8",
+    "csv": "text/csv",
     "parquet": "application/vnd.apache.parquet",
 }
 # A Parquet file is written whole before it is sent, its last step in one go.
