@@ -44,12 +44,12 @@ def answer(
             }
         for name in dict.fromkeys(metrics):
             metric = METRICS[name]
-            result = metric.find(now)
+            result = now.once(metric.find)
             if before is not None and metric.headline is not None:
-                past = metric.find(before)[metric.headline]
-                result |= {"previous": past, "change": change(result[metric.headline], past)}
+                past = before.once(metric.find)[metric.headline]
+                result = result | {"previous": past, "change": change(result[metric.headline], past)}
             elif before is not None and name == "over_time":
-                result["previous"] = metric.find(before)["rows"]
+                result = result | {"previous": before.once(metric.find)["rows"]}
             found[name] = result
     return {"scope": described, "metrics": found}
 

@@ -107,18 +107,18 @@ def _sessions(q: Query, columns: str) -> str:
 
 
 def outcomes(context: MetricContext) -> dict[str, Any]:
-    found = _counts(context)
+    found = context.once(_counts)
     return {name: found.get(name, 0) for name in OUTCOMES}
 
 
-def _counts(context: MetricContext) -> dict[str, int]:
+def _counts(context: MetricContext) -> dict[str, Any]:
     q = context.query()
     rows = q.rows(f"SELECT outcome, count(*) FROM {_sessions(q, 'id')} AS s GROUP BY outcome")  # noqa: S608
     return {name: int(count) for name, count in rows}
 
 
 def resolution(context: MetricContext) -> dict[str, Any]:
-    found = _counts(context)
+    found = context.once(_counts)
     parts = {name: found.get(name, 0) for name in RESOLVED}
     still = found.get("open", 0)
     return {**rate(sum(parts.values()), sum(found.values()) - still), **parts, "open": still}
@@ -130,7 +130,7 @@ def containment(context: MetricContext) -> dict[str, Any]:
         f"SELECT count(CASE WHEN NOT {q.escalated()} THEN 1 END), count(*) "  # noqa: S608
         f"FROM sessions WHERE {q.begun} AND engaged"
     )
-    found = _counts(context)
+    found = context.once(_counts)
     helpless = found.get("unhappy", 0) + found.get("unanswered", 0)
     closed = sum(found.values()) - found.get("open", 0)
     return {**rate(kept, count), "left_without_help": rate(helpless, closed)}
@@ -274,8 +274,8 @@ def hours_saved(context: MetricContext) -> dict[str, Any]:
 
 
 def cost_per_resolved(context: MetricContext) -> dict[str, Any]:
-    tokens = spending.cost(context)
-    found = _counts(context)
+    tokens = context.once(spending.cost)
+    found = context.once(_counts)
     resolved = sum(found.get(name, 0) for name in RESOLVED)
     monthly = sum(agreement.monthly_cost for _, agreement in context.scope.agreements)
     fixed = sum(monthly / monthrange(day.year, day.month)[1] for day in _days(context)) if monthly else 0.0

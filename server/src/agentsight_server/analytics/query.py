@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,16 +13,23 @@ from agentsight_server.domain.filters import BY_SPELLING, SENTIMENTS
 
 
 class MetricContext:
-    """One moment of an engine, seen through a scope; makes queries."""
+    """One moment of an engine, seen through a scope; makes queries, and remembers what was found."""
 
     def __init__(self, execute: Execute, functions: Functions, scope: Scope) -> None:
         self._execute = execute
         self._functions = functions
         self.scope = scope
+        self._found: dict[Callable[[MetricContext], dict[str, Any]], dict[str, Any]] = {}
 
     def query(self) -> Query:
         """A new query."""
         return Query(self._execute, self._functions, self.scope)
+
+    def once(self, find: Callable[[MetricContext], dict[str, Any]]) -> dict[str, Any]:
+        """What `find` finds, asked of the engine only the first time; several figures rest on it. Not to be changed."""
+        if find not in self._found:
+            self._found[find] = find(self)
+        return self._found[find]
 
 
 class Query:

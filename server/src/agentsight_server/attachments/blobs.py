@@ -43,7 +43,7 @@ class FileStore:
     """Content-addressed bytes in a folder or an object store.
 
     Args:
-        location: a folder (made when absent) or a URL: ``file:///…``, ``s3://bucket/prefix``, ``gs://…``,
+        location: a folder (made when absent) or a URL: ``file://…``, ``s3://bucket/prefix``, ``gs://…``,
             ``az://…``, ``memory:///``. Credentials of object stores come from their usual environment
             variables.
         options: passed to obstore for URLs, for example ``{"region": "eu-central-1"}``.

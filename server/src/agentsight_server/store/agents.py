@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, func, or_, select, update
 
 from agentsight_server.domain import times
-from agentsight_server.domain.agreement import ESCALATIONS, Agreement
+from agentsight_server.domain.agreement import Agreement
 from agentsight_server.store import dialect
 from agentsight_server.store.schema import agents, api_keys, erasures
 
@@ -120,12 +120,7 @@ def set_storage_limit(connection: Connection, agent_id: int, limit: int | None) 
 
 def escalations(connection: Connection, ids: Collection[int]) -> dict[int, tuple[str, ...]]:
     """The actions that count as handing over to a human, by agent; agents that are not there are left out."""
-    query = select(agents.c.id, agents.c.settings).where(agents.c.id.in_(sorted(ids)))
-    found = {}
-    for number, text in connection.execute(query):
-        chosen = msgspec.json.decode(text, type=AgentSettings).escalation_actions
-        found[number] = ESCALATIONS if chosen is None else tuple(chosen)
-    return found
+    return {number: settled.handing_over for number, settled in agreements(connection, ids).items()}
 
 
 def set_escalations(connection: Connection, agent_id: int, names: Sequence[str] | None) -> None:
