@@ -238,6 +238,7 @@ def test_messages(server: CaptureServer, bot: ConversationTracker):
         ("message", "cleaned"): 2,
         ("message", "shortened"): 1,
         ("message", "replaced"): 3,
+        ("question", "left_out"): 1,
     }
 
 

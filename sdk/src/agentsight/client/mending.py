@@ -188,6 +188,8 @@ def _message(
 ) -> tuple[str, Fields] | None:
     older = "question" if method == "track_human_message" else "answer"
     content = mended["message"] or mended[older]
+    if mended["message"] is not None and mended[older] is not None:
+        notes.add(older, LEFT_OUT)
     files = _files(given, notes, read)
     if content is not None:
         fields = {"message": content, "metadata": mended["metadata"], "message_id": mended["message_id"]}
