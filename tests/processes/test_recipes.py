@@ -215,6 +215,9 @@ def test_django(agent: Agent, tmp_path: Path):
             address = gunicorn.wait_for(r"Listening at: (http://\S+)")
             expected += visits(address, "/chat", 3)
             expected += visits(address, "/chat/async", 3)
+            if command.endswith("asgi"):
+                # A worker that is still starting does not hear the signal, and is waited for in vain.
+                gunicorn.wait_for(r"(?s)ASGI server listening.*ASGI server listening")
             assert gunicorn.end(signal.SIGTERM)[0] == 0
             assert "unsent" not in gunicorn.output
     assert_visits(agent, expected)
