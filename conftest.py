@@ -53,6 +53,12 @@ ENGINES = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
 
 
+def pytest_collection_finish() -> None:
+    """Workers share out the files as they are free: what has run before is another in each run."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        drawing.load_everything()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
     changing = _changing_names()
